@@ -1,0 +1,28 @@
+"""Training losses (paper Eq. 5).
+
+Notation: per ray rgb and target in [0, 1], foreground in {0, 1}, accumulation in [0, 1].
+"""
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+
+def masked_l1(
+    rgb: Float[Tensor, "rays 3"], target: Float[Tensor, "rays 3"], foreground: Float[Tensor, "rays"]
+) -> Float[Tensor, ""]:
+    """Mean absolute colour difference over the foreground; 0 where there is none."""
+    difference = (rgb - target).abs().mean(dim=-1)
+    return (difference * foreground).sum() / foreground.sum().clamp(min=1.0)
+
+
+def opacity_cross_entropy(
+    accumulation: Float[Tensor, "rays"], foreground: Float[Tensor, "rays"], margin: float = 1e-3
+) -> Float[Tensor, ""]:
+    """Binary cross-entropy of rendered opacity, kept `margin` away from 0 and 1, against the mask."""
+    return F.binary_cross_entropy(accumulation.clamp(margin, 1.0 - margin), foreground)
+
+
+def eikonal(gradient: Float[Tensor, "points 3"]) -> Float[Tensor, ""]:
+    """Mean squared deviation of the gradient's length from one (Gropp et al. 2020)."""
+    return (gradient.norm(dim=-1) - 1.0).square().mean()

@@ -1,0 +1,42 @@
+"""Where rays meet the scene, and where to sample them.
+
+Notation: R rays with origins o and unit directions d; a point of a ray is o + s d, s its distance; S samples a ray.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+def intersect_box(
+    origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], box: Float[Tensor, "2 3"]
+) -> tuple[Float[Tensor, "rays"], Float[Tensor, "rays"]]:
+    """Distances at which rays enter and leave an axis-aligned box; a ray misses it where near >= far."""
+    inverse = 1.0 / torch.where(directions == 0.0, torch.full_like(directions, 1e-12), directions)
+    crossings = (box[:, None] - origins) * inverse
+    near = crossings.amin(dim=0).amax(dim=-1).clamp(min=0.0)
+    far = crossings.amax(dim=0).amin(dim=-1)
+    return near, far
+
+
+def stratum_positions(
+    num_rays: int, num_samples: int, jitter: bool, device: torch.device
+) -> Float[Tensor, "rays samples"]:
+    """One position in [0, 1] in each of equal strata: random if `jitter`, else the middle."""
+    strata = torch.arange(num_samples, device=device).expand(num_rays, -1)
+    within = torch.rand(num_rays, num_samples, device=device) if jitter else 0.5
+    return (strata + within) / num_samples
+
+
+def occupied_positions(
+    positions: Float[Tensor, "rays samples"], occupied: Bool[Tensor, "rays bins"]
+) -> Float[Tensor, "rays samples"]:
+    """Squeeze positions in [0, 1] of a ray into its occupied bins, in order and in proportion.
+
+    The inverse of the share of the ray's occupied length that lies before a position. Every ray needs an occupied bin.
+    """
+    filled = occupied.cumsum(dim=-1)
+    target = positions * filled[:, -1:]
+    whole = torch.minimum(target.floor().long(), filled[:, -1:] - 1)
+    bins = torch.searchsorted(filled, whole + 1)
+    return (bins + (target - whole)) / occupied.shape[1]

@@ -1,0 +1,110 @@
+"""The MLP of signed distance fields: it starts as a sphere and knows its own gradient."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from resfields_ns.functional.residual_weights import segment_linear
+from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.softplus import softplus_and_slope
+from resfields_ns.layers.mlp import MLP
+
+SHARPNESS = 100.0  # of Softplus
+
+
+class GeometricMLP(MLP):
+    """Softplus(100) layers with one skip of the input, initialised as the distance to a sphere.
+
+    Output 0 is the distance (Gropp et al. 2020; Yariv et al. 2021). The first `num_coordinates` inputs are raw
+    coordinates; what follows them (encodings) starts without effect.
+
+    Args:
+        num_coordinates: raw coordinates at the front of the input
+        in_dim: size of the input
+        hidden_dim: width
+        num_hidden: hidden layers
+        out_dim: size of the output
+        skip_layer: the layer whose input is joined by the MLP's input, the two divided by sqrt(2)
+        radius: radius of the initial sphere
+        residual_layers, num_frames, rank, coefficient_fraction: as for `MLP`
+    """
+
+    def __init__(
+        self,
+        num_coordinates: int,
+        in_dim: int,
+        hidden_dim: int,
+        num_hidden: int,
+        out_dim: int,
+        skip_layer: int,
+        radius: float,
+        residual_layers: Sequence[int],
+        num_frames: int,
+        rank: int,
+        coefficient_fraction: float = 1.0,
+    ) -> None:
+        self.num_coordinates = num_coordinates
+        self.in_dim = in_dim
+        self.skip_layer = skip_layer
+        self.radius = radius
+        shapes = [(in_dim, hidden_dim)] + [(hidden_dim, hidden_dim)] * (num_hidden - 1) + [(hidden_dim, out_dim)]
+        shapes[skip_layer - 1] = (shapes[skip_layer - 1][0], hidden_dim - in_dim)
+        super().__init__(shapes, residual_layers, num_frames, rank, coefficient_fraction)
+
+    def reset_parameters(self) -> None:
+        """Geometric initialisation: output 0 is |x| - radius, whatever the encodings hold."""
+        num_encodings = self.in_dim - self.num_coordinates
+        for index, layer in enumerate(self.layers):
+            fan_out, fan_in = layer.weight.shape
+            nn.init.normal_(layer.weight, 0.0, math.sqrt(2.0 / fan_out))
+            nn.init.zeros_(layer.bias)
+            if index == 0 or index == self.skip_layer:
+                nn.init.zeros_(layer.weight[:, fan_in - num_encodings :])
+            if index == len(self.layers) - 1:
+                nn.init.normal_(layer.weight, math.sqrt(math.pi / fan_in), 1e-4)
+                nn.init.constant_(layer.bias, -self.radius)
+
+    def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
+        """log(1 + exp(100 x)) / 100."""
+        return softplus_and_slope(x, SHARPNESS)[0]
+
+    def forward(self, x: Float[Tensor, "points in"], segments: TimeSegments) -> Float[Tensor, "points out"]:
+        """Evaluate at points that come in segments of equal time."""
+        return self._evaluate(x, segments, self.compose(segments.times))[0]
+
+    def forward_with_gradient(
+        self, x: Float[Tensor, "points in"], segments: TimeSegments
+    ) -> tuple[Float[Tensor, "points out"], Float[Tensor, "points in"]]:
+        """Outputs, and the gradient of output 0 with respect to x.
+
+        The gradient is an explicit backward sweep in ordinary operations, so training on it needs a first-order
+        autograd graph only.
+        """
+        matrices = self.compose(segments.times)
+        output, slopes = self._evaluate(x, segments, matrices)
+        gradient = segments.expand(matrices[-1][:, 0].expand(len(segments.sizes), -1))
+        input_gradient = torch.zeros_like(x)
+        for index in reversed(range(len(slopes))):
+            gradient = segment_linear(gradient * slopes[index], matrices[index].mT, segments.sizes)
+            if index == self.skip_layer:
+                gradient = gradient * math.sqrt(0.5)
+                input_gradient = input_gradient + gradient[:, -self.in_dim :]
+                gradient = gradient[:, : -self.in_dim]
+        return output, input_gradient + gradient
+
+    def _evaluate(
+        self, x: Float[Tensor, "points in"], segments: TimeSegments, matrices: list[Tensor]
+    ) -> tuple[Float[Tensor, "points out"], list[Tensor]]:
+        """The output, and the slope of the activation behind every hidden layer."""
+        hidden, slopes = x, []
+        for index, (layer, weights) in enumerate(zip(self.layers, matrices, strict=True)):
+            if index == self.skip_layer:
+                hidden = torch.cat((hidden, x), dim=-1) * math.sqrt(0.5)
+            hidden = segment_linear(hidden, weights, segments.sizes, layer.bias)
+            if index < len(self.layers) - 1:
+                hidden, slope = softplus_and_slope(hidden, SHARPNESS)
+                slopes.append(slope)
+        return hidden, slopes

@@ -1,0 +1,98 @@
+"""The part that all MLPs with residual layers share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from resfields_ns.functional.residual_weights import segment_linear
+from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.layers.linear import PlainLinear, ResFieldLinear
+
+
+class MLP(nn.Module, ABC):
+    """Fully connected layers of which any subset is residual; no activation after the last.
+
+    Args:
+        shapes: (inputs, outputs) of every layer
+        residual_layers: indices of the layers that are `ResFieldLinear`
+        num_frames: frames of the sequence
+        rank: rank of the residual layers
+        coefficient_fraction: coefficient rows of the residual layers as a share of the frames
+
+    Raises:
+        ValueError: if an index is no layer
+    """
+
+    def __init__(
+        self,
+        shapes: Sequence[tuple[int, int]],
+        residual_layers: Sequence[int],
+        num_frames: int,
+        rank: int,
+        coefficient_fraction: float = 1.0,
+    ) -> None:
+        super().__init__()
+        num_layers = len(shapes)
+        if outside := [index for index in residual_layers if not 0 <= index < num_layers]:
+            raise ValueError(f"residual_layers: expected indices from 0 to {num_layers - 1}, got {outside[0]}")
+        self.layers = nn.ModuleList(
+            ResFieldLinear(size_in, size_out, num_frames, rank, coefficient_fraction=coefficient_fraction)
+            if index in residual_layers
+            else PlainLinear(size_in, size_out)
+            for index, (size_in, size_out) in enumerate(shapes)
+        )
+        self.reset_parameters()
+
+    @abstractmethod
+    def reset_parameters(self) -> None:
+        """Initialise the shared weights and biases."""
+
+    @abstractmethod
+    def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
+        """The non-linearity between layers."""
+
+    def compose(self, times: Float[Tensor, "segments"]) -> list[Tensor]:
+        """The matrices of every layer at every time, each [segments or 1, out, in]."""
+        return [layer.compose(times) for layer in self.layers]
+
+    def forward(self, x: Float[Tensor, "points in"], segments: TimeSegments) -> Float[Tensor, "points out"]:
+        """Evaluate at points that come in segments of equal time."""
+        last = len(self.layers) - 1
+        for index, (layer, weights) in enumerate(zip(self.layers, self.compose(segments.times), strict=True)):
+            x = segment_linear(x, weights, segments.sizes, layer.bias)
+            if index < last:
+                x = self.activation(x)
+        return x
+
+
+class ReLUMLP(MLP):
+    """ReLU layers, initialised as He et al. 2015."""
+
+    def reset_parameters(self) -> None:
+        """Initialise weights for ReLU; biases keep the default of `nn.Linear`."""
+        for layer in self.layers:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+    def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
+        """max(x, 0)."""
+        return torch.relu(x)
+
+
+class SirenMLP(MLP):
+    """Sine layers sin(30 x) (Sitzmann et al. 2020b, Sec. 3.2)."""
+
+    OMEGA = 30.0
+
+    def reset_parameters(self) -> None:
+        """Uniform weights that keep the distribution of activations from layer to layer."""
+        for index, layer in enumerate(self.layers):
+            fan_in = layer.weight.shape[1]
+            bound = 1.0 / fan_in if index == 0 else (6.0 / fan_in) ** 0.5 / self.OMEGA
+            nn.init.uniform_(layer.weight, -bound, bound)
+
+    def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
+        """sin(30 x)."""
+        return torch.sin(self.OMEGA * x)
