@@ -1,0 +1,34 @@
+"""`rf-demo-data`: write a small made-up capture to try the methods on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from resfields_ns.commands.command_line import run_command
+
+
+def demo_data(out: Annotated[Path, tyro.conf.Positional], seed: int = 0, frames: int = 30, size: int = 128) -> None:
+    """Write a made-up capture of a moving creature, seen by four training cameras and one test camera.
+
+    Example: rf-demo-data demo --frames 30
+
+    Args:
+        out: Folder to write, new or empty.
+        seed: Decides the creature's colours and motion; the same seed gives the same files.
+        frames: Number of frames.
+        size: Width and height of the images in pixels.
+    """
+    from resfields_ns.data.demo_capture import write_demo_capture  # slow to import, and not needed for --help
+
+    write_demo_capture(out, seed=seed, num_frames=frames, size=size, show_progress=True)
+    print(f"Wrote {frames} frames of 5 cameras to {out}")
+
+
+def entrypoint() -> None:
+    """Entry point of the console script."""
+    run_command(demo_data)
+
+
+if __name__ == "__main__":
+    entrypoint()

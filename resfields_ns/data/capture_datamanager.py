@@ -1,0 +1,101 @@
+"""Batches of rays from a capture held in memory as bytes."""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Int
+from nerfstudio.cameras.rays import RayBundle
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
+from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader, RandIndicesEvalDataloader
+from nerfstudio.model_components.ray_generators import RayGenerator
+from nerfstudio.utils.rich_utils import CONSOLE
+from torch import Tensor
+
+from resfields_ns.data.capture_dataset import CaptureDataset
+from resfields_ns.data.pixel_samplers import ForegroundBalancedPixels, PixelSampler, UniformPixels
+
+
+@dataclass
+class CaptureDataManagerConfig(VanillaDataManagerConfig):
+    """Rays of a multi-view capture over time."""
+
+    _target: type = field(default_factory=lambda: CaptureDataManager)
+    train_num_rays_per_batch: int = 1100
+    """Rays a training step (paper, A.4)."""
+    eval_num_rays_per_batch: int = 1100
+    """Rays of an evaluation batch."""
+    background_margin: float = 1.0
+    """How far from the foreground, as a share of the longer image side, the background half of the rays may pass."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0.0 < self.background_margin <= 1.0:
+            raise ValueError(f"datamanager.background-margin: expected (0, 1], got {self.background_margin}")
+
+
+class CaptureDataManager(VanillaDataManager[CaptureDataset]):
+    """Training batches sorted by time, half of them on the foreground where the capture has masks."""
+
+    config: CaptureDataManagerConfig
+
+    def setup_train(self) -> None:
+        """Load the training images and check that there is something to train on."""
+        CONSOLE.print(f"Loading {len(self.train_dataset)} training images...")
+        self.train_rays = RayBatches(self.train_dataset, self.config.background_margin, self.device)
+
+    def setup_eval(self) -> None:
+        """Load the evaluation images."""
+        CONSOLE.print(f"Loading {len(self.eval_dataset)} evaluation images...")
+        self.eval_rays = RayBatches(self.eval_dataset, self.config.background_margin, self.device)
+        self.fixed_indices_eval_dataloader = FixedIndicesEvalDataloader(
+            input_dataset=self.eval_dataset, device=self.device
+        )
+        self.eval_dataloader = RandIndicesEvalDataloader(input_dataset=self.eval_dataset, device=self.device)
+
+    def next_train(self, step: int) -> tuple[RayBundle, dict[str, Tensor]]:
+        """Rays and what the images hold at them: image [R, 3] in 0..1 and, with masks, mask [R] bool."""
+        del step
+        self.train_count += 1
+        return self.train_rays.sample(self.config.train_num_rays_per_batch)
+
+    def next_eval(self, step: int) -> tuple[RayBundle, dict[str, Tensor]]:
+        """As `next_train`, from the evaluation images."""
+        del step
+        self.eval_count += 1
+        return self.eval_rays.sample(self.config.eval_num_rays_per_batch)
+
+    def get_train_rays_per_batch(self) -> int:
+        """Rays a training step."""
+        return self.config.train_num_rays_per_batch
+
+
+class RayBatches:
+    """Random rays of a dataset, sorted by time.
+
+    Args:
+        dataset: images, masks and cameras; held as bytes
+        background_margin: as for `ForegroundBalancedPixels`
+        device: where the rays go
+    """
+
+    def __init__(self, dataset: CaptureDataset, background_margin: float, device: torch.device | str) -> None:
+        self.arrays = dataset.load_arrays()
+        self.times = dataset.cameras.times
+        self.ray_generator = RayGenerator(dataset.cameras.to(device))
+        self.device = device
+        images = self.arrays["image"]
+        self.pixels: PixelSampler = UniformPixels(*images.shape[:3])
+        if "mask" in self.arrays:
+            self.pixels = ForegroundBalancedPixels(self.arrays["mask"], background_margin)
+
+    def sample(self, count: int) -> tuple[RayBundle, dict[str, Tensor]]:
+        """Draw rays and the values of their pixels."""
+        indices = self._sorted_by_time(self.pixels.sample(count))
+        image, row, column = indices.unbind(dim=-1)
+        batch = {name: values[image, row, column] for name, values in self.arrays.items()}
+        batch["image"] = batch["image"].float() / 255.0
+        batch["indices"] = indices
+        return self.ray_generator(indices.to(self.device)), batch
+
+    def _sorted_by_time(self, indices: Int[Tensor, "rays 3"]) -> Int[Tensor, "rays 3"]:
+        return indices[self.times[indices[:, 0], 0].argsort(stable=True)]

@@ -1,0 +1,50 @@
+"""Visual hulls: where in the scene box something can be, told by the masks (Laurentini 1994)."""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from nerfstudio.cameras.cameras import Cameras
+from torch import Tensor
+
+from resfields_ns.functional.masks import grow_mask
+
+
+def carve_visual_hull(
+    cameras: Cameras,
+    masks: Bool[Tensor, "images height width"],
+    frame_index: Int[Tensor, "images"],
+    num_frames: int,
+    box: Float[Tensor, "2 3"],
+    resolution: int,
+    conservative: bool,
+) -> Bool[Tensor, "frames cells cells cells"]:
+    """Cells (x, y, z) of the box that lie on the foreground in every image of their frame that sees them.
+
+    Cells outside an image, or behind its camera, are not carved by it. A cell lies on the foreground if its centre
+    does; if `conservative`, already if a foreground pixel lies within its projected radius plus one pixel.
+    """
+    centres = _cell_centres(box, resolution)
+    cell_radius = 0.5 * ((box[1] - box[0]) / resolution).norm().item()
+    hull = torch.ones(num_frames, resolution**3, dtype=torch.bool)
+    for image, mask in enumerate(masks):
+        camera_to_world = cameras.camera_to_worlds[image]
+        in_camera = (centres - camera_to_world[:, 3]) @ camera_to_world[:, :3]
+        depth = -in_camera[:, 2]
+        focal = cameras.fx[image].item()
+        x = (cameras.cx[image] + focal * in_camera[:, 0] / depth).floor().long()
+        y = (cameras.cy[image] - cameras.fy[image] * in_camera[:, 1] / depth).floor().long()
+        height, width = mask.shape
+        seen = (depth > 0) & (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        if conservative and seen.any():
+            mask = grow_mask(mask, math.ceil(focal * cell_radius / depth[seen].min().item()) + 1)
+        carved = torch.zeros_like(seen)
+        carved[seen] = ~mask[y[seen], x[seen]]
+        hull[frame_index[image]] &= ~carved
+    return hull.view(num_frames, resolution, resolution, resolution)
+
+
+def _cell_centres(box: Float[Tensor, "2 3"], resolution: int) -> Float[Tensor, "cells 3"]:
+    steps = (torch.arange(resolution) + 0.5) / resolution
+    grid = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), dim=-1)
+    return box[0] + grid.view(-1, 3) * (box[1] - box[0])
