@@ -1,0 +1,66 @@
+"""A start for dynamic SDF fields: the visual hull of every frame instead of a sphere."""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from rich.progress import track
+from scipy.ndimage import distance_transform_edt
+from torch import Tensor
+
+from resfields_ns import timeline
+from resfields_ns.fields.sdf_field import DynamicSDFField
+from resfields_ns.functional.segments import TimeSegments
+
+LEARNING_RATE = 2e-3
+FRAMES_PER_STEP = 12
+POINTS_PER_FRAME = 340
+SHELL = 0.06  # scene units: three in four points lie this close to the hull's surface
+
+
+def fit_to_hull(
+    field: DynamicSDFField, hull: Bool[Tensor, "frames x y z"], box: Float[Tensor, "2 3"], steps: int
+) -> None:
+    """Fit the field's signed distance to that of the hull's cells, frame by frame, in `steps` steps of Adam.
+
+    Rendering then starts near the surface: from a sphere, the first minutes on a CPU are spent on finding it.
+    """
+    distances = torch.stack([_signed_distance(frame, box) for frame in hull.cpu()])
+    shells = [(frame.flatten().abs() < SHELL).nonzero()[:, 0] for frame in distances]
+    optimizer = torch.optim.Adam(field.sdf_mlp.parameters(), lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, 0.1 * LEARNING_RATE)
+    for _ in track(range(steps), "Fitting the visual hull", transient=True):
+        frames = torch.randperm(len(hull))[:FRAMES_PER_STEP].sort().values
+        cells = torch.stack([_draw_cells(shells[frame], distances[frame].numel()) for frame in frames.tolist()])
+        target = distances.flatten(start_dim=1)[frames[:, None], cells].flatten().to(box)
+        points = _cell_centres(cells.flatten(), distances.shape[1:], box)
+        times = timeline.times_from_frames(frames, len(hull)).to(box)
+        sdf, _ = field.sdf_and_feature(points, TimeSegments(times, (POINTS_PER_FRAME,) * len(frames)))
+        optimizer.zero_grad()
+        (sdf - target).abs().mean().backward()
+        optimizer.step()
+        schedule.step()
+
+
+def _signed_distance(occupied: Bool[Tensor, "x y z"], box: Float[Tensor, "2 3"]) -> Float[Tensor, "x y z"]:
+    """Distance of each cell's centre to the nearest cell of the other kind; negative inside."""
+    cell = ((box[1] - box[0]) / torch.tensor(occupied.shape, device=box.device)).tolist()
+    inside = occupied.numpy()
+    if not inside.any():
+        return torch.full(inside.shape, float(np.linalg.norm(cell) * max(inside.shape)))
+    distance = distance_transform_edt(~inside, sampling=cell) - distance_transform_edt(inside, sampling=cell)
+    return torch.from_numpy(distance).float()
+
+
+def _draw_cells(shell: Int[Tensor, "shell"], num_cells: int) -> Int[Tensor, "points"]:
+    anywhere = torch.randint(num_cells, (POINTS_PER_FRAME,))
+    if len(shell) == 0:
+        return anywhere
+    near = shell[torch.randint(len(shell), (3 * POINTS_PER_FRAME // 4,))]
+    return torch.cat((near, anywhere[len(near) :]))
+
+
+def _cell_centres(
+    cells: Int[Tensor, "points"], counts: tuple[int, ...], box: Float[Tensor, "2 3"]
+) -> Float[Tensor, "points 3"]:
+    index = torch.stack(torch.unravel_index(cells, counts), dim=-1).to(box)
+    return box[0] + (index + 0.5) / torch.tensor(counts).to(box) * (box[1] - box[0])

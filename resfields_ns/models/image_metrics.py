@@ -1,0 +1,50 @@
+"""Metrics and pictures of a rendered image beside the ground truth."""
+
+from functools import cache
+
+import torch
+from jaxtyping import Bool, Float
+from nerfstudio.utils import colormaps
+from nerfstudio.utils.rich_utils import CONSOLE
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from resfields_ns.functional import metrics
+
+
+def image_metrics(
+    rgb: Float[Tensor, "h w 3"], target: Float[Tensor, "h w 3"], mask: Bool[Tensor, "h w"] | None
+) -> dict[str, float]:
+    """PSNR (dB), foreground PSNR where there is a mask, SSIM, and LPIPS where its weights can be had."""
+    batch, target_batch = (image.clamp(0.0, 1.0).permute(2, 0, 1)[None] for image in (rgb, target))
+    results = {"psnr": metrics.psnr(rgb, target)}
+    if mask is not None:
+        results["psnr_foreground"] = metrics.masked_psnr(rgb, target, mask)
+    ssim = structural_similarity_index_measure(batch, target_batch, data_range=1.0)
+    results["ssim"] = float(ssim[0] if isinstance(ssim, tuple) else ssim)
+    if (lpips := _lpips()) is not None:
+        results["lpips"] = float(lpips.to(rgb.device)(batch, target_batch))
+    return results
+
+
+def images_to_show(outputs: dict[str, Tensor], target: Float[Tensor, "h w 3"]) -> dict[str, Float[Tensor, "h w 3"]]:
+    """Ground truth beside prediction, and accumulation, depth and normals as colours."""
+    accumulation = outputs["accumulation"]
+    return {
+        "img": torch.cat((target, outputs["rgb"]), dim=1),
+        "accumulation": colormaps.apply_colormap(accumulation),
+        "depth": colormaps.apply_depth_colormap(outputs["depth"], accumulation=accumulation),
+        "normals": 0.5 * (outputs["normals"] + 1.0) * accumulation + (1.0 - accumulation),
+    }
+
+
+@cache
+def _lpips() -> torch.nn.Module | None:
+    """LPIPS (Zhang et al. 2018), or nothing where its network's weights are neither stored nor reachable."""
+    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+    try:
+        return LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
+    except OSError as error:
+        CONSOLE.print(f"LPIPS is left out: the weights of AlexNet are not at hand ({error}).")
+        return None
