@@ -78,9 +78,7 @@ class ResFieldsTrainer(Trainer):
             return self.config.load_dir / f"step-{self.config.load_step:09d}.ckpt"
         checkpoints = sorted(self.config.load_dir.glob("step-*.ckpt"))
         if not checkpoints:
-            raise ValueError(
-                f"--load-dir: expected a folder with step-*.ckpt files, found none in {self.config.load_dir}"
-            )
+            raise ValueError(f"--load-dir: expected step-*.ckpt files in {self.config.load_dir}, found none")
         return checkpoints[-1]
 
     def _first_step(self) -> int:

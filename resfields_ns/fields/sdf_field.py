@@ -48,8 +48,10 @@ class DynamicSDFFieldConfig(InstantiateConfig):
             raise ValueError(f"field.coefficient-fraction: expected (0, 1], got {self.coefficient_fraction}")
         if outside := [index for index in self.residual_layers if not 0 <= index <= self.num_layers]:
             raise ValueError(f"field.residual-layers: expected 0 to {self.num_layers}, got {outside[0]}")
-        if not 0 < self.skip_layer <= self.num_layers:
-            raise ValueError(f"field.skip-layer: expected 1 to {self.num_layers}, got {self.skip_layer}")
+        if not 0 < self.skip_layer < self.num_layers:
+            raise ValueError(f"field.skip-layer: expected 1 to {self.num_layers - 1}, got {self.skip_layer}")
+        if self.hidden_dim <= (num_inputs := 4 + 6 * self.num_frequencies + 2 * self.num_time_frequencies):
+            raise ValueError(f"field.hidden-dim: expected above the {num_inputs} inputs, got {self.hidden_dim}")
 
 
 class DynamicSDFField(nn.Module):

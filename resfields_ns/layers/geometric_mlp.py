@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from resfields_ns.functional.residual_weights import segment_linear
+from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.functional.softplus import softplus_and_slope
 from resfields_ns.layers.mlp import MLP
@@ -27,9 +27,12 @@ class GeometricMLP(MLP):
         hidden_dim: width
         num_hidden: hidden layers
         out_dim: size of the output
-        skip_layer: the layer whose input is joined by the MLP's input, the two divided by sqrt(2)
+        skip_layer: a hidden layer after the first; its input is joined by the MLP's input, the two divided by sqrt(2)
         radius: radius of the initial sphere
         residual_layers, num_frames, rank, coefficient_fraction: as for `MLP`
+
+    Raises:
+        ValueError: if `skip_layer` is no such layer, or `hidden_dim` leaves no room beside the input
     """
 
     def __init__(
@@ -46,6 +49,10 @@ class GeometricMLP(MLP):
         rank: int,
         coefficient_fraction: float = 1.0,
     ) -> None:
+        if not 0 < skip_layer < num_hidden:
+            raise ValueError(f"skip_layer: expected 1 to {num_hidden - 1}, got {skip_layer}")
+        if hidden_dim <= in_dim:
+            raise ValueError(f"hidden_dim: expected above the {in_dim} inputs, got {hidden_dim}")
         self.num_coordinates = num_coordinates
         self.in_dim = in_dim
         self.skip_layer = skip_layer

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from resfields_ns.functional.residual_weights import compose_weights, segment_linear
+from resfields_ns.functional.residual_weights import compose_weights
+from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.layers.coefficients import TimeCoefficients
 

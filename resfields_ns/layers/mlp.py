@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from resfields_ns.functional.residual_weights import segment_linear
+from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.layers.linear import PlainLinear, ResFieldLinear
 

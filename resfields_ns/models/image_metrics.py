@@ -27,8 +27,8 @@ def image_metrics(
     return results
 
 
-def images_to_show(outputs: dict[str, Tensor], target: Float[Tensor, "h w 3"]) -> dict[str, Float[Tensor, "h w 3"]]:
-    """Ground truth beside prediction, and accumulation, depth and normals as colours."""
+def images_to_show(outputs: dict[str, Tensor], target: Float[Tensor, "h w 3"]) -> dict[str, Tensor]:
+    """Ground truth beside prediction [h, 2w, 3], and accumulation, depth and normals as colours [h, w, 3]."""
     accumulation = outputs["accumulation"]
     return {
         "img": torch.cat((target, outputs["rgb"]), dim=1),

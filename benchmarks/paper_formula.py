@@ -1,0 +1,50 @@
+"""The dynamic SDF field by the letter of the paper: the baseline of our timings.
+
+Weights of all frames are built (Eq. 3, 4), one matrix per ray is gathered from them, and the gradient of the signed
+distance comes from autograd with a second-order graph. Parameters are those of `DynamicSDFField`.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from resfields_ns import timeline
+from resfields_ns.fields.sdf_field import DynamicSDFField
+from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.layers import ResFieldLinear
+
+
+class PaperFormulaField(DynamicSDFField):
+    """Same parameters, same values, evaluated the plain way."""
+
+    def sdf_gradient_and_feature(self, points: Tensor, segments: TimeSegments) -> tuple[Tensor, Tensor, Tensor]:
+        """Signed distance, its gradient by double backward, and feature of points [rays * samples, 3]."""
+        points = points.detach().requires_grad_()
+        times = segments.expand(segments.times[:, None])[:, 0]
+        output = self._evaluate(points, times)
+        (gradient,) = torch.autograd.grad(output[:, 0].sum(), points, create_graph=True)
+        return output[:, 0], gradient, output[:, 1:]
+
+    samples_per_ray = 64
+
+    def _evaluate(self, points: Tensor, times: Tensor) -> Tensor:
+        time_code = self.time_encoding(self.network_times(times)[:, None])
+        inputs = torch.cat((self.point_encoding(points), time_code), dim=-1)
+        ray_times = times[:: self.samples_per_ray]
+        frames = timeline.frames_from_times(ray_times, self.num_frames)
+        x = inputs
+        for index, layer in enumerate(self.sdf_mlp.layers):
+            if index == self.sdf_mlp.skip_layer:
+                x = torch.cat((x, inputs), dim=-1) / math.sqrt(2.0)
+            if isinstance(layer, ResFieldLinear):
+                of_frames = layer.coefficients.table @ layer.basis.flatten(start_dim=1)
+                weights = (of_frames + layer.weight.flatten()).view(-1, *layer.weight.shape)[frames]
+                rays = x.view(len(frames), -1, x.shape[-1])
+                x = (rays @ weights.mT + layer.bias).flatten(end_dim=1)
+            else:
+                x = F.linear(x, layer.weight, layer.bias)
+            if index < len(self.sdf_mlp.layers) - 1:
+                x = F.softplus(x, beta=100.0)
+        return x

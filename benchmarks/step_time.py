@@ -1,0 +1,139 @@
+"""One training step of the default field: residual layers against plain ones, ours against the paper's formula.
+
+    python -m benchmarks.step_time --output benchmarks/results/step_time.json
+
+All variants see the same rays in one process, in turn, so that a noisy machine disturbs them alike; the peak memory of
+each is read in a process of its own.
+"""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import tyro
+
+from benchmarks.paper_formula import PaperFormulaField
+from resfields_ns.fields.laplace_density import LaplaceDensity
+from resfields_ns.fields.sdf_field import DynamicSDFField, DynamicSDFFieldConfig
+from resfields_ns.functional import losses
+from resfields_ns.functional.compositing import composite, compositing_weights
+from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.pipelines.facts import machine_facts
+
+VARIANTS = {
+    "ours, plain": (DynamicSDFField, ()),
+    "ours, residual 1-7": (DynamicSDFField, tuple(range(1, 8))),
+    "paper's formula, plain": (PaperFormulaField, ()),
+    "paper's formula, residual 1-7": (PaperFormulaField, tuple(range(1, 8))),
+}
+
+
+def make_step(name: str, rays: int, samples: int, frames: int, seed: int, device: str) -> Callable[[], None]:
+    """A closure that takes one training step: forward, losses, backward, Adam."""
+    torch.manual_seed(seed)
+    kind, residual_layers = VARIANTS[name]
+    field = kind(DynamicSDFFieldConfig(residual_layers=residual_layers), frames).to(device)
+    density = LaplaceDensity(0.1).to(device)
+    optimizer = torch.optim.Adam([*field.parameters(), *density.parameters()], lr=5e-4)
+    times = (torch.randint(frames, (rays,)).sort().values / (frames - 1)).to(device)
+    points = (2.0 * torch.rand(rays, samples, 3) - 1.0).to(device)
+    deltas = torch.full((rays, samples), 2.0 / samples, device=device)
+    target, mask = torch.rand(rays, 3).to(device), (torch.rand(rays) < 0.5).float().to(device)
+
+    def step() -> None:
+        segments = TimeSegments.from_times(times).repeat(samples)
+        flat = points.flatten(end_dim=1)
+        sdf, gradient, feature = field.sdf_gradient_and_feature(flat, segments)
+        weights = compositing_weights(density(sdf).view(rays, samples), deltas)
+        rgb = composite(weights, field.colour(feature, flat).view(rays, samples, 3))
+        loss = losses.masked_l1(rgb, target, mask)
+        loss = loss + 0.1 * losses.opacity_cross_entropy(weights.sum(dim=-1), mask) + 0.1 * losses.eikonal(gradient)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def seconds(step: Callable[[], None], device: str) -> float:
+    """Wall-clock time of a step."""
+    start = time.perf_counter()
+    step()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def peak_memory_gb(name: str, arguments: list[str]) -> float:
+    """Peak resident memory of a process that takes three steps, in GB."""
+    command = [sys.executable, "-m", "benchmarks.step_time", "--only", name, *arguments]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def main(
+    rays: int = 256,
+    samples: int = 64,
+    frames: int = 50,
+    repeats: int = 15,
+    seed: int = 0,
+    output: Path | None = None,
+    only: str | None = None,
+) -> None:
+    """Time the step's variants.
+
+    Args:
+        rays: rays a step
+        samples: samples a ray
+        frames: frames of the sequence
+        repeats: counted rounds; a round takes one step of every variant
+        seed: of weights and rays
+        output: a JSON file for the results
+        only: print the peak memory of this variant alone
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    PaperFormulaField.samples_per_ray = samples
+    if only is not None:
+        step = make_step(only, rays, samples, frames, seed, device)
+        for _ in range(3):
+            step()
+        unit = 1e6 if sys.platform != "darwin" else 1e9
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+        return
+
+    # before this process grows: Linux lets a child inherit its parent's peak
+    sizes = {"rays": rays, "samples": samples, "frames": frames, "seed": seed}
+    arguments = [f"--{name}={value}" for name, value in sizes.items()]
+    memory = {name: peak_memory_gb(name, arguments) for name in VARIANTS}
+    steps = {name: make_step(name, rays, samples, frames, seed, device) for name in VARIANTS}
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for round_number in range(repeats + 2):
+        for name, step in steps.items():
+            duration = seconds(step, device)
+            if round_number >= 2:
+                times[name].append(duration)
+    results = {
+        name: {
+            "median_s": statistics.median(values),
+            "min_s": min(values),
+            "median_ratio_to_plain": statistics.median(
+                own / plain for own, plain in zip(values, times["ours, plain"], strict=True)
+            ),
+            "peak_memory_gb": memory[name],
+        }
+        for name, values in times.items()
+    }
+    for name, row in results.items():
+        print(f"{name:32s}" + "".join(f"{key} {value:7.3f}   " for key, value in row.items()))
+    if output is not None:
+        record = {"config": {**sizes, "repeats": repeats, "device": device}, "results": results, **machine_facts()}
+        output.write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,33 @@
+"""Every registered method, and a configuration of it small enough for a test."""
+
+from copy import deepcopy
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from nerfstudio.plugins.types import MethodSpecification
+
+from resfields_ns.engine.trainer import ResFieldsTrainerConfig
+
+METHODS: dict[str, MethodSpecification] = {
+    entry.name: entry.load()
+    for entry in entry_points(group="nerfstudio.method_configs")
+    if entry.value.startswith("resfields_ns.")
+}
+
+
+def tiny_config(method: MethodSpecification, capture: Path, output_dir: Path) -> ResFieldsTrainerConfig:
+    """The method with few rays and samples, for four steps on the CPU without a viewer."""
+    config = deepcopy(method.config)
+    assert isinstance(config, ResFieldsTrainerConfig)
+    config.data = config.pipeline.datamanager.data = capture
+    config.output_dir = output_dir
+    config.vis = "tensorboard"
+    config.machine.device_type = "cpu"
+    config.machine.seed = 0
+    config.max_num_iterations = 4
+    config.pipeline.chamfer_resolution = 24
+    config.pipeline.datamanager.train_num_rays_per_batch = 64
+    config.pipeline.model.sampler.num_samples = 8
+    config.pipeline.model.hull_start_steps = min(config.pipeline.model.hull_start_steps, 5)
+    config.set_timestamp()
+    return config

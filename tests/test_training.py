@@ -1,0 +1,153 @@
+"""Every registered method trains, resumes exactly, survives a kill, reloads, renders and evaluates."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from nerfstudio.scripts.eval import ComputePSNR
+from nerfstudio.utils.eval_utils import eval_setup
+
+from resfields_ns.engine.random_state import capture_random_state, restore_random_state
+from resfields_ns.engine.trainer import ResFieldsTrainer, ResFieldsTrainerConfig
+from tests.cases import over
+from tests.methods import METHODS, tiny_config
+
+
+def seed_everything() -> None:
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    torch.manual_seed(0)
+
+
+def trained(config: ResFieldsTrainerConfig) -> ResFieldsTrainer:
+    seed_everything()
+    config.save_config()
+    trainer = config.setup(local_rank=0, world_size=1)
+    trainer.setup()
+    trainer.train()
+    return trainer
+
+
+@pytest.fixture(scope="module", params=list(METHODS.values()), ids=list(METHODS))
+def run(request, demo_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The config.yml of a short run of a method."""
+    config = tiny_config(request.param, demo_capture, tmp_path_factory.mktemp("run"))
+    trained(config)
+    return config.get_base_dir() / "config.yml"
+
+
+def test_reloads_and_renders(run: Path) -> None:
+    _, pipeline, _, _ = eval_setup(run)
+    camera, _ = pipeline.datamanager.next_eval_image(0)
+    outputs = pipeline.model.get_outputs_for_camera(camera)
+    size = (int(camera.height), int(camera.width))
+    for name, channels in {"rgb": 3, "accumulation": 1, "depth": 1, "normals": 3}.items():
+        assert outputs[name].shape == (*size, channels)
+        assert outputs[name].isfinite().all()
+    assert 0.0 <= outputs["rgb"].min() and outputs["rgb"].max() <= 1.0 + 1e-5
+
+
+def test_a_checkpoint_of_another_shape_is_refused(run: Path) -> None:
+    _, pipeline, checkpoint, step = eval_setup(run)
+    state = torch.load(checkpoint, weights_only=True)["pipeline"]
+    state.pop(next(iter(state)))
+    with pytest.raises(RuntimeError, match="Missing key"):
+        pipeline.load_pipeline(state, step)
+
+
+def test_evaluates(run: Path, tmp_path: Path) -> None:
+    ComputePSNR(run, tmp_path / "metrics.json", tmp_path / "pictures").main()
+    results = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=pytest.fail)["results"]
+    for name in ("psnr", "psnr_foreground", "ssim", "chamfer_l1_x1000"):
+        values = [frame[name] for frame in results["per_frame"]]
+        assert results[name] == pytest.approx(np.mean(values))
+    facts = results["facts"]
+    assert facts["frames"] == [frame["frame"] for frame in results["per_frame"]] == [0, 1, 2, 3]
+    assert facts["seed"] == 0 and facts["steps"] == 4 and facts["background"] == "white"
+    pictures = sorted((tmp_path / "pictures").glob("eval_img_*.png"))
+    assert len(pictures) == len(results["per_frame"])
+
+
+@over("method", METHODS)
+def test_resuming_equals_not_stopping(method, demo_capture: Path, tmp_path: Path) -> None:
+    whole_config = tiny_config(method, demo_capture, tmp_path / "whole")
+    whole = trained(whole_config)
+
+    class Killed(Exception):
+        pass
+
+    def kill(step: int, **_) -> None:
+        if step == 2:
+            raise Killed
+
+    killed_config = tiny_config(method, demo_capture, tmp_path / "killed")
+    killed_config.steps_per_save = 1
+    trainer = killed_config.setup(local_rank=0, world_size=1)
+    seed_everything()
+    trainer.setup()
+    original = trainer.pipeline.get_train_loss_dict
+    trainer.pipeline.get_train_loss_dict = lambda step: (kill(step), original(step))[1]
+    with pytest.raises(Killed):
+        trainer.train()
+
+    resumed_config = tiny_config(method, demo_capture, tmp_path / "resumed")
+    resumed_config.load_dir = killed_config.get_checkpoint_dir()
+    resumed_config.max_num_iterations = whole_config.max_num_iterations - 2
+    torch.manual_seed(99)
+    resumed = trained(resumed_config)
+    for (name, expected), actual in zip(
+        whole.pipeline.state_dict().items(), resumed.pipeline.state_dict().values(), strict=True
+    ):
+        assert torch.equal(expected, actual), name
+
+
+def test_random_state_continues() -> None:
+    state = capture_random_state()
+    drawn = random.random(), np.random.rand(), torch.rand(3)  # noqa: NPY002
+    restore_random_state(state)
+    again = random.random(), np.random.rand(), torch.rand(3)  # noqa: NPY002
+    assert drawn[:2] == again[:2] and torch.equal(drawn[2], again[2])
+
+
+KILLED_RUN = """
+import sys
+from pathlib import Path
+from tests.methods import METHODS, tiny_config
+config = tiny_config(METHODS["tnerf-resfields-small"], Path(sys.argv[1]), Path(sys.argv[2]))
+config.max_num_iterations, config.steps_per_save = 100_000, 1
+trainer = config.setup(local_rank=0, world_size=1)
+trainer.setup()
+trainer.train()
+"""
+
+
+def test_a_kill_leaves_a_whole_checkpoint(demo_capture: Path, tmp_path: Path) -> None:
+    """Killed while it saves at every step, a run leaves at least one checkpoint, and each loads."""
+    command = [sys.executable, "-c", KILLED_RUN, str(demo_capture), str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while len(list(tmp_path.rglob("step-*.ckpt"))) == 0 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    checkpoints = list(tmp_path.rglob("nerfstudio_models/*"))
+    assert checkpoints
+    for checkpoint in checkpoints:
+        assert torch.load(checkpoint, weights_only=True)["step"] >= 0
+
+
+def test_load_dir_without_checkpoints_is_an_error(demo_capture: Path, tmp_path: Path) -> None:
+    config = tiny_config(METHODS["tnerf-resfields"], demo_capture, tmp_path)
+    config.load_dir = tmp_path
+    with pytest.raises(ValueError, match=r"--load-dir: expected step-\*\.ckpt files in .*, found none"):
+        config.setup(local_rank=0, world_size=1).setup()
