@@ -17,7 +17,7 @@ from resfields_ns.models.volsdf import DynamicVolSDF
 
 @dataclass(frozen=True)
 class Surface:
-    """A mesh in the scene's normalised units; without faces where the field has no surface."""
+    """A mesh in the scene's normalised units, its faces outward; without faces where the field has no surface."""
 
     vertices: Float[np.ndarray, "vertices 3"]
     faces: Int[np.ndarray, "faces 3"]
@@ -26,7 +26,8 @@ class Surface:
 
     def sample_points(self, count: int, seed: int) -> Float[np.ndarray, "count 3"]:
         """Random points, uniform over the area."""
-        return trimesh.Trimesh(self.vertices, self.faces, process=False).sample(count, seed=seed).astype(np.float32)
+        mesh = trimesh.Trimesh(self.vertices, self.faces, process=False)
+        return trimesh.sample.sample_surface(mesh, count, seed=seed)[0].astype(np.float32)
 
 
 @torch.no_grad()
@@ -45,10 +46,10 @@ def extract_surface(model: DynamicVolSDF, time: float, resolution: int, chunk_si
     values = torch.empty(counts[0] * counts[1] * counts[2])
     for start, points in _grid_chunks(box, cell, counts, chunk_size):
         values[start : start + len(points)] = _sdf_where_occupied(model, points, time, empty=cell).cpu()
-    # mcubes orients faces towards larger values
+    # mcubes orients faces towards smaller values, which are inside
     vertices, faces = mcubes.marching_cubes(values.view(*counts).numpy(), 0.0)
     vertices = (vertices * cell + box[0].cpu().numpy()).astype(np.float32)
-    return Surface(vertices, faces.astype(np.int64), _colours(model, vertices, time, chunk_size))
+    return Surface(vertices, faces[:, ::-1].astype(np.int64), _colours(model, vertices, time, chunk_size))
 
 
 def _grid_chunks(

@@ -34,7 +34,7 @@ class DynamicPipeline(VanillaPipeline):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.register_buffer("seed", torch.tensor(torch.initial_seed()))
+        self.register_buffer("seed", torch.tensor(torch.initial_seed() % 2**63))
         self.register_buffer("step", torch.tensor(0))
 
     def get_training_callbacks(

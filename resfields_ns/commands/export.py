@@ -1,0 +1,57 @@
+"""`rf-export`: meshes of a trained run, one a frame."""
+
+from pathlib import Path
+from typing import Literal
+
+from resfields_ns.commands.command_line import run_command
+
+
+def export(
+    load_config: Path,
+    output_dir: Path,
+    resolution: int = 128,
+    frames: str = "::",
+    format: Literal["ply", "obj", "glb"] = "ply",
+    units: Literal["normalised", "world"] = "normalised",
+    chunk_size: int = 65_536,
+) -> None:
+    """Write the surface at every frame as a mesh with vertex colours.
+
+    Files are named by the capture's frame numbers, mesh_000010.ply. A frame without a surface gets none.
+
+    Example: rf-export --load-config RUN/config.yml --output-dir meshes --frames 0:50:10
+
+    Args:
+        load_config: The run's config.yml.
+        output_dir: Folder for the meshes; files of the same name are replaced.
+        resolution: Cells along the longest side of the scene box.
+        frames: Frames of the run, counted from 0, as start:stop:step.
+        format: Format of the files.
+        units: Units of the points: those that the model is trained in, or those of the capture's cameras.
+        chunk_size: Points evaluated at once, which bounds the memory.
+    """
+    if resolution < 2:
+        raise ValueError(f"--resolution: expected at least 2 cells, found {resolution}")
+    if chunk_size < 1:
+        raise ValueError(f"--chunk-size: expected at least 1 point, found {chunk_size}")
+    if output_dir.exists() and not output_dir.is_dir():
+        raise ValueError(f"--output-dir: expected a folder, found the file {output_dir}")
+    from resfields_ns.export.mesh_sequence import export_meshes  # slow to import, and not needed for --help
+    from resfields_ns.export.trained_run import load_trained_run
+    from resfields_ns.frames import parse_frames
+
+    run = load_trained_run(load_config)
+    indices = parse_frames(frames, run.num_frames)
+    written = export_meshes(run, indices, output_dir, resolution, format, units, chunk_size)
+    if not written:
+        raise ValueError(f"{load_config}: expected a surface in the scene box, found none in any frame asked for")
+    print(f"Wrote {len(written)} of {len(indices)} meshes to {output_dir}")
+
+
+def entrypoint() -> None:
+    """Entry point of the console script."""
+    run_command(export)
+
+
+if __name__ == "__main__":
+    entrypoint()

@@ -1,0 +1,180 @@
+"""`rf-render`: movies of a trained run."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from resfields_ns.commands.command_line import run_command
+from resfields_ns.frames import parse_frames
+
+# What needs torch is imported inside functions, and typed Any outside: slow to import, and not needed for --help.
+
+
+@dataclass
+class RenderOptions(ABC):
+    """What every kind of movie has."""
+
+    load_config: Path
+    """The run's config.yml."""
+    output_path: Path
+    """Movie to write: a .mp4 or .gif file, or a name without suffix for a folder of png files."""
+    output: Literal["rgb", "depth", "normals", "accumulation"] = "rgb"
+    """What to show."""
+    scale: float = 1.0
+    """Factor on the pictures' size."""
+
+    def main(self) -> None:
+        """Render the movie and say where it is."""
+        from resfields_ns.export.rendering import render_movie
+        from resfields_ns.export.trained_run import load_trained_run
+        from resfields_ns.export.video import check_movie_path
+
+        check_movie_path(self.output_path)
+        _check_positive("--scale", self.scale)
+        run = load_trained_run(self.load_config)
+        cameras, fps = self.cameras_and_fps(run)
+        render_movie(run, cameras, self.output_path, fps, self.output, self.scale)
+        print(f"Wrote {len(cameras)} pictures to {self.output_path}")
+
+    @abstractmethod
+    def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
+        """The nerfstudio `Cameras` to see the `TrainedRun` from, with times, and pictures a second.
+
+        Raises ValueError for an option that the run cannot meet.
+        """
+
+
+@dataclass
+class RenderTime(RenderOptions):
+    """Hold a camera still while time runs."""
+
+    camera: str | None = None
+    """Camera of the capture, held as at its first frame; by default the first training camera."""
+    frames: str = "::"
+    """Frames of the run, counted from 0, as start:stop:step."""
+    slow_motion: int = 1
+    """Pictures for each step from one frame to the next."""
+    fps: float = 24.0
+    """Pictures a second."""
+
+    def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
+        """The camera at the times of the frames and between them."""
+        from resfields_ns.export.camera_paths import hold_camera, sweep_times
+
+        _check_positive("--slow-motion", self.slow_motion)
+        _check_positive("--fps", self.fps)
+        frames = parse_frames(self.frames, run.num_frames)
+        return hold_camera(run.camera(self.camera), sweep_times(frames, run.num_frames, self.slow_motion)), self.fps
+
+
+@dataclass
+class RenderFreeze(RenderOptions):
+    """Turn once about the scene at one frozen frame."""
+
+    frame: int = 0
+    """Frame of the run, counted from 0."""
+    seconds: float = 4.0
+    """Length of the turn."""
+    fps: float = 24.0
+    """Pictures a second."""
+
+    def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
+        """A circle at one time."""
+        from resfields_ns.export.camera_paths import frozen_times, orbit
+
+        if not 0 <= self.frame < run.num_frames:
+            raise ValueError(f"--frame: expected 0 to {run.num_frames - 1}, found {self.frame}")
+        times = frozen_times(self.frame, run.num_frames, _num_pictures(self.seconds, self.fps))
+        return orbit(run.train_dataset.cameras, run.box.mean(dim=0), times), self.fps
+
+
+@dataclass
+class RenderOrbit(RenderOptions):
+    """Turn once about the scene while time runs over the sequence."""
+
+    seconds: float = 4.0
+    """Length of the turn."""
+    fps: float = 24.0
+    """Pictures a second."""
+
+    def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
+        """A circle from the first time to the last."""
+        from resfields_ns.export.camera_paths import orbit, running_times
+
+        times = running_times(_num_pictures(self.seconds, self.fps))
+        return orbit(run.train_dataset.cameras, run.box.mean(dim=0), times), self.fps
+
+
+@dataclass
+class RenderDataset(RenderOptions):
+    """See the scene as the capture's cameras do, each at its own time: camera by camera, frame by frame."""
+
+    split: Literal["train", "test"] = "test"
+    """Cameras trained on, or cameras to evaluate on."""
+    fps: float = 24.0
+    """Pictures a second."""
+
+    def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
+        """The cameras of the split."""
+        _check_positive("--fps", self.fps)
+        dataset = run.train_dataset if self.split == "train" else run.eval_dataset
+        return dataset.cameras, self.fps
+
+
+@dataclass
+class RenderCameraPath(RenderOptions):
+    """Follow a camera path saved in nerfstudio's viewer.
+
+    Its cameras' render_time is used; where no camera has one, the sequence runs once over the path.
+    """
+
+    camera_path_filename: Path = field(kw_only=True)
+    """The path's JSON file; it decides the size and the pictures a second."""
+
+    def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
+        """The cameras of the file."""
+        from resfields_ns.export.camera_path_file import read_camera_path
+
+        del run
+        return read_camera_path(self.camera_path_filename)
+
+
+@tyro.conf.configure(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
+def render(
+    movie: Annotated[RenderTime, tyro.conf.subcommand("time")]
+    | Annotated[RenderFreeze, tyro.conf.subcommand("freeze")]
+    | Annotated[RenderOrbit, tyro.conf.subcommand("orbit")]
+    | Annotated[RenderDataset, tyro.conf.subcommand("dataset")]
+    | Annotated[RenderCameraPath, tyro.conf.subcommand("camera-path")],
+) -> None:
+    """Render a movie of a trained run: mp4, gif, or a folder of png files.
+
+    Example: rf-render freeze --frame 10 --load-config RUN/config.yml --output-path frozen.mp4
+
+    Args:
+        movie: How camera and time move.
+    """
+    movie.main()
+
+
+def entrypoint() -> None:
+    """Entry point of the console script."""
+    run_command(render)
+
+
+def _num_pictures(seconds: float, fps: float) -> int:
+    _check_positive("--seconds", seconds)
+    _check_positive("--fps", fps)
+    return max(1, round(seconds * fps))
+
+
+def _check_positive(option: str, value: float | int) -> None:
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{option}: expected a number above 0, found {value}")
+
+
+if __name__ == "__main__":
+    entrypoint()

@@ -1,0 +1,92 @@
+"""Cameras that move through space and time.
+
+Notation: P pictures, each a camera with its own time in [0, 1].
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from nerfstudio.cameras.camera_utils import auto_orient_and_center_poses
+from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.utils.poses import to4x4
+from torch import Tensor
+
+from resfields_ns.timeline import times_from_frames
+
+
+def sweep_times(frames: list[int], num_frames: int, slow_motion: int) -> Float[Tensor, "pictures"]:
+    """Times of the frames, each step from one to the next divided into `slow_motion` equal parts."""
+    times = times_from_frames(torch.tensor(frames), num_frames)
+    shares = torch.arange(slow_motion) / slow_motion
+    between = torch.lerp(times[:-1, None], times[1:, None], shares)
+    return torch.cat((between.flatten(), times[-1:]))
+
+
+def frozen_times(frame: int, num_frames: int, num_pictures: int) -> Float[Tensor, "pictures"]:
+    """The time of a frame, for every picture."""
+    return times_from_frames(torch.full((num_pictures,), frame), num_frames)
+
+
+def running_times(num_pictures: int) -> Float[Tensor, "pictures"]:
+    """Even steps from the sequence's first time to its last."""
+    return torch.linspace(0.0, 1.0, num_pictures)
+
+
+def hold_camera(camera: Cameras, times: Float[Tensor, "pictures"]) -> Cameras:
+    """One camera (batch of one), seen from at every time."""
+    return _with_intrinsics_of(camera, camera.camera_to_worlds.expand(len(times), -1, -1), times)
+
+
+def orbit(cameras: Cameras, centre: Float[Tensor, "3"], times: Float[Tensor, "pictures"]) -> Cameras:
+    """One horizontal turn about the centre, in equal steps, with the first camera's intrinsics.
+
+    It starts beside the first camera. The distance to the centre and the height above it are the cameras' means, and
+    up is what is most nearly vertical in all their images.
+    """
+    poses = cameras.camera_to_worlds
+    up = _up(poses)
+    offsets = poses[:, :, 3] - centre
+    distance, height = offsets.norm(dim=-1).mean(), (offsets @ up).mean()
+    towards_first = offsets[0] - (offsets[0] @ up) * up
+    if towards_first.norm() < 1e-3 * distance:
+        towards_first = poses[0, :, 1] - (poses[0, :, 1] @ up) * up
+    first = F.normalize(towards_first, dim=0)
+    second = torch.linalg.cross(up, first)
+    angles = 2.0 * math.pi * torch.arange(len(times), device=poses.device)[:, None] / len(times)
+    radius = (distance.square() - height.square()).clamp_min(0.0).sqrt()
+    positions = centre + height * up + radius * (angles.cos() * first + angles.sin() * second)
+    return _with_intrinsics_of(cameras[0:1], _look_at(positions, centre, up), times)
+
+
+def _up(poses: Float[Tensor, "cameras 3 4"]) -> Float[Tensor, "3"]:
+    """The vertical by least squares; nerfstudio's solution wants three cameras or more, so each counts thrice."""
+    transform = auto_orient_and_center_poses(to4x4(poses).repeat(3, 1, 1), method="vertical", center_method="none")[1]
+    return transform[2, :3]
+
+
+def _look_at(
+    positions: Float[Tensor, "pictures 3"], target: Float[Tensor, "3"], up: Float[Tensor, "3"]
+) -> Float[Tensor, "pictures 3 4"]:
+    """Camera-to-world poses (x right, y up, z backward)."""
+    backward = F.normalize(positions - target, dim=-1)
+    right = F.normalize(torch.linalg.cross(up.expand_as(backward), backward), dim=-1)
+    return torch.stack((right, torch.linalg.cross(backward, right), backward, positions), dim=-1)
+
+
+def _with_intrinsics_of(
+    camera: Cameras, poses: Float[Tensor, "pictures 3 4"], times: Float[Tensor, "pictures"]
+) -> Cameras:
+    return Cameras(
+        camera_to_worlds=poses,
+        fx=camera.fx,
+        fy=camera.fy,
+        cx=camera.cx,
+        cy=camera.cy,
+        width=camera.width,
+        height=camera.height,
+        distortion_params=camera.distortion_params,
+        camera_type=camera.camera_type,
+        times=times[:, None],
+    )

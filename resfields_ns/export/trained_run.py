@@ -1,0 +1,83 @@
+"""A trained run, loaded to be looked at."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from jaxtyping import Float
+from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.data.datasets.base_dataset import InputDataset
+from nerfstudio.engine.trainer import TrainerConfig
+from nerfstudio.models.base_model import Model
+from nerfstudio.utils.eval_utils import eval_setup
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A model at its last checkpoint, and the captures it was trained and is evaluated on."""
+
+    model: Model
+    train_dataset: InputDataset
+    eval_dataset: InputDataset
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of the sequence that the run was trained on."""
+        return self.train_dataset.metadata["num_frames"]
+
+    @property
+    def box(self) -> Float[Tensor, "2 3"]:
+        """Lower and upper corner of the scene box."""
+        return self.train_dataset.scene_box.aabb
+
+    def camera(self, name: str | None) -> Cameras:
+        """The training or evaluation camera of that name, at its first frame; None is the first training camera.
+
+        Raises ValueError if there is no such camera.
+        """
+        datasets = (self.train_dataset, self.eval_dataset)
+        if name is None:
+            return self.train_dataset.cameras[0:1]
+        for dataset in datasets:
+            if name in dataset.metadata["camera_names"]:
+                image = dataset.metadata["camera_names"].index(name)
+                return dataset.cameras[image : image + 1]
+        names = dict.fromkeys(name for dataset in datasets for name in dataset.metadata["camera_names"])
+        raise ValueError(f"--camera: expected one of {', '.join(names)}, found {name!r}")
+
+
+def load_trained_run(config_path: Path) -> TrainedRun:
+    """Load the last checkpoint of the run whose `config.yml` is given; images are not read.
+
+    A config can run any code when it is loaded, as with nerfstudio's own commands: load those that you trust.
+    Raises ValueError if the file is not the config of such a run, or the run has no checkpoint.
+    """
+    _check_config_file(config_path)
+    try:
+        pipeline = eval_setup(config_path, test_mode="inference", update_config_callback=_checked)[1]
+    except yaml.YAMLError as error:
+        raise ValueError(f"--load-config: expected a run's config.yml, found {config_path}: {error}") from error
+    train, evaluation = pipeline.datamanager.train_dataset, pipeline.datamanager.eval_dataset
+    assert isinstance(train, InputDataset) and isinstance(evaluation, InputDataset)
+    if "camera_names" not in train.metadata:
+        raise ValueError(f"--load-config: expected a run on a capture over time, found {config_path}, which is not")
+    return TrainedRun(pipeline.model, train, evaluation)
+
+
+def _check_config_file(path: Path) -> None:
+    if not path.is_file():
+        raise ValueError(f"--load-config: expected the config.yml of a run, found no file {path}")
+    if not path.read_text(encoding="utf-8", errors="replace").startswith("!!python/object:"):
+        raise ValueError(f"--load-config: expected the config.yml of a run, found {path}, which is none")
+
+
+def _checked(config: TrainerConfig) -> TrainerConfig:
+    """The config, once it is known that the run has a checkpoint."""
+    folder = config.get_checkpoint_dir()
+    if not any(folder.glob("step-*.ckpt")):
+        raise ValueError(
+            f"--load-config: expected checkpoints in {folder.absolute()}, found none; a run is loaded from the working "
+            "directory that it was trained in"
+        )
+    return config

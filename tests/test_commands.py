@@ -1,0 +1,199 @@
+"""rf-render and rf-export end to end on a run trained for a moment."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from PIL import Image
+
+from resfields_ns.commands import export, render
+from resfields_ns.export import mesh_sequence
+from resfields_ns.export.surface import Surface
+
+Command = Callable[..., None]
+
+
+@pytest.fixture
+def rf_render(monkeypatch: pytest.MonkeyPatch, tiny_run: Path, tmp_path: Path) -> Command:
+    """Run rf-render on the tiny run, at a quarter of the size, into the given file of `tmp_path`."""
+
+    def run(mode: str, name: str, *options: str) -> None:
+        common = ["--load-config", str(tiny_run), "--output-path", str(tmp_path / name), "--scale", "0.25"]
+        monkeypatch.setattr(sys, "argv", ["rf-render", mode, *common, *options])
+        render.entrypoint()
+
+    return run
+
+
+@pytest.fixture
+def rf_export(monkeypatch: pytest.MonkeyPatch, tiny_run: Path, tmp_path: Path) -> Command:
+    """Run rf-export on the tiny run, into the folder `meshes` of `tmp_path`."""
+
+    def run(*options: str) -> None:
+        common = ["--load-config", str(tiny_run), "--output-dir", str(tmp_path / "meshes"), "--resolution", "16"]
+        monkeypatch.setattr(sys, "argv", ["rf-export", *common, *options])
+        export.entrypoint()
+
+    return run
+
+
+def _pictures(folder: Path) -> np.ndarray:
+    return np.stack([np.array(Image.open(path)) for path in sorted(folder.iterdir())])
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "count"),
+    [
+        ("time", ["--slow-motion", "2"], 7),
+        ("time", ["--frames", "1:4:2", "--camera", "cam_test"], 2),
+        ("freeze", ["--frame", "3", "--seconds", "0.5", "--fps", "8"], 4),
+        ("orbit", ["--seconds", "0.5", "--fps", "8"], 4),
+        ("dataset", [], 4),
+        ("dataset", ["--split", "train"], 16),
+    ],
+)
+def test_render(rf_render: Command, tmp_path: Path, mode: str, options: list[str], count: int) -> None:
+    rf_render(mode, "movie", *options)
+    pictures = _pictures(tmp_path / "movie")
+    assert pictures.shape == (count, 8, 8, 3)
+    assert pictures[:, 0].min() > 200 and pictures.min() < 200  # something before a white background
+
+
+def test_render_camera_path(rf_render: Command, tmp_path: Path) -> None:
+    pose = torch.eye(4)
+    pose[2, 3] = 3.0
+    camera = {"camera_to_world": pose.flatten().tolist(), "fov": 40.0, "aspect": 1.0}
+    cameras = [{**camera, "render_time": time} for time in (0.0, 1.0, 0.0)]
+    content = {"camera_path": cameras, "render_width": 24, "render_height": 32, "seconds": 1.0}
+    (tmp_path / "path.json").write_text(json.dumps(content))
+    rf_render("camera-path", "movie", "--camera-path-filename", str(tmp_path / "path.json"))
+    pictures = _pictures(tmp_path / "movie")
+    assert pictures.shape == (3, 8, 6, 3)
+    assert np.array_equal(pictures[0], pictures[2]) and not np.array_equal(pictures[0], pictures[1])
+
+
+@pytest.mark.parametrize("output", ["depth", "normals", "accumulation"])
+def test_render_other_outputs(rf_render: Command, tmp_path: Path, output: str) -> None:
+    rf_render("dataset", "movie", "--output", output)
+    assert len(np.unique(_pictures(tmp_path / "movie"))) > 5
+
+
+@pytest.mark.parametrize("name", ["movie.mp4", "movie.gif"])
+def test_render_files(rf_render: Command, tmp_path: Path, name: str) -> None:
+    rf_render("orbit", name, "--seconds", "0.2", "--fps", "10")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "options", "message"),
+    [
+        ("time", "movie.avi", [], "--output-path: expected a name in .mp4 or .gif"),
+        ("time", "movie.mp4", ["--camera", "front"], "--camera: expected one of cam_train_1, .*found 'front'"),
+        ("time", "movie.mp4", ["--frames", "0:9"], "--frames: expected frames below 4, found '0:9'"),
+        ("time", "movie.mp4", ["--slow-motion", "0"], "--slow-motion: expected a number above 0, found 0"),
+        ("time", "movie.mp4", ["--scale", "0"], "--scale: expected a number above 0, found 0"),
+        ("time", "movie.mp4", ["--scale", "0.01"], "--scale: expected at least one pixel of 32 x 32"),
+        ("freeze", "movie.mp4", ["--frame", "4"], "--frame: expected 0 to 3, found 4"),
+        ("orbit", "movie.mp4", ["--fps", "-1"], "--fps: expected a number above 0, found -1"),
+        ("orbit", "movie.mp4", ["--seconds", "nan"], "--seconds: expected a number above 0, found nan"),
+        ("camera-path", "movie.mp4", ["--camera-path-filename", "no.json"], "--camera-path-filename: .*no.json"),
+        ("time", "movie.mp4", ["--load-config", "no.yml"], "--load-config: .*found no file no.yml"),
+    ],
+)
+def test_mistakes_in_rendering_are_one_line(
+    rf_render: Command,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    mode: str,
+    name: str,
+    options: list[str],
+    message: str,
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        rf_render(mode, name, *options)
+    assert stopped.value.code == 1
+    _assert_one_line(capsys.readouterr().err, message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _assert_one_line(errors: str, message: str) -> None:
+    lines = [line for line in errors.splitlines() if line.startswith("Error: ")]
+    assert len(lines) == 1 and errors.splitlines()[-1] == lines[0]
+    assert pytest.RaisesExc(ValueError, match=message).matches(ValueError(lines[0]))
+
+
+def test_config_of_something_else(rf_render: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.yml").write_text("a: 1\n")
+    with pytest.raises(SystemExit):
+        rf_render("time", "movie.mp4", "--load-config", str(tmp_path / "config.yml"))
+    _assert_one_line(capsys.readouterr().err, "--load-config: expected the config.yml of a run, found .*config.yml")
+
+
+def test_run_without_checkpoints(
+    rf_render: Command, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny_run.read_text().replace("timestamp: tiny", "timestamp: elsewhere")
+    (tmp_path / "config.yml").write_text(config)
+    with pytest.raises(SystemExit):
+        rf_render("time", "movie.mp4", "--load-config", str(tmp_path / "config.yml"))
+    _assert_one_line(capsys.readouterr().err, "--load-config: expected checkpoints in .*elsewhere.*, found none")
+
+
+@pytest.mark.parametrize("file_format", ["ply", "obj", "glb"])
+def test_export(rf_export: Command, tmp_path: Path, file_format: str) -> None:
+    rf_export("--frames", "1:4:2", "--format", file_format)
+    names = sorted(path.name for path in (tmp_path / "meshes").iterdir())
+    assert names == [f"mesh_000001.{file_format}", f"mesh_000003.{file_format}"]
+    mesh = trimesh.load_mesh(tmp_path / "meshes" / names[0])
+    assert mesh.volume > 0.0
+
+
+def test_export_in_world_units(rf_export: Command, tmp_path: Path) -> None:
+    rf_export("--frames", "2")
+    normalised = trimesh.load_mesh(tmp_path / "meshes" / "mesh_000002.ply", process=False)
+    rf_export("--frames", "2", "--units", "world")
+    world = trimesh.load_mesh(tmp_path / "meshes" / "mesh_000002.ply", process=False)
+    np.testing.assert_allclose(world.vertices, 0.8 * normalised.vertices + [0.4, 1.1, -0.3], atol=1e-5)
+    np.testing.assert_array_equal(world.faces, normalised.faces)
+
+
+def test_frames_without_a_surface_are_skipped(
+    rf_export: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = Surface(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int64), np.zeros((0, 3), np.float32))
+    extract = mesh_sequence.extract_surface
+    monkeypatch.setattr(
+        mesh_sequence,
+        "extract_surface",
+        lambda model, time, resolution, chunk_size: extract(model, time, resolution, chunk_size) if time else nothing,
+    )
+    rf_export("--frames", "0:2")
+    assert [path.name for path in (tmp_path / "meshes").iterdir()] == ["mesh_000001.ply"]
+    assert "Frame 0 has no surface in the scene box: skipped" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        rf_export("--frames", "0")
+    assert stopped.value.code == 1
+    _assert_one_line(capsys.readouterr().err, "expected a surface in the scene box, found none in any frame")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--resolution", "1"], "--resolution: expected at least 2 cells, found 1"),
+        (["--chunk-size", "0"], "--chunk-size: expected at least 1 point, found 0"),
+        (["--frames", "7"], "--frames: expected frames below 4, found '7'"),
+    ],
+)
+def test_mistakes_in_exporting_are_one_line(
+    rf_export: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        rf_export(*options)
+    assert stopped.value.code == 1
+    _assert_one_line(capsys.readouterr().err, message)
+    assert list(tmp_path.iterdir()) == []
