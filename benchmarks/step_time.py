@@ -40,7 +40,7 @@ def make_step(name: str, rays: int, samples: int, frames: int, seed: int, device
     kind, residual_layers = VARIANTS[name]
     field = kind(DynamicSDFFieldConfig(residual_layers=residual_layers), frames).to(device)
     density = LaplaceDensity(0.1).to(device)
-    optimizer = torch.optim.Adam([*field.parameters(), *density.parameters()], lr=5e-4)
+    optimizer = torch.optim.Adam([*field.parameters(), *density.parameters()], lr=5e-4, fused=True)
     times = (torch.randint(frames, (rays,)).sort().values / (frames - 1)).to(device)
     points = (2.0 * torch.rand(rays, samples, 3) - 1.0).to(device)
     deltas = torch.full((rays, samples), 2.0 / samples, device=device)

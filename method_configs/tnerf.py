@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import torch
 from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
-from nerfstudio.engine.optimizers import AdamOptimizerConfig
 from nerfstudio.plugins.types import MethodSpecification
 
 from resfields_ns.data.capture_datamanager import CaptureDataManagerConfig
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
+from resfields_ns.engine.optimizers import FusedAdamConfig
 from resfields_ns.engine.schedulers import CosineDecayConfig
 from resfields_ns.engine.trainer import ResFieldsTrainerConfig
 from resfields_ns.models.samplers import OccupancySamplerConfig
@@ -26,8 +26,8 @@ _tnerf = ResFieldsTrainerConfig(
         datamanager=CaptureDataManagerConfig(dataparser=OwliiDataParserConfig()), model=DynamicVolSDFConfig()
     ),
     optimizers={
-        "field": {"optimizer": AdamOptimizerConfig(lr=5e-4), "scheduler": CosineDecayConfig()},
-        "density": {"optimizer": AdamOptimizerConfig(lr=5e-4), "scheduler": CosineDecayConfig()},
+        "field": {"optimizer": FusedAdamConfig(lr=5e-4), "scheduler": CosineDecayConfig()},
+        "density": {"optimizer": FusedAdamConfig(lr=5e-4), "scheduler": CosineDecayConfig()},
     },
     machine=MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu"),
     viewer=ViewerConfig(websocket_host="127.0.0.1", quit_on_train_completion=True),
@@ -58,8 +58,8 @@ tnerf_resfields_small = MethodSpecification(
             ),
         ),
         optimizers={
-            "field": {"optimizer": AdamOptimizerConfig(lr=1e-3), "scheduler": CosineDecayConfig()},
-            "density": {"optimizer": AdamOptimizerConfig(lr=1e-4), "scheduler": CosineDecayConfig()},
+            "field": {"optimizer": FusedAdamConfig(lr=1e-3), "scheduler": CosineDecayConfig()},
+            "density": {"optimizer": FusedAdamConfig(lr=1e-3), "scheduler": CosineDecayConfig()},
         },
     ),
     description="tnerf-resfields sized for two CPU cores and minutes; it starts from the masks' visual hull.",

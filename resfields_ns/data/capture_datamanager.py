@@ -83,9 +83,8 @@ class RayBatches:
         self.times = dataset.cameras.times
         self.ray_generator = RayGenerator(dataset.cameras.to(device))
         self.device = device
-        images = self.arrays["image"]
-        self.pixels: PixelSampler = UniformPixels(*images.shape[:3])
-        if "mask" in self.arrays:
+        self.pixels: PixelSampler = UniformPixels(*self.arrays["image"].shape[:3])
+        if "mask" in self.arrays and not self.arrays["mask"].all():
             self.pixels = ForegroundBalancedPixels(self.arrays["mask"], background_margin)
 
     def sample(self, count: int) -> tuple[RayBundle, dict[str, Tensor]]:

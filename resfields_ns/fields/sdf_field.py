@@ -94,7 +94,8 @@ class DynamicSDFField(nn.Module):
     ) -> tuple[Float[Tensor, "points"], Float[Tensor, "points feature"]]:
         """Signed distance (negative inside, scene units) and colour feature."""
         output = self.sdf_mlp(self._inputs(self.point_encoding(points), segments), segments)
-        return output[:, 0], output[:, 1:]
+        sdf, feature = output.split((1, self.config.feature_dim), dim=1)
+        return sdf[:, 0], feature
 
     def sdf_gradient_and_feature(
         self, points: Float[Tensor, "points 3"], segments: TimeSegments
@@ -103,7 +104,8 @@ class DynamicSDFField(nn.Module):
         encoded = self.point_encoding(points)
         output, gradient = self.sdf_mlp.forward_with_gradient(self._inputs(encoded, segments), segments)
         gradient = self.point_encoding.pullback(encoded, gradient[:, : encoded.shape[1]])
-        return output[:, 0], gradient, output[:, 1:]
+        sdf, feature = output.split((1, self.config.feature_dim), dim=1)
+        return sdf[:, 0], gradient, feature
 
     def network_times(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments"]:
         """What the network sees of times in [0, 1]."""

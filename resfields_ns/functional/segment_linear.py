@@ -31,6 +31,8 @@ class _SegmentLinear(torch.autograd.Function):
     def forward(ctx, x: Tensor, weights: Tensor, sizes: tuple[int, ...]) -> Tensor:
         ctx.save_for_backward(x, weights)
         ctx.sizes = sizes
+        if _fits_grouped_mm(x, weights):
+            return F.grouped_mm(x, weights.mT, offs=_ends(sizes, x.device))
         y = x.new_empty(x.shape[0], weights.shape[1])
         for x_k, weight, y_k in zip(x.split(sizes), weights.unbind(0), y.split(sizes), strict=True):
             torch.mm(x_k, weight.t(), out=y_k)
@@ -52,6 +54,8 @@ class _SegmentOuter(torch.autograd.Function):
     def forward(ctx, a: Tensor, b: Tensor, sizes: tuple[int, ...]) -> Tensor:
         ctx.save_for_backward(a, b)
         ctx.sizes = sizes
+        if _fits_grouped_mm(a, b):
+            return F.grouped_mm(a.t(), b, offs=_ends(sizes, a.device))
         products = a.new_empty(len(sizes), a.shape[1], b.shape[1])
         for a_k, b_k, product in zip(a.split(sizes), b.split(sizes), products.unbind(0), strict=True):
             torch.mm(a_k.t(), b_k, out=product)
@@ -64,3 +68,19 @@ class _SegmentOuter(torch.autograd.Function):
         a_gradient = _SegmentLinear.apply(b, gradient, ctx.sizes) if needs_a else None
         b_gradient = _SegmentLinear.apply(a, gradient.mT, ctx.sizes) if needs_b else None
         return a_gradient, b_gradient, None  # pyright: ignore[reportReturnType]
+
+
+def _fits_grouped_mm(points: Tensor, other: Tensor) -> bool:
+    """Whether torch's grouped product takes these: float32, and rows and columns of whole 16 bytes."""
+    aligned = (
+        matrix.dtype == torch.float32
+        and (matrix.is_contiguous() or matrix.mT.is_contiguous())
+        and matrix.data_ptr() % 16 == 0
+        for matrix in (points, other)
+    )
+    widths = (points.shape[1], *other.shape[-2:]) if other.dim() == 3 else (points.shape[1], other.shape[1])
+    return hasattr(F, "grouped_mm") and all(aligned) and all(width % 4 == 0 for width in widths)
+
+
+def _ends(sizes: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.tensor(sizes, device=device).cumsum(0, dtype=torch.int32)

@@ -16,7 +16,8 @@ class _SoftplusAndSlope(torch.autograd.Function):
         scaled = z * sharpness
         slope = torch.sigmoid(scaled)
         rest = scaled.neg_().sigmoid_()
-        value = rest.clamp_(min=1e-30).log_().mul_(-1.0 / sharpness).maximum(z)
+        value = rest.clamp_(min=1e-30).log_().mul_(-1.0 / sharpness)
+        torch.maximum(value, z, out=value)
         ctx.save_for_backward(slope)
         ctx.sharpness = sharpness
         return value, slope
@@ -24,8 +25,7 @@ class _SoftplusAndSlope(torch.autograd.Function):
     @staticmethod
     def backward(ctx, value_gradient: Tensor, slope_gradient: Tensor) -> tuple[Tensor, None]:
         (slope,) = ctx.saved_tensors
-        curvature = slope_gradient * (1.0 - slope) * ctx.sharpness
-        return (value_gradient + curvature) * slope, None
+        return torch.addcmul(value_gradient, slope_gradient, 1.0 - slope, value=ctx.sharpness) * slope, None
 
 
 def softplus_and_slope(

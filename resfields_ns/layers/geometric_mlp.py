@@ -98,8 +98,8 @@ class GeometricMLP(MLP):
             gradient = segment_linear(gradient * slopes[index], matrices[index].mT, segments.sizes)
             if index == self.skip_layer:
                 gradient = gradient * math.sqrt(0.5)
-                input_gradient = input_gradient + gradient[:, -self.in_dim :]
-                gradient = gradient[:, : -self.in_dim]
+                gradient, skipped = gradient.split((gradient.shape[1] - self.in_dim, self.in_dim), dim=1)
+                input_gradient = input_gradient + skipped
         return output, input_gradient + gradient
 
     def _evaluate(

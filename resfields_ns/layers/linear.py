@@ -47,7 +47,7 @@ class ResFieldLinear(nn.Linear):
             raise ValueError(f"num_frames: expected at least 1, got {num_frames}")
         if not 0.0 < coefficient_fraction <= 1.0:
             raise ValueError(f"coefficient_fraction: expected a number in (0, 1], got {coefficient_fraction}")
-        self.coefficients = TimeCoefficients(max(1, int(num_frames * coefficient_fraction)), rank)
+        self.coefficients = TimeCoefficients(max(1, int(num_frames * coefficient_fraction + 1e-6)), rank)
         self.basis = nn.Parameter(0.01 * torch.randn(rank, out_features, in_features))
 
     def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments out in"]:

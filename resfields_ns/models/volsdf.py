@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -165,7 +165,7 @@ class DynamicVolSDF(Model):
         return (origins - box.mean(dim=0)).norm(dim=-1, keepdim=True) + (box[1] - box[0]).norm() / 2
 
     def get_loss_dict(
-        self, outputs: dict[str, Tensor], batch: dict[str, Tensor], metrics_dict: dict | None = None
+        self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict | None = None
     ) -> dict[str, Tensor]:
         """Paper Eq. 5; without masks the colour loss covers all rays and the opacity loss is left out."""
         del metrics_dict
@@ -180,20 +180,20 @@ class DynamicVolSDF(Model):
             loss_dict["eikonal"] = self.config.eikonal_loss_weight * losses.eikonal(outputs["sdf_gradient"])
         return loss_dict
 
-    def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Tensor]:
         """What to watch while training: the width of the soft surface."""
         del outputs, batch
         return {"beta": self.density.beta.detach()}
 
     def get_image_metrics_and_images(
-        self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
+        self, outputs: dict[str, Tensor], batch: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """Metrics of one image against the masked ground truth on the background, and pictures of the two."""
         target = self.ground_truth(batch).to(outputs["rgb"])
         mask = batch["mask"][..., 0].to(target.device) if "mask" in batch else None
         return image_metrics(outputs["rgb"], target, mask), images_to_show(outputs, target)
 
-    def ground_truth(self, batch: dict[str, Tensor]) -> Float[Tensor, "h w 3"]:
+    def ground_truth(self, batch: dict[str, Any]) -> Float[Tensor, "h w 3"]:
         """The image, with the model's background where a mask says that nothing of the scene is."""
         if "mask" not in batch:
             return batch["image"]

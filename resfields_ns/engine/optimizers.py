@@ -1,0 +1,13 @@
+"""Optimizers as the trainer wants them."""
+
+from dataclasses import dataclass
+
+from nerfstudio.engine.optimizers import AdamOptimizerConfig
+
+
+@dataclass
+class FusedAdamConfig(AdamOptimizerConfig):
+    """Adam (Kingma & Ba 2015) in one pass over the parameters."""
+
+    fused: bool = True
+    """Use torch's fused implementation."""

@@ -1,0 +1,89 @@
+"""VolSDF's density: a Laplace distribution's integral, and the opacity that it gives a wall."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from resfields_ns.fields.laplace_density import LaplaceDensity
+from resfields_ns.functional.compositing import compositing_weights
+from resfields_ns.functional.density import laplace_density
+
+_BETAS = [1e-3, 0.01, 0.1, 1.0]
+
+
+def _beta(beta: float) -> Tensor:
+    return torch.tensor(beta, dtype=torch.float64)
+
+
+def _slow_density(sdf: float, beta: float) -> float:
+    """Eq. 2, 3 of VolSDF, case by case."""
+    psi = 0.5 * math.exp(-sdf / beta) if sdf >= 0.0 else 1.0 - 0.5 * math.exp(sdf / beta)
+    return psi / beta
+
+
+@pytest.mark.parametrize("beta", _BETAS)
+def test_follows_its_equations(beta: float) -> None:
+    sdf = torch.linspace(-20.0, 20.0, 401, dtype=torch.float64) * beta
+    expected = torch.tensor([_slow_density(value, beta) for value in sdf.tolist()], dtype=torch.float64)
+    torch.testing.assert_close(laplace_density(sdf, _beta(beta)), expected, atol=1e-15 / beta, rtol=1e-12)
+
+
+@pytest.mark.parametrize("beta", _BETAS)
+def test_falls_with_distance_and_is_half_on_the_surface(beta: float) -> None:
+    sdf = torch.linspace(-15.0, 15.0, 301, dtype=torch.float64) * beta
+    density = laplace_density(sdf, _beta(beta))
+    assert (density.diff() < 0.0).all()
+    assert laplace_density(torch.zeros(1, dtype=torch.float64), _beta(beta)).item() == pytest.approx(0.5 / beta)
+
+
+@pytest.mark.parametrize("beta", _BETAS)
+def test_inside_and_outside_add_up(beta: float) -> None:
+    """sigma(s) + sigma(-s) = 1 / beta."""
+    sdf = torch.linspace(-20.0, 20.0, 401, dtype=torch.float64) * beta
+    total = laplace_density(sdf, _beta(beta)) + laplace_density(-sdf, _beta(beta))
+    torch.testing.assert_close(total, torch.full_like(total, 1.0 / beta), atol=0, rtol=1e-14)
+
+
+@pytest.mark.parametrize("beta", [1e-4, *_BETAS])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_limits(beta: float, dtype: torch.dtype) -> None:
+    density = laplace_density(torch.tensor([-1e3, 1e3], dtype=dtype) * beta, torch.tensor(beta, dtype=dtype))
+    assert density.tolist() == pytest.approx([1.0 / beta, 0.0], rel=1e-6)
+
+
+def test_gradients_are_the_numerical_ones() -> None:
+    sdf = torch.tensor([-0.3, -0.02, 0.01, 0.4], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(laplace_density, (sdf, _beta(0.1).requires_grad_()))
+
+
+@pytest.mark.parametrize("cosine", [1.0, 0.5, 0.1])
+@pytest.mark.parametrize("beta", [0.005, 0.05, 0.3])
+def test_opacity_of_a_wall(beta: float, cosine: float) -> None:
+    """A ray from distance `before` in front of a plane to `behind` it, met at an angle, against the integral."""
+    before, behind, count = 0.7, 0.02, 20_000
+    length = (before + behind) / cosine
+    positions = (torch.arange(count, dtype=torch.float64) + 0.5) / count * length
+    sdf = before - positions * cosine
+    deltas = torch.full((1, count), length / count, dtype=torch.float64)
+    opacity = compositing_weights(laplace_density(sdf, _beta(beta))[None], deltas).sum().item()
+    outside = 0.5 * (1.0 - math.exp(-before / beta))
+    inside = behind / beta - 0.5 * (1.0 - math.exp(-behind / beta))
+    assert opacity == pytest.approx(1.0 - math.exp(-(outside + inside) / cosine), abs=1e-6)
+
+
+def test_beta_starts_as_asked_and_stays_positive() -> None:
+    density = LaplaceDensity(initial_beta=0.1)
+    assert density.beta.item() == pytest.approx(0.1, abs=2 * density.MINIMUM)
+    for raw in (0.0, -0.05):
+        density.raw_beta.data.fill_(raw)
+        assert density.beta.item() >= 0.999 * density.MINIMUM
+        assert density(torch.tensor([-1.0, 0.0, 1.0])).isfinite().all()
+
+
+def test_beta_learns() -> None:
+    density = LaplaceDensity(initial_beta=0.1)
+    density(torch.tensor([0.05])).sum().backward()
+    assert density.raw_beta.grad is not None
+    assert density.raw_beta.grad.item() != 0.0

@@ -1,0 +1,141 @@
+"""The package: nothing is forgotten in pyproject.toml, and imports go one way."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parent.parent
+_FOLDERS = {
+    "resfields_ns": _ROOT / "resfields_ns",
+    "resfields_ns.method_configs": _ROOT / "method_configs",
+    "resfields_ns.dataparsers": _ROOT / "dataparsers",
+}
+_TENSOR_ROOMS = ("functional", "layers")
+_ROOMS_THAT_MAY_BE_IMPORTED = {
+    "functional": {"functional"},
+    "layers": {"functional", "layers", "timeline"},
+    "fields": {"functional", "layers", "fields", "timeline"},
+    "viewer": {"timeline", "viewer"},
+    "models": {"functional", "layers", "fields", "models", "timeline", "viewer"},
+}
+
+_IMPORT_WITH_TORCH_ALONE = """
+import importlib, sys
+import jaxtyping, numpy, torch
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in sys.stdlib_module_names and top not in ("jaxtyping", "numpy", "resfields_ns", "torch"):
+            raise ImportError(f"{name} is neither torch, numpy nor jaxtyping")
+
+sys.meta_path.insert(0, Refuse())
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+"""
+
+
+def _project() -> dict[str, Any]:
+    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    return toml.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def _packages_on_disk() -> set[str]:
+    packages = set()
+    for name, folder in _FOLDERS.items():
+        for init in folder.rglob("__init__.py"):
+            packages.add(".".join((name, *init.parent.relative_to(folder).parts)))
+    return packages
+
+
+def _source_of(module: str) -> Path:
+    """The file of a module within the source tree, by the longest package that has a folder of its own."""
+    package = max((name for name in _FOLDERS if module == name or module.startswith(name + ".")), key=len)
+    path = _FOLDERS[package].joinpath(*module.removeprefix(package).split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _targets() -> Iterator[tuple[str, str]]:
+    project = _project()["project"]
+    for group in (*project["entry-points"].values(), project["scripts"]):
+        yield from group.items()
+
+
+def _imported(path: Path) -> set[str]:
+    """Modules that a file imports, anywhere in it."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: expected absolute imports"
+            modules |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return modules
+
+
+def test_every_package_is_listed() -> None:
+    listed = _project()["tool"]["setuptools"]["packages"]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == _packages_on_disk()
+
+
+def test_every_folder_with_code_is_a_package() -> None:
+    for folder in _FOLDERS.values():
+        for path in folder.rglob("*.py"):
+            assert (path.parent / "__init__.py").is_file(), f"{path.parent} has no __init__.py"
+
+
+def test_mapped_folders_are_those_on_disk() -> None:
+    mapped = _project()["tool"]["setuptools"]["package-dir"]
+    assert {name: _ROOT / folder for name, folder in mapped.items()} == _FOLDERS
+
+
+@pytest.mark.parametrize("target", [target for _, target in _targets()], ids=[name for name, _ in _targets()])
+def test_entry_points_exist(target: str) -> None:
+    module, attribute = target.split(":")
+    assert _source_of(module).is_file(), f"{module} has no file"
+    loaded = importlib.import_module(module)
+    assert loaded.__file__ is not None
+    assert Path(loaded.__file__).resolve() == _source_of(module)
+    assert hasattr(loaded, attribute)
+
+
+def test_methods_bear_the_names_of_their_entry_points() -> None:
+    for name, target in _project()["project"]["entry-points"]["nerfstudio.method_configs"].items():
+        module, attribute = target.split(":")
+        assert getattr(importlib.import_module(module), attribute).config.method_name == name
+
+
+def test_console_scripts_start_with_rf() -> None:
+    assert all(name.startswith("rf-") for name in _project()["project"]["scripts"])
+
+
+def test_functional_and_layers_need_torch_alone() -> None:
+    modules = ["resfields_ns.timeline"]
+    for room in _TENSOR_ROOMS:
+        modules += [f"resfields_ns.{room}.{path.stem}" for path in (_FOLDERS["resfields_ns"] / room).glob("*.py")]
+    command = [sys.executable, "-c", _IMPORT_WITH_TORCH_ALONE, *modules]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=_ROOT, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("room", _ROOMS_THAT_MAY_BE_IMPORTED)
+def test_imports_go_one_way(room: str) -> None:
+    for path in (_FOLDERS["resfields_ns"] / room).rglob("*.py"):
+        for module in _imported(path):
+            package, _, rest = module.partition(".")
+            if package == "resfields_ns":
+                assert rest.partition(".")[0] in _ROOMS_THAT_MAY_BE_IMPORTED[room], f"{path} imports {module}"
+
+
+def test_the_package_imports_neither_tests_nor_scripts() -> None:
+    for folder in _FOLDERS.values():
+        for path in folder.rglob("*.py"):
+            tops = {module.partition(".")[0] for module in _imported(path)}
+            assert not tops & {"tests", "scripts", "benchmarks"}, str(path)

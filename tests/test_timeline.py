@@ -1,0 +1,63 @@
+"""Frames and times: one is the other's inverse, for every length of sequence."""
+
+import pytest
+import torch
+
+from resfields_ns.timeline import frames_from_times, neighbouring_frames, network_times, times_from_frames
+
+_LENGTHS = range(1, 501)
+
+
+def test_frames_come_back_from_their_times() -> None:
+    for num_frames in _LENGTHS:
+        frames = torch.arange(num_frames)
+        assert torch.equal(frames_from_times(times_from_frames(frames, num_frames), num_frames), frames)
+
+
+def test_times_span_the_unit_interval() -> None:
+    for num_frames in _LENGTHS[1:]:
+        times = times_from_frames(torch.arange(num_frames), num_frames)
+        assert [times[0].item(), times[-1].item()] == [0.0, 1.0]
+        assert (times.diff() > 0.0).all()
+        assert times[1].item() == pytest.approx(1.0 / (num_frames - 1), rel=1e-6)
+
+
+def test_a_sequence_of_one_frame_stands_at_zero() -> None:
+    assert times_from_frames(torch.zeros(3, dtype=torch.long), 1).tolist() == [0.0] * 3
+    assert frames_from_times(torch.tensor([0.0, 0.5, 1.0]), 1).tolist() == [0] * 3
+
+
+def test_a_time_belongs_to_the_nearest_frame() -> None:
+    times = torch.linspace(0.0, 1.0, 997)
+    for num_frames in (1, 2, 3, 17, 50):
+        distance = (times[:, None] - times_from_frames(torch.arange(num_frames), num_frames)).abs()
+        found = distance.gather(1, frames_from_times(times, num_frames)[:, None])
+        assert (found <= distance.amin(dim=1, keepdim=True) + 1e-6).all()
+
+
+def test_times_beyond_the_sequence_belong_to_its_ends() -> None:
+    outside = torch.tensor([-0.7, 1.7])
+    assert frames_from_times(outside, 5).tolist() == [0, 4]
+    assert [frames.tolist() for frames in neighbouring_frames(outside, 5)] == [[0, 4], [0, 4]]
+
+
+def test_a_frame_is_its_own_neighbour() -> None:
+    for num_frames in _LENGTHS:
+        frames = torch.arange(num_frames)
+        divided_in_float64 = torch.tensor([frame / max(num_frames - 1, 1) for frame in range(num_frames)])
+        for times in (times_from_frames(frames, num_frames), divided_in_float64):
+            for neighbours in neighbouring_frames(times, num_frames):
+                assert torch.equal(neighbours, frames)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
+def test_between_frames_both_are_neighbours(share: float) -> None:
+    for num_frames in _LENGTHS[1:]:
+        frames = torch.arange(num_frames - 1)
+        before, after = neighbouring_frames((frames + share) / (num_frames - 1), num_frames)
+        assert torch.equal(before, frames)
+        assert torch.equal(after, frames + 1)
+
+
+def test_networks_see_times_from_minus_one_to_one() -> None:
+    assert network_times(torch.tensor([0.0, 0.25, 0.5, 1.0])).tolist() == [-1.0, -0.5, 0.0, 1.0]

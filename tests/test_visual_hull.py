@@ -1,0 +1,126 @@
+"""Visual hulls: they hold the surface, and nothing that any mask of their frame rules out."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from torch import Tensor
+
+from resfields_ns.data.capture_dataset import CaptureDataset
+from resfields_ns.data.point_files import read_points
+from resfields_ns.data.visual_hull import carve_visual_hull
+from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
+from resfields_ns.functional.masks import grow_mask
+
+
+@pytest.fixture(scope="module")
+def outputs(demo_capture: Path) -> DataparserOutputs:
+    return OwliiDataParserConfig(data=demo_capture).setup().get_dataparser_outputs("train")
+
+
+@pytest.fixture(scope="module")
+def masks(outputs: DataparserOutputs) -> Tensor:
+    return CaptureDataset(outputs).load_arrays()["mask"]
+
+
+def _carve(outputs: DataparserOutputs, masks: Tensor, resolution: int, conservative: bool) -> Tensor:
+    frames, num_frames = outputs.metadata["frame_index"], outputs.metadata["num_frames"]
+    return carve_visual_hull(
+        outputs.cameras, masks, frames, num_frames, outputs.scene_box.aabb, resolution, conservative
+    )
+
+
+@pytest.mark.parametrize("resolution", [8, 32, 48])
+@pytest.mark.parametrize("surfaces", ["cloud_filenames", "mesh_filenames"])
+def test_holds_the_surface_of_every_frame(
+    outputs: DataparserOutputs, masks: Tensor, surfaces: str, resolution: int
+) -> None:
+    hull = _carve(outputs, masks, resolution, conservative=True)
+    lower, upper = outputs.scene_box.aabb
+    for frame, path in enumerate(outputs.metadata[surfaces]):
+        cells = ((read_points(path) - lower) / (upper - lower) * resolution).long().clamp(0, resolution - 1)
+        assert hull[frame][tuple(cells.T)].all()
+
+
+@pytest.mark.parametrize("conservative", [True, False])
+def test_carves_empty_space(outputs: DataparserOutputs, masks: Tensor, conservative: bool) -> None:
+    share = _carve(outputs, masks, 32, conservative).float().mean(dim=(1, 2, 3))
+    assert ((share > 0.02) & (share < 0.6)).all()
+
+
+def test_conservative_hull_holds_the_other(outputs: DataparserOutputs, masks: Tensor) -> None:
+    wide, narrow = (_carve(outputs, masks, 24, conservative) for conservative in (True, False))
+    assert (wide | ~narrow).all()
+    assert wide.sum() > narrow.sum()
+
+
+@pytest.mark.parametrize("conservative", [True, False])
+def test_foreground_everywhere_carves_nothing(outputs: DataparserOutputs, masks: Tensor, conservative: bool) -> None:
+    assert _carve(outputs, torch.ones_like(masks), 16, conservative).all()
+
+
+@pytest.mark.parametrize("conservative", [True, False])
+def test_images_carve_their_own_frame_alone(outputs: DataparserOutputs, masks: Tensor, conservative: bool) -> None:
+    frames = outputs.metadata["frame_index"]
+    emptied = masks.clone()
+    emptied[frames == 2] = False
+    before, after = (_carve(outputs, m, 16, conservative) for m in (masks, emptied))
+    others = torch.tensor([0, 1, 3])
+    assert torch.equal(before[others], after[others])
+    assert before[2].any()
+    assert not after[2].any()
+
+
+def _slow_hull(cameras: Cameras, masks: Tensor, frame_index: Tensor, box: Tensor, resolution: int) -> Tensor:
+    """Cell by cell: kept unless its centre falls on the background of an image."""
+    hull = torch.ones(int(frame_index.max()) + 1, *[resolution] * 3, dtype=torch.bool)
+    for image, frame in enumerate(frame_index.tolist()):
+        pose = cameras.camera_to_worlds[image].double()
+        for cell in torch.cartesian_prod(*[torch.arange(resolution)] * 3):
+            centre = box[0] + (cell + 0.5) / resolution * (box[1] - box[0])
+            right, up, back = (pose[:, :3].T @ (centre.double() - pose[:, 3])).tolist()
+            if back >= 0.0:
+                continue
+            column = math.floor(cameras.cx[image].item() + cameras.fx[image].item() * right / -back)
+            row = math.floor(cameras.cy[image].item() + cameras.fy[image].item() * up / back)
+            if 0 <= row < masks.shape[1] and 0 <= column < masks.shape[2] and not masks[image, row, column]:
+                hull[frame][tuple(cell)] = False
+    return hull
+
+
+def test_agrees_with_a_loop_over_cells() -> None:
+    """With cameras that see the box in part, one of them from within it, and pixels that are not square."""
+    poses = torch.eye(4)[:3].repeat(3, 1, 1)
+    poses[0, :, 3] = torch.tensor([0.3, -0.2, 3.0])
+    poses[1, :, 3] = torch.tensor([0.05, 0.02, 0.03])
+    poses[2] = torch.tensor([[0.0, 0.0, 1.0, 2.5], [0.0, 1.0, 0.0, 0.1], [-1.0, 0.0, 0.0, -0.2]])
+    cameras = Cameras(poses, fx=30.0, fy=22.0, cx=9.0, cy=8.0, width=20, height=16)
+    masks = torch.rand(3, 16, 20, generator=torch.Generator().manual_seed(0)) < 0.6
+    box, frames = torch.tensor([[-1.0, -0.8, -1.2], [1.0, 0.8, 1.0]]), torch.tensor([0, 0, 1])
+    hull = carve_visual_hull(cameras, masks, frames, 2, box, 9, conservative=False)
+    assert torch.equal(hull, _slow_hull(cameras, masks, frames, box, 9))
+    assert 0 < hull.sum() < hull.numel()
+
+
+@pytest.mark.parametrize("conservative", [True, False])
+def test_what_no_image_sees_is_kept(conservative: bool) -> None:
+    """A camera within the box that sees background only carves before it, not behind it."""
+    cameras = Cameras(torch.eye(4)[None, :3], fx=10.0, fy=10.0, cx=10.0, cy=10.0, width=20, height=20)
+    nothing, box = torch.zeros(1, 20, 20, dtype=torch.bool), torch.tensor([[-1.0] * 3, [1.0] * 3])
+    hull = carve_visual_hull(cameras, nothing, torch.tensor([0]), 1, box, 8, conservative)
+    assert hull[..., 4:].all()
+    assert not hull[0, 3:5, 3:5, :3].any()
+
+
+@pytest.mark.parametrize("radius", [0, 1, 3, 30])
+def test_a_mask_grows_by_whole_pixels(radius: int) -> None:
+    mask = torch.rand(9, 12, generator=torch.Generator().manual_seed(1)) < 0.05
+    expected = torch.zeros_like(mask)
+    for row, column in mask.nonzero().tolist():
+        expected[max(row - radius, 0) : row + radius + 1, max(column - radius, 0) : column + radius + 1] = True
+    assert mask.any()
+    assert torch.equal(grow_mask(mask, radius), expected)
+    assert not grow_mask(torch.zeros_like(mask), radius).any()
