@@ -2,10 +2,12 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +53,7 @@ def test_reloads_and_renders(run: Path) -> None:
     for name, channels in {"rgb": 3, "accumulation": 1, "depth": 1, "normals": 3}.items():
         assert outputs[name].shape == (*size, channels)
         assert outputs[name].isfinite().all()
-    assert 0.0 <= outputs["rgb"].min() and outputs["rgb"].max() <= 1.0 + 1e-5
+    assert outputs["rgb"].min() >= 0.0 and outputs["rgb"].max() <= 1.0 + 1e-5
 
 
 def test_a_checkpoint_of_another_shape_is_refused(run: Path) -> None:
@@ -118,6 +120,7 @@ def test_random_state_continues() -> None:
 
 KILLED_RUN = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tests.methods import METHODS, tiny_config
 config = tiny_config(METHODS["tnerf-resfields-small"], Path(sys.argv[1]), Path(sys.argv[2]))
@@ -151,3 +154,26 @@ def test_load_dir_without_checkpoints_is_an_error(demo_capture: Path, tmp_path: 
     config.load_dir = tmp_path
     with pytest.raises(ValueError, match=r"--load-dir: expected step-\*\.ckpt files in .*, found none"):
         config.setup(local_rank=0, world_size=1).setup()
+
+
+@pytest.fixture
+def capture_without_masks(demo_capture: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(demo_capture, tmp_path / "maskless", ignore=shutil.ignore_patterns("mask")))
+
+
+def test_trains_without_masks(capture_without_masks: Path, tmp_path: Path) -> None:
+    trainer = trained(tiny_config(METHODS["tnerf-resfields"], capture_without_masks, tmp_path / "run"))
+    assert trainer.step == 3
+
+
+def test_a_start_from_masks_needs_masks(capture_without_masks: Path, tmp_path: Path) -> None:
+    config = tiny_config(METHODS["tnerf-resfields-small"], capture_without_masks, tmp_path / "run")
+    with pytest.raises(ValueError, match="expected a mask folder in every camera, found none"):
+        config.setup(local_rank=0, world_size=1).setup()
+
+
+def test_no_residual_layers_is_the_plain_network(demo_capture: Path, tmp_path: Path) -> None:
+    config = tiny_config(METHODS["tnerf-resfields"], demo_capture, tmp_path)
+    config.pipeline.model.field = replace(config.pipeline.model.field, residual_layers=())
+    names = [name for name, _ in trained(config).pipeline.model.named_parameters()]
+    assert not any("basis" in name or "coefficients" in name for name in names)

@@ -18,12 +18,11 @@ from resfields_ns.fields.sdf_field import DynamicSDFFieldConfig
 from resfields_ns.functional import losses
 from resfields_ns.functional.compositing import composite, compositing_weights
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.models.hull_start import fit_to_hull
-from resfields_ns.models.image_metrics import image_metrics, images_to_show
 from resfields_ns.models.samplers import CarveHull, SampledRays, SamplerConfig, UniformSamplerConfig
 from resfields_ns.viewer.time_controls import TimeControls
 
 HULL_START_RESOLUTION = 64
+NEGLIGIBLE_WEIGHT = 1e-4  # of a sample in its pixel
 BACKGROUNDS = {"white": 1.0, "black": 0.0}
 
 
@@ -104,6 +103,8 @@ class DynamicVolSDF(Model):
         """Tell the sampler which space the masks leave empty, and fit the field to their visual hull."""
         self.sampler.fill(carve_hull)
         if self.config.hull_start_steps > 0:
+            from resfields_ns.models.hull_start import fit_to_hull
+
             hull = carve_hull(HULL_START_RESOLUTION, False)
             fit_to_hull(self.field, hull, self.sampler.box, self.config.hull_start_steps)
 
@@ -118,10 +119,13 @@ class DynamicVolSDF(Model):
         samples: SampledRays = self.sampler(origins, directions, times)
         rays = samples.rays
         points = origins[rays, None] + directions[rays, None] * samples.distances[..., None]
-        segments = TimeSegments.from_times(times[rays])
-        sdf, sdf_gradient, feature = self._geometry(points, segments)
+        segments, flat = TimeSegments.from_times(times[rays]), points.flatten(end_dim=1)
+        if self.training:
+            sdf, feature, sdf_gradient = self._training_geometry(points, segments)
+        else:
+            sdf, feature = self.field.sdf_and_feature(flat, segments.repeat(points.shape[1]))
 
-        weights = compositing_weights(self.density(sdf), samples.deltas)
+        weights = compositing_weights(self.density(sdf.view(points.shape[:2])), samples.deltas)
         view = directions[rays, None].expand_as(points).flatten(end_dim=1)
         colours = self.field.colour(feature, view).view(points.shape)
         accumulation = _scatter(weights.sum(dim=-1, keepdim=True), rays, len(origins))
@@ -135,24 +139,37 @@ class DynamicVolSDF(Model):
         if self.training:
             outputs["sdf_gradient"] = sdf_gradient
         else:
-            normals = F.normalize(sdf_gradient, dim=-1).view(points.shape)
+            normals = self._visible_normals(points, times[rays], weights)
             outputs["normals"] = _scatter(composite(weights, normals), rays, len(origins))
         return outputs
 
-    def _geometry(
+    def _training_geometry(
         self, points: Float[Tensor, "rays samples 3"], segments: TimeSegments
-    ) -> tuple[Float[Tensor, "rays samples"], Float[Tensor, "some 3"], Float[Tensor, "points feature"]]:
-        """Signed distances, spatial gradients (of all points, or of a share while training) and features."""
+    ) -> tuple[Float[Tensor, "points"], Float[Tensor, "points feature"], Float[Tensor, "some 3"]]:
+        """Signed distances and features of all points; spatial gradients where the eikonal loss is taken."""
         num_samples = points.shape[1]
         flat, sample_segments = points.flatten(end_dim=1), segments.repeat(num_samples)
-        if not self.training or self.config.eikonal_fraction == 1.0:
+        if self.config.eikonal_fraction == 1.0:
             sdf, gradient, feature = self.field.sdf_gradient_and_feature(flat, sample_segments)
-        else:
-            sdf, feature = self.field.sdf_and_feature(flat, sample_segments)
-            chosen = torch.randperm(num_samples)[: max(1, int(num_samples * self.config.eikonal_fraction))]
-            some = points[:, chosen].flatten(end_dim=1)
-            gradient = self.field.sdf_gradient_and_feature(some, segments.repeat(len(chosen)))[1]
-        return sdf.view(points.shape[:2]), gradient, feature
+            return sdf, feature, gradient
+        chosen = torch.randperm(num_samples)[: max(1, int(num_samples * self.config.eikonal_fraction))]
+        some = points[:, chosen].flatten(end_dim=1)
+        _, gradient, _ = self.field.sdf_gradient_and_feature(some, segments.repeat(len(chosen)))
+        return *self.field.sdf_and_feature(flat, sample_segments), gradient
+
+    def _visible_normals(
+        self,
+        points: Float[Tensor, "rays samples 3"],
+        times: Float[Tensor, "rays"],
+        weights: Float[Tensor, "rays samples"],
+    ) -> Float[Tensor, "rays samples 3"]:
+        """Unit normals of the samples that show in a picture, zero for the others."""
+        visible = weights > NEGLIGIBLE_WEIGHT
+        segments = TimeSegments.from_times(times[:, None].expand_as(visible)[visible])
+        gradient = self.field.sdf_gradient_and_feature(points[visible], segments)[1]
+        normals = torch.zeros_like(points)
+        normals[visible] = F.normalize(gradient, dim=-1)
+        return normals
 
     def _times(self, ray_bundle: RayBundle) -> Float[Tensor, "rays"]:
         if ray_bundle.times is None:
@@ -189,6 +206,8 @@ class DynamicVolSDF(Model):
         self, outputs: dict[str, Tensor], batch: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """Metrics of one image against the masked ground truth on the background, and pictures of the two."""
+        from resfields_ns.models.image_metrics import image_metrics, images_to_show
+
         target = self.ground_truth(batch).to(outputs["rgb"])
         mask = batch["mask"][..., 0].to(target.device) if "mask" in batch else None
         return image_metrics(outputs["rgb"], target, mask), images_to_show(outputs, target)

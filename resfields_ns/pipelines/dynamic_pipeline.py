@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from resfields_ns.data.capture_datamanager import CaptureDataManager
 from resfields_ns.data.visual_hull import carve_visual_hull
 from resfields_ns.models.volsdf import DynamicVolSDF
-from resfields_ns.pipelines.evaluation import evaluate_frames, mean_metrics
 from resfields_ns.pipelines.facts import machine_facts
 
 
@@ -71,6 +70,8 @@ class DynamicPipeline(VanillaPipeline):
         self, step: int | None = None, output_path: Path | None = None, get_std: bool = False
     ) -> dict[str, Any]:
         """Mean metrics over the evaluation images; outside training also per frame, with the run's facts."""
+        from resfields_ns.pipelines.evaluation import evaluate_frames, mean_metrics
+
         del get_std
         self.eval()
         frames = evaluate_frames(self, self.config.chamfer_resolution, output_path)
