@@ -42,7 +42,7 @@ tnerf_resfields_small = MethodSpecification(
     config=replace(
         _tnerf,
         method_name="tnerf-resfields-small",
-        max_num_iterations=3_000,
+        max_num_iterations=1_500,
         steps_per_save=500,
         steps_per_eval_image=1_000,
         pipeline=DynamicPipelineConfig(
@@ -54,7 +54,7 @@ tnerf_resfields_small = MethodSpecification(
                 initial_beta=0.01,
                 eikonal_fraction=0.25,
                 window_steps=0,
-                hull_start_steps=1_000,
+                hull_start_steps=600,
             ),
         ),
         optimizers={
