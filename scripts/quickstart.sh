@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/install.sh
 export PATH="$PWD/.venv/bin:$PATH"
+export PYTHONWARNINGS=ignore::UserWarning,ignore::FutureWarning  # the host uses old interfaces of torch
 
 out=${1:-outputs/quickstart}
 if [ -e "$out" ]; then
