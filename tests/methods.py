@@ -6,7 +6,10 @@ from pathlib import Path
 
 from nerfstudio.plugins.types import MethodSpecification
 
+from resfields_ns.data.capture_datamanager import CaptureDataManagerConfig
 from resfields_ns.engine.trainer import ResFieldsTrainerConfig
+from resfields_ns.models.volsdf import DynamicVolSDFConfig
+from resfields_ns.pipelines.dynamic_pipeline import DynamicPipelineConfig
 
 METHODS: dict[str, MethodSpecification] = {
     entry.name: entry.load()
@@ -18,16 +21,18 @@ METHODS: dict[str, MethodSpecification] = {
 def tiny_config(method: MethodSpecification, capture: Path, output_dir: Path) -> ResFieldsTrainerConfig:
     """The method with few rays and samples, for four steps on the CPU without a viewer."""
     config = deepcopy(method.config)
-    assert isinstance(config, ResFieldsTrainerConfig)
-    config.data = config.pipeline.datamanager.data = capture
+    pipeline, datamanager, model = config.pipeline, config.pipeline.datamanager, config.pipeline.model
+    assert isinstance(config, ResFieldsTrainerConfig) and isinstance(pipeline, DynamicPipelineConfig)
+    assert isinstance(datamanager, CaptureDataManagerConfig) and isinstance(model, DynamicVolSDFConfig)
+    config.data = datamanager.data = capture
     config.output_dir = output_dir
     config.vis = "tensorboard"
     config.machine.device_type = "cpu"
     config.machine.seed = 0
     config.max_num_iterations = 4
-    config.pipeline.chamfer_resolution = 24
-    config.pipeline.datamanager.train_num_rays_per_batch = 64
-    config.pipeline.model.sampler.num_samples = 8
-    config.pipeline.model.hull_start_steps = min(config.pipeline.model.hull_start_steps, 5)
+    pipeline.chamfer_resolution = 24
+    datamanager.train_num_rays_per_batch = 64
+    model.sampler.num_samples = 8
+    model.hull_start_steps = min(model.hull_start_steps, 5)
     config.set_timestamp()
     return config

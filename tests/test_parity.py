@@ -93,13 +93,14 @@ def tnerf() -> tuple[ReleasedTimeField, LaplaceDensity, dict[str, torch.Tensor],
 
 def released_parameters(field: DynamicSDFField, density: LaplaceDensity) -> dict[str, torch.Tensor]:
     """Our parameters under the released names."""
-    named = {"deviation_net.beta": density.raw_beta}
+    named: dict[str, torch.Tensor] = {"deviation_net.beta": density.raw_beta}
     for index, layer in enumerate(field.sdf_mlp.layers):
         named |= {f"sdf_net.lin{index}.weight": layer.weight, f"sdf_net.lin{index}.bias": layer.bias}
         if isinstance(layer, ResFieldLinear):
             named[f"sdf_net.lin{index}.weights_t"] = layer.coefficients.table
             named[f"sdf_net.lin{index}.matrix_t"] = layer.basis
     for index, module in enumerate((field.colour.net[0], field.colour.net[2])):
+        assert isinstance(module, torch.nn.Linear)
         named |= {f"color_net.lin{index}.weight": module.weight, f"color_net.lin{index}.bias": module.bias}
     return named
 

@@ -18,6 +18,7 @@ from nerfstudio.utils.eval_utils import eval_setup
 
 from resfields_ns.engine.random_state import capture_random_state, restore_random_state
 from resfields_ns.engine.trainer import ResFieldsTrainer, ResFieldsTrainerConfig
+from resfields_ns.models.volsdf import DynamicVolSDFConfig
 from tests.cases import over
 from tests.methods import METHODS, tiny_config
 
@@ -174,6 +175,8 @@ def test_a_start_from_masks_needs_masks(capture_without_masks: Path, tmp_path: P
 
 def test_no_residual_layers_is_the_plain_network(demo_capture: Path, tmp_path: Path) -> None:
     config = tiny_config(METHODS["tnerf-resfields"], demo_capture, tmp_path)
-    config.pipeline.model.field = replace(config.pipeline.model.field, residual_layers=())
+    model = config.pipeline.model
+    assert isinstance(model, DynamicVolSDFConfig)
+    model.field = replace(model.field, residual_layers=())
     names = [name for name, _ in trained(config).pipeline.model.named_parameters()]
     assert not any("basis" in name or "coefficients" in name for name in names)

@@ -80,6 +80,7 @@ class RayBatches:
 
     def __init__(self, dataset: CaptureDataset, background_margin: float, device: torch.device | str) -> None:
         self.arrays = dataset.load_arrays()
+        assert dataset.cameras.times is not None
         self.times = dataset.cameras.times
         self.ray_generator = RayGenerator(dataset.cameras.to(device))
         self.device = device

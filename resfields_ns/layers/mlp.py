@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -38,12 +39,13 @@ class MLP(nn.Module, ABC):
         num_layers = len(shapes)
         if outside := [index for index in residual_layers if not 0 <= index < num_layers]:
             raise ValueError(f"residual_layers: expected indices from 0 to {num_layers - 1}, got {outside[0]}")
-        self.layers = nn.ModuleList(
+        layers = nn.ModuleList(
             ResFieldLinear(size_in, size_out, num_frames, rank, coefficient_fraction=coefficient_fraction)
             if index in residual_layers
             else PlainLinear(size_in, size_out)
             for index, (size_in, size_out) in enumerate(shapes)
         )
+        self.layers = cast(Sequence[ResFieldLinear | PlainLinear], layers)
         self.reset_parameters()
 
     @abstractmethod

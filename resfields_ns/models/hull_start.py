@@ -47,8 +47,8 @@ def _signed_distance(occupied: Bool[Tensor, "x y z"], box: Float[Tensor, "2 3"])
     inside = occupied.numpy()
     if not inside.any():
         return torch.full(inside.shape, float(np.linalg.norm(cell) * max(inside.shape)))
-    distance = distance_transform_edt(~inside, sampling=cell) - distance_transform_edt(inside, sampling=cell)
-    return torch.from_numpy(distance).float()
+    outside_distance, inside_distance = (distance_transform_edt(cells, sampling=cell) for cells in (~inside, inside))
+    return torch.from_numpy(np.asarray(outside_distance) - np.asarray(inside_distance)).float()
 
 
 def _draw_cells(shell: Int[Tensor, "shell"], num_cells: int) -> Int[Tensor, "points"]:

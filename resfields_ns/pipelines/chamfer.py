@@ -1,7 +1,7 @@
 """Distance between surfaces, by points on them."""
 
 from jaxtyping import Float
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 
@@ -11,6 +11,6 @@ def chamfer_l1(first: Float[Tensor, "n 3"], second: Float[Tensor, "m 3"]) -> flo
     The convention of the paper's released evaluation; multiply by 1000 for the paper's unit.
     """
     a, b = first.cpu().numpy(), second.cpu().numpy()
-    to_second = cKDTree(b).query(a, p=1)[0].mean()
-    to_first = cKDTree(a).query(b, p=1)[0].mean()
+    to_second = KDTree(b).query(a, p=1)[0].mean()
+    to_first = KDTree(a).query(b, p=1)[0].mean()
     return float(to_second + to_first)

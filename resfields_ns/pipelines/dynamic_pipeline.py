@@ -30,6 +30,8 @@ class DynamicPipeline(VanillaPipeline):
     config: DynamicPipelineConfig
     datamanager: CaptureDataManager
     model: DynamicVolSDF
+    seed: Tensor
+    step: Tensor
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -86,7 +88,7 @@ class DynamicPipeline(VanillaPipeline):
             "split": "test",
             "cameras": sorted(set(metadata["camera_names"])),
             "frames": metadata["frame_numbers"],
-            "background": self.config.model.background_color,
+            "background": self.model.config.background_color,
             "chamfer_resolution": self.config.chamfer_resolution,
             "steps": int(self.step) + 1,
             "seed": int(self.seed),

@@ -1,46 +1,49 @@
 """Evaluation of a dynamic scene, frame by frame."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from rich.progress import track
 from torch import Tensor
 from torchvision.utils import save_image
 
+from resfields_ns import timeline
 from resfields_ns.data.point_files import read_points
 from resfields_ns.export.surface import extract_surface
 from resfields_ns.pipelines.chamfer import chamfer_l1
+
+if TYPE_CHECKING:
+    from resfields_ns.pipelines.dynamic_pipeline import DynamicPipeline
 
 NUM_SURFACE_POINTS = 100_000  # the paper's released evaluation
 
 
 def evaluate_frames(
-    pipeline: VanillaPipeline, chamfer_resolution: int, output_path: Path | None
+    pipeline: "DynamicPipeline", chamfer_resolution: int, output_path: Path | None
 ) -> list[dict[str, Any]]:
-    """Metrics of every evaluation image, with its camera, frame and time; pictures go to `output_path`.
+    """Metrics of every evaluation image, with its camera and frame; pictures go to `output_path`.
 
     `chamfer_l1_x1000` is measured where the capture has ground-truth clouds (points in normalised units); it is None
     for a frame whose field has no surface.
     """
-    model, dataloader = pipeline.model, pipeline.datamanager.fixed_indices_eval_dataloader
-    metadata = pipeline.datamanager.eval_dataset.metadata
+    model, datamanager = pipeline.model, pipeline.datamanager
+    dataloader, metadata = datamanager.fixed_indices_eval_dataloader, datamanager.eval_dataset.metadata
     chamfers: dict[int, float | None] = {}
-    results = []
+    results: list[dict[str, Any]] = []
     for image, (camera, batch) in enumerate(track(dataloader, "Evaluating", transient=True)):
         metrics, pictures = model.get_image_metrics_and_images(model.get_outputs_for_camera(camera), batch)
         frame = int(metadata["frame_index"][image])
-        if metadata["cloud_filenames"] is not None:
-            if frame not in chamfers:
-                time = float(camera.times.flatten()[0])
-                chamfers[frame] = _chamfer(model, time, chamfer_resolution, metadata["cloud_filenames"][frame])
-            metrics["chamfer_l1_x1000"] = chamfers[frame]
-        if output_path is not None:
-            _save_pictures(pictures, output_path, image)
         facts = {"camera": metadata["camera_names"][image], "frame": metadata["frame_numbers"][frame]}
         results.append({**facts, **metrics})
+        if metadata["cloud_filenames"] is not None:
+            if frame not in chamfers:
+                time = timeline.times_from_frames(torch.tensor(frame), metadata["num_frames"]).item()
+                chamfers[frame] = _chamfer(model, time, chamfer_resolution, metadata["cloud_filenames"][frame])
+            results[-1]["chamfer_l1_x1000"] = chamfers[frame]
+        if output_path is not None:
+            _save_pictures(pictures, output_path, image)
     return results
 
 
