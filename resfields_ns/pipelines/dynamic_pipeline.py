@@ -76,7 +76,7 @@ class DynamicPipeline(VanillaPipeline):
 
         del get_std
         self.eval()
-        frames = evaluate_frames(self, self.config.chamfer_resolution, output_path)
+        frames = evaluate_frames(self.model, self.datamanager, self.config.chamfer_resolution, output_path)
         self.train()
         if step is not None:
             return mean_metrics(frames)

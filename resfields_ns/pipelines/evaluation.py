@@ -1,7 +1,7 @@
 """Evaluation of a dynamic scene, frame by frame."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,25 +10,23 @@ from torch import Tensor
 from torchvision.utils import save_image
 
 from resfields_ns import timeline
+from resfields_ns.data.capture_datamanager import CaptureDataManager
 from resfields_ns.data.point_files import read_points
 from resfields_ns.export.surface import extract_surface
+from resfields_ns.models.volsdf import DynamicVolSDF
 from resfields_ns.pipelines.chamfer import chamfer_l1
-
-if TYPE_CHECKING:
-    from resfields_ns.pipelines.dynamic_pipeline import DynamicPipeline
 
 NUM_SURFACE_POINTS = 100_000  # the paper's released evaluation
 
 
 def evaluate_frames(
-    pipeline: "DynamicPipeline", chamfer_resolution: int, output_path: Path | None
+    model: DynamicVolSDF, datamanager: CaptureDataManager, chamfer_resolution: int, output_path: Path | None
 ) -> list[dict[str, Any]]:
     """Metrics of every evaluation image, with its camera and frame; pictures go to `output_path`.
 
     `chamfer_l1_x1000` is measured where the capture has ground-truth clouds (points in normalised units); it is None
     for a frame whose field has no surface.
     """
-    model, datamanager = pipeline.model, pipeline.datamanager
     dataloader, metadata = datamanager.fixed_indices_eval_dataloader, datamanager.eval_dataset.metadata
     chamfers: dict[int, float | None] = {}
     results: list[dict[str, Any]] = []
@@ -57,7 +55,7 @@ def mean_metrics(frames: list[dict[str, Any]]) -> dict[str, float]:
     return dict(sorted(means.items()))
 
 
-def _chamfer(model: Any, time: float, resolution: int, cloud: Path) -> float | None:
+def _chamfer(model: DynamicVolSDF, time: float, resolution: int, cloud: Path) -> float | None:
     surface = extract_surface(model, time, resolution)
     if len(surface.faces) == 0:
         return None
