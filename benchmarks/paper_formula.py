@@ -19,6 +19,8 @@ from resfields_ns.layers import ResFieldLinear
 class PaperFormulaField(DynamicSDFField):
     """Same parameters, same values, evaluated the plain way."""
 
+    samples_per_ray = 64
+
     def sdf_gradient_and_feature(self, points: Tensor, segments: TimeSegments) -> tuple[Tensor, Tensor, Tensor]:
         """Signed distance, its gradient by double backward, and feature of points [rays * samples, 3]."""
         points = points.detach().requires_grad_()
@@ -26,8 +28,6 @@ class PaperFormulaField(DynamicSDFField):
         output = self._evaluate(points, times)
         (gradient,) = torch.autograd.grad(output[:, 0].sum(), points, create_graph=True)
         return output[:, 0], gradient, output[:, 1:]
-
-    samples_per_ray = 64
 
     def _evaluate(self, points: Tensor, times: Tensor) -> Tensor:
         time_code = self.time_encoding(self.network_times(times)[:, None])

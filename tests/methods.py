@@ -1,13 +1,16 @@
-"""Every registered method, and a configuration of it small enough for a test."""
+"""Every registered method, a configuration of it small enough for a test, and a run of that."""
 
+import random
 from copy import deepcopy
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import numpy as np
+import torch
 from nerfstudio.plugins.types import MethodSpecification
 
 from resfields_ns.data.capture_datamanager import CaptureDataManagerConfig
-from resfields_ns.engine.trainer import ResFieldsTrainerConfig
+from resfields_ns.engine.trainer import ResFieldsTrainer, ResFieldsTrainerConfig
 from resfields_ns.models.volsdf import DynamicVolSDFConfig
 from resfields_ns.pipelines.dynamic_pipeline import DynamicPipelineConfig
 
@@ -36,3 +39,19 @@ def tiny_config(method: MethodSpecification, capture: Path, output_dir: Path) ->
     model.hull_start_steps = min(model.hull_start_steps, 5)
     config.set_timestamp()
     return config
+
+
+def seed_everything() -> None:
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    torch.manual_seed(0)
+
+
+def trained(config: ResFieldsTrainerConfig) -> ResFieldsTrainer:
+    """The trainer of a run that is through, with the run's config.yml written."""
+    seed_everything()
+    config.save_config()
+    trainer = config.setup(local_rank=0, world_size=1)
+    trainer.setup()
+    trainer.train()
+    return trainer

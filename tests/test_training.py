@@ -17,25 +17,9 @@ from nerfstudio.scripts.eval import ComputePSNR
 from nerfstudio.utils.eval_utils import eval_setup
 
 from resfields_ns.engine.random_state import capture_random_state, restore_random_state
-from resfields_ns.engine.trainer import ResFieldsTrainer, ResFieldsTrainerConfig
 from resfields_ns.models.volsdf import DynamicVolSDFConfig
 from tests.cases import over
-from tests.methods import METHODS, tiny_config
-
-
-def seed_everything() -> None:
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
-    torch.manual_seed(0)
-
-
-def trained(config: ResFieldsTrainerConfig) -> ResFieldsTrainer:
-    seed_everything()
-    config.save_config()
-    trainer = config.setup(local_rank=0, world_size=1)
-    trainer.setup()
-    trainer.train()
-    return trainer
+from tests.methods import METHODS, seed_everything, tiny_config, trained
 
 
 @pytest.fixture(scope="module", params=list(METHODS.values()), ids=list(METHODS))

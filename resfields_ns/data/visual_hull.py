@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from nerfstudio.cameras.cameras import Cameras
 from torch import Tensor
 
+from resfields_ns.functional.grid import cell_centres
 from resfields_ns.functional.masks import grow_mask
 
 
@@ -24,9 +25,10 @@ def carve_visual_hull(
     Cells outside an image, or behind its camera, are not carved by it. A cell lies on the foreground if its centre
     does; if `conservative`, already if a foreground pixel lies within its projected radius plus one pixel.
     """
-    centres = _cell_centres(box, resolution)
+    counts = (resolution, resolution, resolution)
+    centres = cell_centres(torch.arange(math.prod(counts)), counts, box)
     cell_radius = 0.5 * ((box[1] - box[0]) / resolution).norm().item()
-    hull = torch.ones(num_frames, resolution**3, dtype=torch.bool)
+    hull = torch.ones(num_frames, len(centres), dtype=torch.bool)
     for image, mask in enumerate(masks):
         camera_to_world = cameras.camera_to_worlds[image]
         in_camera = (centres - camera_to_world[:, 3]) @ camera_to_world[:, :3]
@@ -41,10 +43,4 @@ def carve_visual_hull(
         carved = torch.zeros_like(seen)
         carved[seen] = ~mask[y[seen], x[seen]]
         hull[frame_index[image]] &= ~carved
-    return hull.view(num_frames, resolution, resolution, resolution)
-
-
-def _cell_centres(box: Float[Tensor, "2 3"], resolution: int) -> Float[Tensor, "cells 3"]:
-    steps = (torch.arange(resolution) + 0.5) / resolution
-    grid = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), dim=-1)
-    return box[0] + grid.view(-1, 3) * (box[1] - box[0])
+    return hull.view(num_frames, *counts)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from resfields_ns import timeline
 from resfields_ns.fields.sdf_field import DynamicSDFField
+from resfields_ns.functional.grid import cell_centres
 from resfields_ns.functional.segments import TimeSegments
 
 LEARNING_RATE = 2e-3
@@ -32,7 +33,7 @@ def fit_to_hull(
         frames = torch.randperm(len(hull))[:FRAMES_PER_STEP].sort().values
         cells = torch.stack([_draw_cells(shells[frame], distances[frame].numel()) for frame in frames.tolist()])
         target = distances.flatten(start_dim=1)[frames[:, None], cells].flatten().to(box)
-        points = _cell_centres(cells.flatten(), distances.shape[1:], box)
+        points = cell_centres(cells.flatten(), distances.shape[1:], box)
         times = timeline.times_from_frames(frames, len(hull)).to(box)
         sdf, _ = field.sdf_and_feature(points, TimeSegments(times, (POINTS_PER_FRAME,) * len(frames)))
         optimizer.zero_grad()
@@ -57,10 +58,3 @@ def _draw_cells(shell: Int[Tensor, "shell"], num_cells: int) -> Int[Tensor, "poi
         return anywhere
     near = shell[torch.randint(len(shell), (3 * POINTS_PER_FRAME // 4,))]
     return torch.cat((near, anywhere[len(near) :]))
-
-
-def _cell_centres(
-    cells: Int[Tensor, "points"], counts: tuple[int, ...], box: Float[Tensor, "2 3"]
-) -> Float[Tensor, "points 3"]:
-    index = torch.stack(torch.unravel_index(cells, counts), dim=-1).to(box)
-    return box[0] + (index + 0.5) / torch.tensor(counts).to(box) * (box[1] - box[0])
