@@ -1,7 +1,7 @@
 """The dynamic SDF field by the letter of the paper: the baseline of our timings.
 
 Weights of all frames are built (Eq. 3, 4), one matrix per ray is gathered from them, and the gradient of the signed
-distance comes from autograd with a second-order graph. Parameters are those of `DynamicSDFField`.
+distance comes from autograd with a second-order graph. Parameters are those of `DynamicField`.
 """
 
 import math
@@ -11,17 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resfields_ns import timeline
-from resfields_ns.fields.sdf_field import DynamicSDFField
+from resfields_ns.fields.dynamic_field import DynamicField
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.layers import ResFieldLinear
 
 
-class PaperFormulaField(DynamicSDFField):
+class PaperFormulaField(DynamicField):
     """Same parameters, same values, evaluated the plain way."""
 
     samples_per_ray = 64
 
-    def sdf_gradient_and_feature(self, points: Tensor, segments: TimeSegments) -> tuple[Tensor, Tensor, Tensor]:
+    def raw_gradient_and_feature(self, points: Tensor, segments: TimeSegments) -> tuple[Tensor, Tensor, Tensor]:
         """Signed distance, its gradient by double backward, and feature of points [rays * samples, 3]."""
         points = points.detach().requires_grad_()
         times = segments.expand(segments.times[:, None])[:, 0]
@@ -30,13 +30,13 @@ class PaperFormulaField(DynamicSDFField):
         return output[:, 0], gradient, output[:, 1:]
 
     def _evaluate(self, points: Tensor, times: Tensor) -> Tensor:
-        time_code = self.time_encoding(self.network_times(times)[:, None])
-        inputs = torch.cat((self.point_encoding(points), time_code), dim=-1)
+        every = TimeSegments(times, (1,) * len(times))
+        inputs = torch.cat((self.encoding(points), self.ambient(points, self.condition(times), every)), dim=-1)
         ray_times = times[:: self.samples_per_ray]
         frames = timeline.frames_from_times(ray_times, self.num_frames)
         x = inputs
-        for index, layer in enumerate(self.sdf_mlp.layers):
-            if index == self.sdf_mlp.skip_layer:
+        for index, layer in enumerate(self.mlp.layers):
+            if index in self.mlp.skip_layers:
                 x = torch.cat((x, inputs), dim=-1) / math.sqrt(2.0)
             if isinstance(layer, ResFieldLinear):
                 of_frames = layer.coefficients.table @ layer.basis.flatten(start_dim=1)
@@ -45,6 +45,6 @@ class PaperFormulaField(DynamicSDFField):
                 x = (rays @ weights.mT + layer.bias).flatten(end_dim=1)
             else:
                 x = F.linear(x, layer.weight, layer.bias)
-            if index < len(self.sdf_mlp.layers) - 1:
+            if index < len(self.mlp.layers) - 1:
                 x = F.softplus(x, beta=100.0)
         return x

@@ -19,29 +19,41 @@ import torch
 import tyro
 
 from benchmarks.paper_formula import PaperFormulaField
+from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.fields.laplace_density import LaplaceDensity
-from resfields_ns.fields.sdf_field import DynamicSDFField, DynamicSDFFieldConfig
 from resfields_ns.functional import losses
 from resfields_ns.functional.compositing import composite, compositing_weights
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.pipelines.facts import machine_facts
 
 VARIANTS = {
-    "ours, plain": (DynamicSDFField, ()),
-    "ours, residual 1-7": (DynamicSDFField, tuple(range(1, 8))),
+    "ours, plain": (DynamicField, ()),
+    "ours, residual 1-7": (DynamicField, tuple(range(1, 8))),
     "paper's formula, plain": (PaperFormulaField, ()),
     "paper's formula, residual 1-7": (PaperFormulaField, tuple(range(1, 8))),
 }
 
 
-def make_step(name: str, rays: int, samples: int, frames: int, seed: int, device: str) -> Callable[[], None]:
+def draw_times(rays: int, frames: int, frames_per_batch: int) -> torch.Tensor:
+    """Times of a batch: equally many rays of each drawn frame, or, where all frames are drawn, any number of each."""
+    if frames_per_batch >= frames:
+        index = torch.randint(frames, (rays,)).sort().values
+    else:
+        chosen = torch.randperm(frames)[:frames_per_batch].sort().values
+        index = chosen[torch.arange(rays) * frames_per_batch // rays]
+    return index / (frames - 1)
+
+
+def make_step(
+    name: str, rays: int, samples: int, frames: int, frames_per_batch: int, seed: int, device: str
+) -> Callable[[], None]:
     """A closure that takes one training step: forward, losses, backward, Adam."""
     torch.manual_seed(seed)
     kind, residual_layers = VARIANTS[name]
-    field = kind(DynamicSDFFieldConfig(residual_layers=residual_layers), frames).to(device)
+    field = kind(DynamicFieldConfig(residual_layers=residual_layers), frames).to(device)
     density = LaplaceDensity(0.1).to(device)
     optimizer = torch.optim.Adam([*field.parameters(), *density.parameters()], lr=5e-4, fused=True)
-    times = (torch.randint(frames, (rays,)).sort().values / (frames - 1)).to(device)
+    times = draw_times(rays, frames, frames_per_batch).to(device)
     points = (2.0 * torch.rand(rays, samples, 3) - 1.0).to(device)
     deltas = torch.full((rays, samples), 2.0 / samples, device=device)
     target, mask = torch.rand(rays, 3).to(device), (torch.rand(rays) < 0.5).float().to(device)
@@ -49,7 +61,7 @@ def make_step(name: str, rays: int, samples: int, frames: int, seed: int, device
     def step() -> None:
         segments = TimeSegments.from_times(times).repeat(samples)
         flat = points.flatten(end_dim=1)
-        sdf, gradient, feature = field.sdf_gradient_and_feature(flat, segments)
+        sdf, gradient, feature = field.raw_gradient_and_feature(flat, segments)
         weights = compositing_weights(density(sdf).view(rays, samples), deltas)
         rgb = composite(weights, field.colour(feature, flat).view(rays, samples, 3))
         loss = losses.masked_l1(rgb, target, mask)
@@ -80,6 +92,7 @@ def main(
     rays: int = 256,
     samples: int = 64,
     frames: int = 50,
+    frames_per_batch: int = 16,
     repeats: int = 15,
     seed: int = 0,
     output: Path | None = None,
@@ -91,6 +104,7 @@ def main(
         rays: rays a step
         samples: samples a ray
         frames: frames of the sequence
+        frames_per_batch: frames that the rays of a step are drawn from; as many as there are is what the paper does
         repeats: counted rounds; a round takes one step of every variant
         seed: of weights and rays
         output: a JSON file for the results
@@ -99,7 +113,7 @@ def main(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     PaperFormulaField.samples_per_ray = samples
     if only is not None:
-        step = make_step(only, rays, samples, frames, seed, device)
+        step = make_step(only, rays, samples, frames, frames_per_batch, seed, device)
         for _ in range(3):
             step()
         unit = 1e6 if sys.platform != "darwin" else 1e9
@@ -107,10 +121,10 @@ def main(
         return
 
     # before this process grows: Linux lets a child inherit its parent's peak
-    sizes = {"rays": rays, "samples": samples, "frames": frames, "seed": seed}
-    arguments = [f"--{name}={value}" for name, value in sizes.items()]
+    sizes = {"rays": rays, "samples": samples, "frames": frames, "frames_per_batch": frames_per_batch, "seed": seed}
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in sizes.items()]
     memory = {name: peak_memory_gb(name, arguments) for name in VARIANTS}
-    steps = {name: make_step(name, rays, samples, frames, seed, device) for name in VARIANTS}
+    steps = {name: make_step(name, rays, samples, frames, frames_per_batch, seed, device) for name in VARIANTS}
     times: dict[str, list[float]] = {name: [] for name in steps}
     for round_number in range(repeats + 2):
         for name, step in steps.items():

@@ -11,9 +11,31 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resfields_ns.data.pixel_samplers import ForegroundBalancedPixels, PixelSampler, UniformPixels
-from resfields_ns.fields.colour import FeatureColour, ViewDependentColour
-from resfields_ns.layers import MLP, GeometricMLP, PlainLinear, ReLUMLP, ResFieldLinear, SirenMLP
-from resfields_ns.models.samplers import OccupancySamplerConfig, SamplerConfig, UniformSamplerConfig
+from resfields_ns.fields.ambient.ambient import AmbientConfig
+from resfields_ns.fields.ambient.hexplane import HexPlaneConfig
+from resfields_ns.fields.ambient.moment import MomentAmbientConfig
+from resfields_ns.fields.ambient.none import NoAmbientConfig
+from resfields_ns.fields.ambient.slicing import SlicingNetworkConfig
+from resfields_ns.fields.colour import FeatureColour, ViewBasisColour, ViewDependentColour
+from resfields_ns.fields.density import Density
+from resfields_ns.fields.laplace_density import LaplaceDensity
+from resfields_ns.fields.relu_density import ReLUDensity
+from resfields_ns.fields.warps.bijective import BijectiveWarpConfig
+from resfields_ns.fields.warps.identity import IdentityWarpConfig
+from resfields_ns.fields.warps.se3 import SE3WarpConfig
+from resfields_ns.fields.warps.translation import TranslationWarpConfig
+from resfields_ns.fields.warps.warp import WarpConfig
+from resfields_ns.layers import (
+    MLP,
+    PlainLinear,
+    ReLUGeometricMLP,
+    ReLUMLP,
+    ResFieldLinear,
+    SirenMLP,
+    SoftplusGeometricMLP,
+)
+from resfields_ns.models.hierarchical_sampler import HierarchicalSampler
+from resfields_ns.models.samplers import OccupancySampler, Sampler, SamplerConfig, UniformSampler
 
 
 def over(name: str, cases: Mapping[str, Any]) -> pytest.MarkDecorator:
@@ -27,6 +49,13 @@ def fill_parameters(module: torch.nn.Module, scale: float = 1.0) -> None:
         for name, parameter in module.named_parameters():
             if name.endswith(("table", "basis")):
                 parameter.normal_(0.0, scale)
+
+
+def perturb_parameters(module: torch.nn.Module, scale: float = 0.1) -> None:
+    """Move every parameter away from where it starts, so that nothing is zero."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(scale * torch.randn_like(parameter))
 
 
 RESIDUAL_LAYERS: dict[str, Callable[..., ResFieldLinear]] = {
@@ -55,7 +84,7 @@ class MLPCase:
 
     build: Callable[..., MLP]
     activation: Callable[[Tensor], Tensor]
-    skip_layer: int | None = None
+    skip_layers: tuple[int, ...] = ()
     residual_layers: tuple[int, ...] = ()
 
     def make(self, **options: Any) -> MLP:
@@ -67,15 +96,26 @@ class MLPCase:
 
 
 _GEOMETRIC = {"num_coordinates": 3, "in_dim": 5, "hidden_dim": 16, "num_hidden": 3, "out_dim": 3, "radius": 0.5}
+
+
+def _softplus_geometric(skip_layers: tuple[int, ...]) -> MLPCase:
+    activation = partial(F.softplus, beta=100, threshold=1000)
+    return MLPCase(partial(SoftplusGeometricMLP, **_GEOMETRIC, skip_layers=skip_layers), activation, skip_layers)
+
+
+def _relu_geometric(skip_layers: tuple[int, ...]) -> MLPCase:
+    return MLPCase(partial(ReLUGeometricMLP, **_GEOMETRIC, skip_layers=skip_layers), torch.relu, skip_layers)
+
+
 MLP_KINDS = {
     "relu": MLPCase(partial(ReLUMLP, shapes=MLPCase.SHAPES), torch.relu),
     "siren": MLPCase(partial(SirenMLP, shapes=MLPCase.SHAPES), lambda x: torch.sin(30.0 * x)),
-    **{
-        f"geometric_skip_{skip}": MLPCase(
-            partial(GeometricMLP, **_GEOMETRIC, skip_layer=skip), partial(F.softplus, beta=100, threshold=1000), skip
-        )
-        for skip in (1, 2)
-    },
+    "geometric_softplus_no_skip": _softplus_geometric(()),
+    "geometric_softplus_skip_1": _softplus_geometric((1,)),
+    "geometric_softplus_skip_2": _softplus_geometric((2,)),
+    "geometric_softplus_skip_1_2": _softplus_geometric((1, 2)),
+    "geometric_relu_no_skip": _relu_geometric(()),
+    "geometric_relu_skip_1": _relu_geometric((1,)),
 }
 RESIDUAL_SUBSETS = {"none": (), "some": (1, 3), "all": (0, 1, 2, 3)}
 MLPS = {
@@ -85,14 +125,39 @@ MLPS = {
 }
 GEOMETRIC_MLPS = {name: case for name, case in MLPS.items() if name.startswith("geometric")}
 
-COLOURS = {"feature": FeatureColour, "view_dependent": ViewDependentColour}
+COLOURS = {"feature": FeatureColour, "view_dependent": ViewDependentColour, "view_basis": ViewBasisColour}
 
-SAMPLERS: dict[str, SamplerConfig] = {
-    "uniform": UniformSamplerConfig(num_samples=12),
-    "occupancy": OccupancySamplerConfig(num_samples=12, resolution=8),
+WARPS: dict[str, WarpConfig] = {
+    "identity": IdentityWarpConfig(),
+    "translation": TranslationWarpConfig(hidden_dim=16),
+    "translation_encoded": TranslationWarpConfig(hidden_dim=16, num_frequencies=3),
+    "se3": SE3WarpConfig(hidden_dim=16, num_frequencies=3),
+    "bijective": BijectiveWarpConfig(hidden_dim=16, num_frequencies=3),
 }
 
+AMBIENTS: dict[str, AmbientConfig] = {
+    "none": NoAmbientConfig(),
+    "moment": MomentAmbientConfig(),
+    "moment_encoded": MomentAmbientConfig(num_frequencies=3),
+    "hexplane": HexPlaneConfig(resolution=6, features=2),
+    "slicing": SlicingNetworkConfig(hidden_dim=32, num_frequencies=3, num_ambient_frequencies=2),
+}
+
+DENSITIES: dict[str, Density] = {"volsdf": LaplaceDensity(0.1), "nerf": ReLUDensity(0.001)}
+
+SAMPLERS: dict[str, Callable[..., Sampler]] = {
+    kind: partial(make, SamplerConfig(num_samples=12, num_fine_samples=7, resolution=8))
+    for kind, make in {
+        "uniform": UniformSampler,
+        "occupancy": OccupancySampler,
+        "hierarchical": HierarchicalSampler,
+    }.items()
+}
+
+FRAME_INDEX = torch.tensor([1, 0, 1])
+"""Of the three images that pixel samplers are tried on: the first and the last show frame 1."""
+
 PIXEL_SAMPLERS: dict[str, Callable[[Tensor], PixelSampler]] = {
-    "uniform": lambda masks: UniformPixels(*masks.shape),
-    "foreground_balanced": partial(ForegroundBalancedPixels, background_margin=1.0),
+    "uniform": lambda masks: UniformPixels(FRAME_INDEX, *masks.shape[1:]),
+    "foreground_balanced": lambda masks: ForegroundBalancedPixels(masks, FRAME_INDEX, background_margin=1.0),
 }

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from resfields_ns.data.demo_capture import write_demo_capture
-from resfields_ns.models.samplers import OccupancySamplerConfig
-from resfields_ns.models.volsdf import DynamicVolSDFConfig
+from resfields_ns.models.ray_model import DynamicRayModelConfig
 from tests.methods import METHODS, tiny_config, trained
 
 
@@ -23,7 +22,7 @@ def tiny_run(demo_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """The config.yml of a run trained on the demo capture for three steps; its field is close to a sphere."""
     config = tiny_config(METHODS["tnerf-resfields-small"], demo_capture, tmp_path_factory.mktemp("outputs"))
     model = config.pipeline.model
-    assert isinstance(model, DynamicVolSDFConfig) and isinstance(model.sampler, OccupancySamplerConfig)
+    assert isinstance(model, DynamicRayModelConfig)
     model.hull_start_steps = 1
     model.sampler.resolution = 16
     config.max_num_iterations = 3

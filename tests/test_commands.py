@@ -162,6 +162,23 @@ def test_export_in_world_units(rf_export: Command, tmp_path: Path) -> None:
     np.testing.assert_array_equal(world.faces, normalised.faces)
 
 
+def test_residuals_can_be_left_out_of_meshes(rf_export: Command, tmp_path: Path) -> None:
+    """Without residuals, with a scale of 0 or a rank of 0, the base weights' own surface is the same in both ways."""
+    meshes = []
+    for options in ([], ["--residual-scale", "0"], ["--residual-rank", "0"]):
+        rf_export("--frames", "1", *options)
+        meshes.append(trimesh.load_mesh(tmp_path / "meshes" / "mesh_000001.ply", process=False).vertices)
+    assert meshes[0].shape != meshes[1].shape or not np.array_equal(meshes[0], meshes[1])
+    assert np.array_equal(meshes[1], meshes[2])
+
+
+def test_residuals_can_be_left_out_of_movies(rf_render: Command, tmp_path: Path) -> None:
+    rf_render("time", "whole", "--frames", "1")
+    rf_render("time", "base", "--frames", "1", "--residual-scale", "0", "--output", "normals")
+    rf_render("time", "normals", "--frames", "1", "--output", "normals")
+    assert not np.array_equal(_pictures(tmp_path / "base"), _pictures(tmp_path / "normals"))
+
+
 def test_frames_without_a_surface_are_skipped(
     rf_export: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -187,6 +204,7 @@ def test_frames_without_a_surface_are_skipped(
         (["--resolution", "1"], "--resolution: expected at least 2 cells, found 1"),
         (["--chunk-size", "0"], "--chunk-size: expected at least 1 point, found 0"),
         (["--frames", "7"], "--frames: expected frames below 4, found '7'"),
+        (["--residual-rank", "11"], "--residual-rank: expected 0 to 10, found 11"),
     ],
 )
 def test_mistakes_in_exporting_are_one_line(

@@ -1,4 +1,4 @@
-"""VolSDF's density: a Laplace distribution's integral, and the opacity that it gives a wall."""
+"""Densities: VolSDF's Laplace integral and the opacity that it gives a wall, and what holds for all."""
 
 import math
 
@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from resfields_ns.fields.density import Density
 from resfields_ns.fields.laplace_density import LaplaceDensity
 from resfields_ns.functional.compositing import compositing_weights
 from resfields_ns.functional.density import laplace_density
+from tests.cases import DENSITIES, over
 
 _BETAS = [1e-3, 0.01, 0.1, 1.0]
 
@@ -87,3 +89,25 @@ def test_beta_learns() -> None:
     density(torch.tensor([0.05])).sum().backward()
     assert density.raw_beta.grad is not None
     assert density.raw_beta.grad.item() != 0.0
+
+
+@over("density", DENSITIES)
+def test_density_never_rises_outwards(density: Density) -> None:
+    levels = torch.linspace(-1.0, 1.0, 201)
+    densities = density(density.from_level(levels))
+    assert (densities.diff() <= 0.0).all() and (densities >= 0.0).all()
+    assert densities[0] > densities[-1]
+
+
+@over("density", DENSITIES)
+def test_the_surface_is_at_level_zero(density: Density) -> None:
+    levels = torch.tensor([-0.3, 0.0, 0.2])
+    found = density.level(density.from_level(levels))
+    assert found[0] < 0.0 < found[2]
+    assert found[1].item() == pytest.approx(0.0, abs=1e-6)
+
+
+@over("density", DENSITIES)
+def test_outward_is_the_sign_of_growth(density: Density) -> None:
+    inside, outside = density.from_level(torch.tensor([-0.1, 0.1])).tolist()
+    assert math.copysign(1.0, outside - inside) == density.outward

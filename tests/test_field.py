@@ -1,29 +1,37 @@
-"""The dynamic SDF field: its gradient is the distance's own, and time enters through the residuals."""
+"""Dynamic fields: the gradient is the number's own, time enters through the parts, residuals can be left out."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from resfields_ns.fields.sdf_field import DynamicSDFField, DynamicSDFFieldConfig
+from resfields_ns.fields.ambient.moment import MomentAmbientConfig
+from resfields_ns.fields.dynamic_field import COLOURS, ENCODINGS, DynamicField, DynamicFieldConfig
 from resfields_ns.functional.segments import TimeSegments
-from tests.cases import COLOURS, fill_parameters, over
+from tests.cases import fill_parameters, over
+from tests.methods import FIELDS
 
-_SIZES = {"num_layers": 4, "hidden_dim": 24, "skip_layer": 2, "feature_dim": 5, "rank": 2}
-_SMALL = {**_SIZES, "num_frequencies": 2, "num_time_frequencies": 2, "residual_layers": (1, 2, 3)}
+_SIZES = {"num_layers": 4, "hidden_dim": 24, "skip_layers": (2,), "feature_dim": 5, "rank": 2}
+_SMALL = {
+    **_SIZES,
+    "num_frequencies": 2,
+    "ambient": MomentAmbientConfig(num_frequencies=2),
+    "residual_layers": (1, 2, 3),
+}
 
 
-def _field(**options: Any) -> DynamicSDFField:
+def _field(**options: Any) -> DynamicField:
     torch.manual_seed(0)
-    field = DynamicSDFFieldConfig(**(_SMALL | options)).setup(num_frames=5).double()
+    field = DynamicFieldConfig(**(_SMALL | options)).setup(num_frames=5).double()
     fill_parameters(field, scale=0.3)
     return field
 
 
-def _with_large_encodings(field: DynamicSDFField, progress: float) -> DynamicSDFField:
+def _with_large_encodings(field: DynamicField, progress: float) -> DynamicField:
     """Weights as after training, where encodings have an effect."""
-    for layer in field.sdf_mlp.layers[:3]:
+    for layer in field.mlp.layers[:3]:
         weight = layer.get_parameter("weight")
         nn.init.normal_(weight, 0.0, weight.shape[1] ** -0.5)
     field.set_window_progress(progress)
@@ -44,10 +52,10 @@ def _elsewhen(segments: TimeSegments) -> TimeSegments:
 def test_gradient_is_the_numerical_one(residual_layers: tuple[int, ...], progress: float) -> None:
     field = _with_large_encodings(_field(residual_layers=residual_layers), progress)
     points, segments = _points()
-    _, gradient, _ = field.sdf_gradient_and_feature(points, segments)
+    _, gradient, _ = field.raw_gradient_and_feature(points, segments)
     step = 1e-6
     for axis, shift in enumerate(step * torch.eye(3, dtype=torch.float64)):
-        ahead, behind = (field.sdf_and_feature(points + sign * shift, segments)[0] for sign in (1, -1))
+        ahead, behind = (field.raw_and_feature(points + sign * shift, segments)[0] for sign in (1, -1))
         torch.testing.assert_close(gradient[:, axis], (ahead - behind) / (2 * step), atol=1e-6, rtol=1e-6)
 
 
@@ -55,8 +63,8 @@ def test_gradient_is_the_numerical_one(residual_layers: tuple[int, ...], progres
 def test_both_queries_see_the_same_field(progress: float) -> None:
     field = _with_large_encodings(_field(), progress)
     points, segments = _points()
-    sdf, feature = field.sdf_and_feature(points, segments)
-    sdf_too, _, feature_too = field.sdf_gradient_and_feature(points, segments)
+    sdf, feature = field.raw_and_feature(points, segments)
+    sdf_too, _, feature_too = field.raw_gradient_and_feature(points, segments)
     torch.testing.assert_close(sdf_too, sdf, atol=1e-13, rtol=1e-13)
     torch.testing.assert_close(feature_too, feature, atol=1e-13, rtol=1e-13)
 
@@ -65,9 +73,9 @@ def test_a_point_has_the_same_values_alone() -> None:
     field = _with_large_encodings(_field(), 1.0)
     points, segments = _points()
     times = segments.expand(segments.times)
-    together = field.sdf_gradient_and_feature(points, segments)
+    together = field.raw_gradient_and_feature(points, segments)
     for k in range(len(points)):
-        alone = field.sdf_gradient_and_feature(points[k : k + 1], TimeSegments.single(times[k : k + 1], 1))
+        alone = field.raw_gradient_and_feature(points[k : k + 1], TimeSegments.single(times[k : k + 1], 1))
         for mine, theirs in zip(alone, together, strict=True):
             torch.testing.assert_close(mine[0], theirs[k], atol=1e-12, rtol=1e-12)
 
@@ -76,7 +84,7 @@ def test_residuals_bring_in_time_without_the_encoding_of_time() -> None:
     """At the start time has no weight of its own in the first layers, so that residuals alone make it matter."""
     points, segments = _points()
     field = _field()
-    moved = field.sdf_and_feature(points, segments)[0] - field.sdf_and_feature(points, _elsewhen(segments))[0]
+    moved = field.raw_and_feature(points, segments)[0] - field.raw_and_feature(points, _elsewhen(segments))[0]
     assert (moved.abs() > 1e-4).all()
 
 
@@ -84,7 +92,7 @@ def test_without_residuals_a_field_starts_still() -> None:
     points, segments = _points()
     field = _field(residual_layers=())
     for mine, theirs in zip(
-        field.sdf_and_feature(points, segments), field.sdf_and_feature(points, _elsewhen(segments)), strict=True
+        field.raw_and_feature(points, segments), field.raw_and_feature(points, _elsewhen(segments)), strict=True
     ):
         assert torch.equal(mine, theirs)
 
@@ -92,20 +100,20 @@ def test_without_residuals_a_field_starts_still() -> None:
 def test_without_residuals_the_encoding_of_time_brings_it_in() -> None:
     points, segments = _points()
     field = _with_large_encodings(_field(residual_layers=()), 1.0)
-    moved = field.sdf_and_feature(points, segments)[0] - field.sdf_and_feature(points, _elsewhen(segments))[0]
+    moved = field.raw_and_feature(points, segments)[0] - field.raw_and_feature(points, _elsewhen(segments))[0]
     assert (moved.abs() > 1e-4).all()
 
 
 def test_window_progress_reaches_both_encodings() -> None:
     field = _field()
     field.set_window_progress(0.5)
-    assert field.point_encoding.window.tolist() == pytest.approx([1.0, 0.0])
-    assert field.time_encoding.window.tolist() == pytest.approx([1.0, 0.0])
+    for window in ("encoding.window", "ambient.encoding.window"):
+        assert field.get_buffer(window).tolist() == pytest.approx([1.0, 0.0])
 
 
 def test_no_points_have_no_values() -> None:
     segments = TimeSegments.from_times(torch.zeros(0, dtype=torch.float64))
-    sdf, gradient, feature = _field().sdf_gradient_and_feature(torch.zeros(0, 3, dtype=torch.float64), segments)
+    sdf, gradient, feature = _field().raw_gradient_and_feature(torch.zeros(0, 3, dtype=torch.float64), segments)
     assert (sdf.shape, gradient.shape, feature.shape) == ((0,), (0, 3), (0, 5))
 
 
@@ -117,14 +125,20 @@ def test_no_points_have_no_values() -> None:
         ({"coefficient_fraction": 1.1}, r"field\.coefficient-fraction: expected \(0, 1\], got 1\.1"),
         ({"residual_layers": (1, 5)}, r"field\.residual-layers: expected 0 to 4, got 5"),
         ({"residual_layers": (-1,)}, r"field\.residual-layers: expected 0 to 4, got -1"),
-        ({"skip_layer": 0}, r"field\.skip-layer: expected 1 to 3, got 0"),
-        ({"skip_layer": 4}, r"field\.skip-layer: expected 1 to 3, got 4"),
-        ({"hidden_dim": 20}, r"field\.hidden-dim: expected above the 20 inputs, got 20"),
+        ({"skip_layers": (0,)}, r"field\.skip-layers: expected 1 to 3, got 0"),
+        ({"skip_layers": (4,)}, r"field\.skip-layers: expected 1 to 3, got 4"),
+        ({"hidden_dim": 20}, r"hidden_dim: expected above the 20 inputs, got 20"),
+        ({"gaussian_scale": 0.0}, r"field\.gaussian-scale: expected above 0, got 0\.0"),
     ],
 )
 def test_errors_name_the_option(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
-        DynamicSDFFieldConfig(**(_SMALL | options))
+        DynamicFieldConfig(**(_SMALL | options)).setup(num_frames=5)
+
+
+def test_a_sequence_has_frames() -> None:
+    with pytest.raises(ValueError, match="^num_frames: expected a sequence of at least 2 frames, got 1$"):
+        DynamicFieldConfig().setup(num_frames=1)
 
 
 @over("make", COLOURS)
@@ -136,10 +150,104 @@ def test_colours_are_colours(make: type[nn.Module]) -> None:
     assert (colours.std(dim=0) > 0.0).all()
 
 
-@pytest.mark.parametrize("view_dependent", [True, False])
-def test_colour_depends_on_direction_if_asked(view_dependent: bool) -> None:
-    field = _field(view_dependent=view_dependent)
+@pytest.mark.parametrize(("colour", "depends"), [("feature", False), ("view", True), ("view-basis", True)])
+def test_colour_depends_on_direction_if_asked(colour: str, depends: bool) -> None:
+    field = _field(colour=colour)
     feature = torch.randn(6, 5, dtype=torch.float64)
     directions = nn.functional.normalize(torch.randn(6, 3, dtype=torch.float64), dim=-1)
     same = torch.equal(field.colour(feature, directions), field.colour(feature, -directions))
-    assert same != view_dependent
+    assert same != depends
+
+
+def _method_field(config: DynamicFieldConfig, seed: int = 0) -> DynamicField:
+    """A method's field with every parameter moved, so that all of its parts matter."""
+    torch.manual_seed(seed)
+    field = config.setup(num_frames=5).double()
+    with torch.no_grad():
+        for parameter in field.parameters():
+            parameter.add_(0.03 * torch.randn_like(parameter))
+    fill_parameters(field, scale=0.1)
+    field.set_window_progress(0.6)
+    return field
+
+
+def _assert_gradient_is_numerical(field: DynamicField) -> None:
+    points, segments = _points()
+    _, gradient, _ = field.raw_gradient_and_feature(points, segments)
+    step = 1e-7
+    for axis, shift in enumerate(step * torch.eye(3, dtype=torch.float64)):
+        ahead, behind = (field.raw_and_feature(points + sign * shift, segments)[0] for sign in (1, -1))
+        numerical = (ahead - behind) / (2 * step)
+        torch.testing.assert_close(gradient[:, axis], numerical, atol=1e-5, rtol=1e-4)
+
+
+@over("config", FIELDS)
+def test_gradient_of_every_method_is_the_numerical_one(config: DynamicFieldConfig) -> None:
+    _assert_gradient_is_numerical(_method_field(config))
+
+
+@pytest.mark.parametrize("encoding", list(ENCODINGS))
+def test_gradient_with_every_encoding_is_the_numerical_one(encoding: Any) -> None:
+    _assert_gradient_is_numerical(_method_field(DynamicFieldConfig(encoding=encoding)))
+
+
+@over("config", FIELDS)
+def test_values_are_the_same_with_and_without_the_gradient(config: DynamicFieldConfig) -> None:
+    field = _method_field(config)
+    raw, feature = field.raw_and_feature(*_points())
+    for raw_too, _, feature_too in (field.raw_gradient_and_feature(*_points()), _without_autograd(field)):
+        torch.testing.assert_close(raw_too, raw, atol=1e-12, rtol=1e-12)
+        torch.testing.assert_close(feature_too, feature, atol=1e-12, rtol=1e-12)
+
+
+def _without_autograd(field: DynamicField) -> tuple[Tensor, Tensor, Tensor]:
+    with torch.no_grad():
+        values = field.raw_gradient_and_feature(*_points())
+    assert not any(value.requires_grad for value in values)
+    return values
+
+
+@over("config", FIELDS)
+def test_an_eikonal_loss_reaches_every_part(config: DynamicFieldConfig) -> None:
+    field = _method_field(config)
+    raw, gradient, feature = field.raw_gradient_and_feature(*_points())
+    colours = field.colour(feature, torch.ones(8, 3, dtype=torch.float64))
+    ((gradient.norm(dim=-1) - 1.0).square().mean() + raw.mean() + colours.mean()).backward()
+    for name, parameter in field.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+
+
+@over("config", FIELDS)
+def test_without_its_residuals_a_method_is_its_baseline(config: DynamicFieldConfig) -> None:
+    """Bit for bit, where the two share their other parameters."""
+    field, plain = _method_field(config).eval(), replace(config, residual_layers=()).setup(num_frames=5).double()
+    missing, unexpected = plain.load_state_dict(field.state_dict(), strict=False)
+    assert not missing and all(name.endswith(("table", "basis")) for name in unexpected)
+    field.show_residuals(0.0, config.rank)
+    for shown, baseline in zip(
+        field.raw_gradient_and_feature(*_points()), plain.raw_gradient_and_feature(*_points()), strict=True
+    ):
+        assert torch.equal(shown, baseline)
+
+
+def test_shown_residuals_do_not_touch_training() -> None:
+    field = _method_field(DynamicFieldConfig())
+    whole = field.raw_and_feature(*_points())[0]
+    field.show_residuals(0.5, 3)
+    assert torch.equal(field.raw_and_feature(*_points())[0], whole)
+    assert not torch.equal(field.eval().raw_and_feature(*_points())[0], whole)
+    field.show_residuals(1.0, field.largest_rank)
+    assert torch.equal(field.raw_and_feature(*_points())[0], whole)
+
+
+@over("config", FIELDS)
+def test_turned_inside_out_a_field_starts_dense_inside(config: DynamicFieldConfig) -> None:
+    torch.manual_seed(0)
+    field = config.setup(num_frames=5)
+    points = torch.tensor([[0.05, 0.0, 0.02], [0.9, 0.9, 0.9]])
+    segments = TimeSegments.single(torch.zeros(1), 2)
+    before = field.raw_and_feature(points, segments)[0]
+    field.turn_inside_out()
+    after = field.raw_and_feature(points, segments)[0]
+    torch.testing.assert_close(after, -before, atol=1e-2, rtol=0)
+    assert after[0] > 0.0 > after[1]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from resfields_ns.functional.losses import eikonal, masked_l1, opacity_cross_entropy
+from resfields_ns.functional.losses import depth_l1, eikonal, masked_l1, opacity_cross_entropy, sparsity
 from resfields_ns.functional.metrics import masked_psnr, psnr
 from resfields_ns.pipelines.chamfer import chamfer_l1
 
@@ -158,3 +158,20 @@ def test_chamfer_measures_a_shift_by_its_l1_length() -> None:
     grid = torch.cartesian_prod(*[torch.arange(3.0)] * 3)
     shift = torch.tensor([0.1, -0.2, 0.05])
     assert chamfer_l1(grid, grid + shift) == pytest.approx(2 * 0.35, rel=1e-5)
+
+
+def test_depth_l1_agrees_with_a_loop_over_valid_rays() -> None:
+    depth, target = _random(9), _random(9, seed=1)
+    valid = torch.tensor([1, 0, 0, 1, 1, 0, 1, 0, 0], dtype=torch.bool)
+    differences = [abs(depth[ray].item() - target[ray].item()) for ray in valid.nonzero().flatten().tolist()]
+    assert depth_l1(depth, target, valid).item() == pytest.approx(sum(differences) / 4, rel=1e-12)
+    assert depth_l1(depth, target, torch.zeros_like(valid)).item() == 0.0
+
+
+def test_sparsity_agrees_with_a_loop_and_falls_with_distance() -> None:
+    on_rays, anywhere = _random(7) * 0.01 - 0.005, _random(5, seed=1) * 0.1 - 0.05
+    on_rays_mean = sum(math.exp(-1000.0 * abs(sdf)) for sdf in on_rays.tolist()) / 7
+    anywhere_mean = sum(math.exp(-100.0 * abs(sdf)) for sdf in anywhere.tolist()) / 5
+    assert sparsity(on_rays, anywhere).item() == pytest.approx(0.5 * (on_rays_mean + anywhere_mean), rel=1e-12)
+    assert sparsity(2.0 * on_rays, 2.0 * anywhere) < sparsity(on_rays, anywhere)
+    assert sparsity(-on_rays, -anywhere) == sparsity(on_rays, anywhere)

@@ -1,6 +1,9 @@
 """MLPs: segments do not mix, residuals alone bring time in, and the distance MLP knows its gradient."""
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -8,11 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.layers import MLP, GeometricMLP, ResFieldLinear
+from resfields_ns.layers import MLP, GeometricMLP, ReLUGeometricMLP, ResFieldLinear, SoftplusGeometricMLP
 from tests.cases import GEOMETRIC_MLPS, MLP_KINDS, MLPS, MLPCase, over
 
 _SIZES = (3, 1, 4, 2)
 _TIMES = (0.0, 0.37, 0.4, 1.0)
+_PAPER_SIZES = {
+    "softplus": partial(SoftplusGeometricMLP, num_hidden=8, skip_layers=(4,), residual_layers=range(1, 8)),
+    "relu": partial(ReLUGeometricMLP, num_hidden=3, skip_layers=(), residual_layers=range(1, 3)),
+}
 
 
 def _mlp(case: MLPCase, dtype: torch.dtype = torch.float64) -> MLP:
@@ -36,7 +43,7 @@ def _slow_mlp(case: MLPCase, mlp: MLP, point: Tensor, time: Tensor) -> Tensor:
     """One point through ordinary layers whose weights were added up before."""
     hidden = point
     for index, layer in enumerate(mlp.layers):
-        if index == case.skip_layer:
+        if index in case.skip_layers:
             hidden = torch.cat((hidden, point)) / math.sqrt(2.0)
         hidden = F.linear(hidden, _slow_matrix(layer, time), layer.get_parameter("bias"))
         if index < len(mlp.layers) - 1:
@@ -142,15 +149,17 @@ def test_explicit_gradient_is_the_numerical_one(case: MLPCase) -> None:
 
 
 @pytest.mark.parametrize("radius", [0.3, 0.5])
-def test_starts_as_a_sphere(radius: float) -> None:
-    """At the paper's size, within the spread of random weights; at the centre Softplus adds up to something."""
+@pytest.mark.parametrize(("size", "tolerance"), [("softplus", 0.3), ("relu", 0.2)])
+def test_starts_as_a_sphere(size: str, tolerance: float, radius: float) -> None:
+    """Within the spread of random weights; at the centre Softplus adds up to something."""
     points, errors = _ball_points(), []
     for seed in range(8):
         inputs = torch.cat((points, torch.randn(len(points), 52)), dim=-1)
-        sdf = _paper_mlp(radius, seed)(inputs, TimeSegments.single(torch.zeros(1), len(points)))[:, 0]
+        mlp = _paper_mlp(_PAPER_SIZES[size], radius, seed)
+        sdf = mlp(inputs, TimeSegments.single(torch.zeros(1), len(points)))[:, 0]
         errors.append(sdf - (points.norm(dim=-1) - radius))
     error = torch.stack(errors)
-    assert (error.square().mean(dim=1).sqrt() < 0.3).all()
+    assert (error.square().mean(dim=1).sqrt() < tolerance).all()
     assert (error.mean(dim=0).abs() < 0.25).all()
     assert abs(error[:, points.norm(dim=-1) > 0.3].mean().item()) < 0.05
 
@@ -158,18 +167,34 @@ def test_starts_as_a_sphere(radius: float) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"skip_layer": 0}, "skip_layer: expected 1 to 2, got 0"),
-        ({"skip_layer": 3}, "skip_layer: expected 1 to 2, got 3"),
+        ({"skip_layers": (1, 0)}, "skip_layers: expected 1 to 2, got 0"),
+        ({"skip_layers": (3,)}, "skip_layers: expected 1 to 2, got 3"),
         ({"hidden_dim": 5}, "hidden_dim: expected above the 5 inputs, got 5"),
     ],
 )
-def test_sizes_that_do_not_fit(options: dict[str, int], message: str) -> None:
+def test_sizes_that_do_not_fit(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
-        MLP_KINDS["geometric_skip_1"].make(**options)
+        MLP_KINDS["geometric_softplus_skip_1"].make(**options)
 
 
-def test_encodings_start_without_effect() -> None:
-    mlp, points = _paper_mlp(0.5, seed=0), _ball_points()
+def test_without_a_skip_the_hidden_layers_may_be_narrower_than_the_input() -> None:
+    mlp = MLP_KINDS["geometric_softplus_no_skip"].make(hidden_dim=4)
+    points, segments = _points(torch.float32)
+    assert mlp(points, segments).shape == (len(points), 3)
+
+
+def test_relu_starts_linear_along_rays() -> None:
+    """f(s x) + radius = s (f(x) + radius): the centre is exactly a radius inside, and only the angle brings error."""
+    mlp = _paper_mlp(_PAPER_SIZES["relu"], 0.5, seed=0).double()
+    inputs = torch.cat((_ball_points(), torch.zeros(500, 52)), dim=-1).double()
+    segments = TimeSegments.single(torch.zeros(1, dtype=torch.float64), len(inputs))
+    once, thrice = (mlp(scale * inputs, segments)[:, 0] + 0.5 for scale in (1.0, 3.0))
+    torch.testing.assert_close(thrice, 3.0 * once, atol=1e-12, rtol=1e-12)
+
+
+@over("make", _PAPER_SIZES)
+def test_encodings_start_without_effect(make: Callable[..., GeometricMLP]) -> None:
+    mlp, points = _paper_mlp(make, 0.5, seed=0), _ball_points()
     segments = TimeSegments.single(torch.zeros(1), len(points))
     first, second = (mlp(torch.cat((points, torch.randn(len(points), 52)), dim=-1), segments) for _ in range(2))
     assert torch.equal(first, second)
@@ -191,9 +216,10 @@ def _ball_points() -> Tensor:
     return directions * torch.rand(500, 1, generator=generator)
 
 
-def _paper_mlp(radius: float, seed: int) -> GeometricMLP:
+def _paper_mlp(make: Callable[..., GeometricMLP], radius: float, seed: int) -> GeometricMLP:
     torch.manual_seed(seed)
-    mlp = GeometricMLP(3, 55, 128, 8, 129, 4, radius, residual_layers=range(1, 8), num_frames=5, rank=10)
-    for layer in mlp.layers[1:8]:
-        nn.init.zeros_(layer.get_parameter("coefficients.table"))
+    mlp = make(num_coordinates=3, in_dim=55, hidden_dim=128, out_dim=129, radius=radius, num_frames=5, rank=10)
+    for name, parameter in mlp.named_parameters():
+        if name.endswith("table"):
+            nn.init.zeros_(parameter)
     return mlp

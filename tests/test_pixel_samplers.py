@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from resfields_ns.data.pixel_samplers import ForegroundBalancedPixels, PixelSampler, UniformPixels
-from tests.cases import PIXEL_SAMPLERS, over
+from tests.cases import FRAME_INDEX, PIXEL_SAMPLERS, over
 
 
 def _masks() -> Tensor:
@@ -16,6 +16,11 @@ def _masks() -> Tensor:
     masks[0, 2:4, 3:5] = True
     masks[1, 1:6, 2:8] = True
     return masks
+
+
+def _frames(count: int) -> Tensor:
+    """Frames of rays, in order, as often as they have images."""
+    return torch.tensor([0, 1, 1]).repeat(-(-count // 3))[:count].sort().values
 
 
 def _counts(indices: Tensor, shape: torch.Size) -> Tensor:
@@ -36,7 +41,7 @@ def _assert_uniform(counts: Tensor) -> None:
 def test_pixels_are_as_many_as_asked_and_valid(make: Callable[[Tensor], PixelSampler], count: int) -> None:
     torch.manual_seed(0)
     masks = _masks()
-    indices = make(masks).sample(count)
+    indices = make(masks).sample(_frames(count))
     assert indices.shape == (count, 3)
     assert indices.dtype == torch.int64
     assert ((indices >= 0) & (indices < torch.tensor(masks.shape))).all()
@@ -46,16 +51,16 @@ def test_pixels_are_as_many_as_asked_and_valid(make: Callable[[Tensor], PixelSam
 def test_draws_differ_and_follow_the_seed(make: Callable[[Tensor], PixelSampler]) -> None:
     sampler = make(_masks())
     torch.manual_seed(0)
-    first, second = sampler.sample(50), sampler.sample(50)
+    first, second = sampler.sample(_frames(50)), sampler.sample(_frames(50))
     torch.manual_seed(0)
     assert not torch.equal(first, second)
-    assert torch.equal(sampler.sample(50), first)
+    assert torch.equal(sampler.sample(_frames(50)), first)
 
 
 def test_uniform_pixels_are_uniform() -> None:
     torch.manual_seed(0)
     shape = torch.Size((3, 7, 9))
-    counts = _counts(UniformPixels(*shape).sample(40_000), shape)
+    counts = _counts(UniformPixels(FRAME_INDEX, *shape[1:]).sample(_frames(42_000)), shape)
     assert (counts > 0).all()
     _assert_uniform(counts)
 
@@ -64,25 +69,47 @@ def test_uniform_pixels_are_uniform() -> None:
 def test_half_of_the_pixels_lie_on_the_foreground(count: int) -> None:
     torch.manual_seed(0)
     masks = _masks()
-    indices = ForegroundBalancedPixels(masks, background_margin=1.0).sample(count)
+    indices = ForegroundBalancedPixels(masks, FRAME_INDEX, background_margin=1.0).sample(_frames(count))
     assert masks[tuple(indices.T)].sum() == count // 2
 
 
-def test_foreground_and_background_are_each_uniform() -> None:
+def test_foreground_and_background_of_a_frame_are_each_uniform() -> None:
     """With a margin as wide as the image: all background of the images that have foreground."""
     torch.manual_seed(0)
     masks = _masks()
-    counts = _counts(ForegroundBalancedPixels(masks, background_margin=1.0).sample(40_000), masks.shape)
-    _assert_uniform(counts[masks])
-    _assert_uniform(counts[:2][~masks[:2]])
-    assert (counts[:2] > 0).all()
+    sampler = ForegroundBalancedPixels(masks, FRAME_INDEX, background_margin=1.0)
+    for image, frame in ((1, 0), (0, 1)):
+        counts = _counts(sampler.sample(torch.full((20_000,), frame)), masks.shape)[image]
+        assert (counts > 0).all()
+        _assert_uniform(counts[masks[image]])
+        _assert_uniform(counts[~masks[image]])
+
+
+@over("make", PIXEL_SAMPLERS)
+def test_pixels_show_the_frames_asked_for(make: Callable[[Tensor], PixelSampler]) -> None:
+    frames = _frames(99)
+    assert torch.equal(FRAME_INDEX[make(_masks()).sample(frames)[:, 0]], frames)
+
+
+def test_a_frame_without_foreground_or_background_gives_the_other() -> None:
+    masks = torch.zeros(3, 4, 5, dtype=torch.bool)
+    masks[0], masks[1, 1, 1] = True, True
+    sampler = ForegroundBalancedPixels(masks, torch.tensor([0, 1, 2]), background_margin=0.2)
+    assert sampler.frames.tolist() == [0, 1]
+    image, row, column = sampler.sample(torch.zeros(40, dtype=torch.long)).unbind(dim=-1)
+    assert masks[image, row, column].all()
 
 
 def test_background_lies_within_the_margin() -> None:
     """A margin of 0.2 of 9 columns is 2 pixels; every background pixel that near to the foreground is drawn."""
     torch.manual_seed(0)
     masks = _masks()
-    drawn = _counts(ForegroundBalancedPixels(masks, background_margin=0.2).sample(20_000), masks.shape) > 0
+    drawn = (
+        _counts(
+            ForegroundBalancedPixels(masks, FRAME_INDEX, background_margin=0.2).sample(_frames(20_000)), masks.shape
+        )
+        > 0
+    )
     foreground = masks.nonzero()
     for image, row, column in (~masks).nonzero().tolist():
         offsets = (foreground[foreground[:, 0] == image, 1:] - torch.tensor([row, column])).abs().amax(dim=1)

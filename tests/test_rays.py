@@ -1,7 +1,8 @@
 """Rays and their samples: in the box, in order, and spread evenly over what is occupied."""
 
-import dataclasses
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -11,11 +12,10 @@ from torch import Tensor
 from resfields_ns.functional.rays import intersect_box, occupied_positions, stratum_positions
 from resfields_ns.models.samplers import (
     OccupancySampler,
-    OccupancySamplerConfig,
     SampledRays,
+    Sampler,
     SamplerConfig,
     UniformSampler,
-    UniformSamplerConfig,
 )
 from resfields_ns.timeline import times_from_frames
 from tests.cases import SAMPLERS, over
@@ -23,6 +23,7 @@ from tests.cases import SAMPLERS, over
 _BOX = torch.tensor([[-1.0, -0.5, 0.0], [1.0, 0.7, 2.0]])
 _CPU = torch.device("cpu")
 _FRAMES = 4
+Make = Callable[..., Sampler]
 
 
 def _inside(points: Tensor, margin: float = 0.0) -> Tensor:
@@ -37,11 +38,11 @@ def _rays(count: int = 60) -> tuple[Tensor, Tensor]:
     return origins, F.normalize(aims - origins, dim=-1)
 
 
-def _sampler(config: SamplerConfig, training: bool = False) -> UniformSampler | OccupancySampler:
-    return config.setup(box=_BOX.clone(), num_frames=_FRAMES).train(training)
+def _sampler(make: Make, training: bool = False) -> Sampler:
+    return make(box=_BOX.clone(), num_frames=_FRAMES).train(training)
 
 
-def _half_occupied(config: SamplerConfig, training: bool = False) -> UniformSampler | OccupancySampler:
+def _half_occupied(make: Make, training: bool = False) -> Sampler:
     """A sampler that was told that half of the box is empty: that of lower x in frame 0, the other one later."""
 
     def carve_hull(resolution: int, touched: bool) -> Tensor:
@@ -51,7 +52,7 @@ def _half_occupied(config: SamplerConfig, training: bool = False) -> UniformSamp
         hull[1:, resolution // 2 :] = False
         return hull
 
-    sampler = _sampler(config, training)
+    sampler = _sampler(make, training)
     sampler.fill(carve_hull)
     return sampler
 
@@ -172,40 +173,40 @@ def test_occupied_bins_get_equal_shares() -> None:
         torch.testing.assert_close(found, row.double() * share, atol=1.01, rtol=0)
 
 
-@over("config", SAMPLERS)
+@over("make", SAMPLERS)
 @pytest.mark.parametrize("training", [True, False])
-def test_samples_lie_in_the_box_in_order(config: SamplerConfig, training: bool) -> None:
+def test_samples_lie_in_the_box_in_order(make: Make, training: bool) -> None:
     origins, directions = _rays()
-    samples = _half_occupied(config, training)(origins, directions, torch.zeros(len(origins)))
+    samples = _half_occupied(make, training)(origins, directions, torch.zeros(len(origins)))
     assert len(samples.rays) > 0
     assert _inside(_points(samples, origins, directions), margin=1e-5).all()
     assert (samples.distances.diff(dim=1) > 0.0).all()
     assert (samples.rays.diff() > 0).all()
 
 
-@over("config", SAMPLERS)
-def test_exactly_the_rays_that_meet_the_box_are_sampled(config: SamplerConfig) -> None:
+@over("make", SAMPLERS)
+def test_exactly_the_rays_that_meet_the_box_are_sampled(make: Make) -> None:
     origins, directions = _rays()
-    samples = _sampler(config)(origins, directions, torch.zeros(len(origins)))
+    samples = _sampler(make)(origins, directions, torch.zeros(len(origins)))
     near, far = intersect_box(origins, directions, _BOX)
     assert samples.rays.tolist() == [ray for ray in range(len(origins)) if near[ray] < far[ray]]
 
 
-@over("config", SAMPLERS)
+@over("make", SAMPLERS)
 @pytest.mark.parametrize("training", [True, False])
-def test_deltas_add_up_to_the_crossing(config: SamplerConfig, training: bool) -> None:
+def test_deltas_add_up_to_the_crossing(make: Make, training: bool) -> None:
     origins, directions = _rays()
-    samples = _sampler(config, training)(origins, directions, torch.zeros(len(origins)))
+    samples = _sampler(make, training)(origins, directions, torch.zeros(len(origins)))
     near, far = intersect_box(origins, directions, _BOX)
     torch.testing.assert_close(samples.deltas.sum(dim=1), (far - near)[samples.rays], atol=1e-6, rtol=1e-5)
 
 
-@over("config", SAMPLERS)
+@over("make", SAMPLERS)
 @pytest.mark.parametrize("training", [True, False])
-def test_deltas_add_up_to_the_occupied_length(config: SamplerConfig, training: bool) -> None:
+def test_deltas_add_up_to_the_occupied_length(make: Make, training: bool) -> None:
     """Up to the bins that a border of the occupied half cuts."""
     origins, directions = _rays()
-    sampler = _half_occupied(config, training)
+    sampler = _half_occupied(make, training)
     samples = sampler(origins, directions, torch.zeros(len(origins)))
     near, far = intersect_box(origins, directions, _BOX)
     for row, ray in enumerate(samples.rays.tolist()):
@@ -216,23 +217,23 @@ def test_deltas_add_up_to_the_occupied_length(config: SamplerConfig, training: b
         assert samples.deltas[row].sum().item() == pytest.approx(expected, abs=(far[ray] - near[ray]).item() / 16)
 
 
-@over("config", SAMPLERS)
-def test_strata_are_random_in_training_alone(config: SamplerConfig) -> None:
+@over("make", SAMPLERS)
+def test_strata_are_random_in_training_alone(make: Make) -> None:
     origins, directions = _rays()
     times = torch.zeros(len(origins))
-    still, training = _half_occupied(config), _half_occupied(config, training=True)
+    still, training = _half_occupied(make), _half_occupied(make, training=True)
     assert torch.equal(still(origins, directions, times).distances, still(origins, directions, times).distances)
     first, second = (training(origins, directions, times).distances for _ in range(2))
     assert (first != second).any(dim=1).all()
 
 
-@over("config", SAMPLERS)
+@over("make", SAMPLERS)
 @pytest.mark.parametrize("training", [True, False])
-def test_rays_do_not_see_each_other(config: SamplerConfig, training: bool) -> None:
+def test_rays_do_not_see_each_other(make: Make, training: bool) -> None:
     """Each ray alone meets the box, or does not, and keeps its length; unless random, its distances too."""
     origins, directions = _rays()
     times = times_from_frames(torch.arange(len(origins)) % _FRAMES, _FRAMES)
-    sampler = _half_occupied(config, training)
+    sampler = _half_occupied(make, training)
     together = sampler(origins, directions, times)
     rows = {ray: row for row, ray in enumerate(together.rays.tolist())}
     for ray in range(len(origins)):
@@ -244,24 +245,26 @@ def test_rays_do_not_see_each_other(config: SamplerConfig, training: bool) -> No
                 torch.testing.assert_close(alone.distances[0], together.distances[rows[ray]])
 
 
-@over("config", SAMPLERS)
-def test_no_ray_that_hits_gives_no_samples(config: SamplerConfig) -> None:
+@over("make", SAMPLERS)
+def test_no_ray_that_hits_gives_no_samples(make: Make) -> None:
     origins = torch.full((3, 3), 5.0)
-    samples = _sampler(config)(origins, F.normalize(origins, dim=-1), torch.zeros(3))
-    assert samples.distances.shape == samples.deltas.shape == (0, config.num_samples)
+    samples = _sampler(make)(origins, F.normalize(origins, dim=-1), torch.zeros(3))
+    assert samples.distances.shape == samples.deltas.shape == (0, 12)
 
 
-@over("config", SAMPLERS)
-def test_a_sampler_needs_a_sample(config: SamplerConfig) -> None:
-    with pytest.raises(ValueError, match=r"^sampler\.num-samples: expected at least 1, got 0$"):
-        dataclasses.replace(config, num_samples=0)
+@pytest.mark.parametrize("option", ["num_samples", "num_fine_samples", "resolution"])
+def test_sizes_are_at_least_one(option: str) -> None:
+    with pytest.raises(ValueError, match=f"^sampler.{option.replace('_', '-')}: expected at least 1, got 0$"):
+        SamplerConfig(**{option: 0})  # pyright: ignore[reportArgumentType]
 
 
 def test_an_unfilled_occupancy_sampler_is_a_uniform_sampler() -> None:
     origins, directions = _rays()
     times = torch.rand(len(origins), generator=torch.Generator().manual_seed(5))
-    occupancy = _sampler(OccupancySamplerConfig(num_samples=24, resolution=16))(origins, directions, times)
-    uniform = _sampler(UniformSamplerConfig(num_samples=24))(origins, directions, times)
+    occupancy = _sampler(partial(OccupancySampler, SamplerConfig(num_samples=24, resolution=16)))(
+        origins, directions, times
+    )
+    uniform = _sampler(partial(UniformSampler, SamplerConfig(num_samples=24)))(origins, directions, times)
     assert torch.equal(occupancy.rays, uniform.rays)
     torch.testing.assert_close(occupancy.distances, uniform.distances, atol=1e-5, rtol=0)
     torch.testing.assert_close(occupancy.deltas, uniform.deltas, atol=1e-6, rtol=0)
@@ -269,7 +272,7 @@ def test_an_unfilled_occupancy_sampler_is_a_uniform_sampler() -> None:
 
 def _slab_sampler() -> OccupancySampler:
     """In frame k the k-th quarter of the box, along x, is occupied."""
-    sampler = OccupancySampler(OccupancySamplerConfig(num_samples=40, resolution=8), _BOX.clone(), _FRAMES).eval()
+    sampler = OccupancySampler(SamplerConfig(num_samples=40, resolution=8), _BOX.clone(), _FRAMES).eval()
     sampler.occupancy[:] = False
     for frame in range(_FRAMES):
         sampler.occupancy[frame, 2 * frame : 2 * frame + 2] = True

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from resfields_ns.functional.residual_weights import truncate_rank
 from resfields_ns.functional.segment_linear import segment_linear
-from resfields_ns.layers import ResFieldLinear, TimeCoefficients
+from resfields_ns.layers import ResFieldLinear, TimeTable
 from tests.cases import LINEAR_LAYERS, RESIDUAL_LAYERS, fill_parameters, over
 
 _IN, _OUT, _FRAMES, _RANK = 4, 3, 6, 2
@@ -195,7 +196,7 @@ def test_segment_products_and_two_derivatives_agree_with_a_loop(sizes: tuple[int
 
 @pytest.mark.parametrize("num_rows", range(1, 61))
 def test_a_node_has_the_values_of_its_row_bit_for_bit(num_rows: int) -> None:
-    coefficients = TimeCoefficients(num_rows, rank=3)
+    coefficients = TimeTable(num_rows, width=3, std=0.01)
     divided_in_float32 = torch.arange(num_rows, dtype=torch.float32) / max(num_rows - 1, 1)
     divided_in_float64 = torch.tensor([k / max(num_rows - 1, 1) for k in range(num_rows)])
     assert torch.equal(coefficients(divided_in_float32), coefficients.table)
@@ -204,14 +205,14 @@ def test_a_node_has_the_values_of_its_row_bit_for_bit(num_rows: int) -> None:
 
 @pytest.mark.parametrize("num_rows", [2, 3, 7, 60])
 def test_halfway_between_nodes_is_the_mean(num_rows: int) -> None:
-    coefficients = TimeCoefficients(num_rows, rank=3).double()
+    coefficients = TimeTable(num_rows, width=3, std=0.01).double()
     times = (torch.arange(num_rows - 1, dtype=torch.float64) + 0.5) / (num_rows - 1)
     mean = 0.5 * (coefficients.table[:-1] + coefficients.table[1:])
     torch.testing.assert_close(coefficients(times), mean, atol=1e-14, rtol=1e-12)
 
 
 def test_times_beyond_the_sequence_see_its_ends() -> None:
-    coefficients = TimeCoefficients(4, rank=3)
+    coefficients = TimeTable(4, width=3, std=0.01)
     assert torch.equal(coefficients(torch.tensor([-0.5, 1.5])), coefficients.table[[0, 3]])
 
 
@@ -242,3 +243,38 @@ def test_errors_name_the_option(options: dict[str, float], message: str) -> None
     sizes = {"in_features": 2, "out_features": 2, "num_frames": 5, "rank": 1}
     with pytest.raises(ValueError, match=f"^{message}$"):
         ResFieldLinear(**(sizes | options))  # pyright: ignore[reportArgumentType]
+
+
+def _residuals(layer: ResFieldLinear, coefficients: Tensor) -> Tensor:
+    return coefficients @ layer.basis.flatten(start_dim=1)
+
+
+@over("make", RESIDUAL_LAYERS)
+@pytest.mark.parametrize("rank", [1, 2])
+def test_a_truncated_residual_is_the_best_of_its_rank(make: Make, rank: int) -> None:
+    layer = _layer(make)
+    table = layer.coefficients.table
+    truncated = _residuals(layer, truncate_rank(table, layer.basis, rank))
+    left, values, right = torch.linalg.svd(_residuals(layer, table), full_matrices=False)
+    best = left[:, :rank] * values[:rank] @ right[:rank]
+    torch.testing.assert_close(truncated, best, atol=1e-10, rtol=1e-8)
+
+
+@over("make", RESIDUAL_LAYERS)
+def test_a_residual_of_full_rank_is_itself(make: Make) -> None:
+    layer = _layer(make)
+    table = layer.coefficients.table
+    torch.testing.assert_close(
+        _residuals(layer, truncate_rank(table, layer.basis, _RANK)), _residuals(layer, table), atol=1e-10, rtol=1e-8
+    )
+
+
+@over("make", RESIDUAL_LAYERS)
+@pytest.mark.parametrize("scale", [0.0, 0.5, 2.0])
+def test_a_scaled_residual_moves_the_answer_in_proportion(make: Make, scale: float) -> None:
+    layer = _layer(make).eval()
+    x, times = _inputs()
+    base = torch.nn.functional.linear(x, layer.weight, layer.bias)
+    whole = layer(x, times)
+    layer.show_residual(scale, _RANK)
+    torch.testing.assert_close(layer(x, times), base + scale * (whole - base), atol=1e-12, rtol=1e-12)

@@ -21,6 +21,7 @@ from nerfstudio.viewer.viewer_elements import ViewerElement
 from torch import nn
 
 from resfields_ns import timeline
+from resfields_ns.viewer.residual_controls import ResidualControls
 from resfields_ns.viewer.time_controls import TimeControls
 from tests.browser import Page, end_process, open_page, require_browser, wait_for
 
@@ -63,6 +64,24 @@ def test_the_viewer_finds_the_controls_on_a_model() -> None:
     found = parse_object(model, ViewerElement, "")
     assert [element.name for _, element in found] == ["Frame", "Frames per second", "Play"]
     assert not model.state_dict()
+
+
+@pytest.mark.parametrize("rank", [0, 10])
+def test_residual_sliders_show_what_they_say(rank: int) -> None:
+    shown: list[tuple[float, int]] = []
+    model = nn.Module()
+    model.residual_controls = ResidualControls(rank, lambda scale, rank: shown.append((scale, rank)))
+    elements = [element for _, element in parse_object(model, ViewerElement, "")]
+    assert [element.name for element in elements] == ["Residual rank", "Residual scale"]
+    server = viser.ViserServer(port=free_port(), verbose=False)
+    try:
+        for element in elements:
+            element.install(server)
+        assert [element.gui_handle.visible for element in elements] == [rank > 0] * 2
+        drag(model.residual_controls.scale.gui_handle, 0.5)
+        assert shown[-1] == (0.5, rank)
+    finally:
+        server.stop()
 
 
 def test_every_frame_is_shown_at_exactly_its_time() -> None:

@@ -13,6 +13,8 @@ def export(
     frames: str = "::",
     format: Literal["ply", "obj", "glb"] = "ply",
     units: Literal["normalised", "world"] = "normalised",
+    residual_scale: float = 1.0,
+    residual_rank: int | None = None,
     chunk_size: int = 65_536,
 ) -> None:
     """Write the surface at every frame as a mesh with vertex colours.
@@ -28,6 +30,8 @@ def export(
         frames: Frames of the run, counted from 0, as start:stop:step.
         format: Format of the files.
         units: Units of the points: those that the model is trained in, or those of the capture's cameras.
+        residual_scale: Factor on the residual weights; 0 shows what the base weights alone hold.
+        residual_rank: Keep the best approximation of this rank of every residual; by default all of it.
         chunk_size: Points evaluated at once, which bounds the memory.
     """
     if resolution < 2:
@@ -41,6 +45,7 @@ def export(
     from resfields_ns.frames import parse_frames
 
     run = load_trained_run(load_config)
+    run.show_residuals(residual_scale, residual_rank)
     indices = parse_frames(frames, run.num_frames)
     written = export_meshes(run, indices, output_dir, resolution, format, units, chunk_size)
     if not written:

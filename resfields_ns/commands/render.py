@@ -25,6 +25,10 @@ class RenderOptions(ABC):
     """What to show."""
     scale: float = 1.0
     """Factor on the pictures' size."""
+    residual_scale: float = 1.0
+    """Factor on the residual weights; 0 shows what the base weights alone hold."""
+    residual_rank: int | None = None
+    """Keep the best approximation of this rank of every residual; by default all of it."""
 
     def main(self) -> None:
         """Render the movie and say where it is."""
@@ -35,6 +39,7 @@ class RenderOptions(ABC):
         check_movie_path(self.output_path)
         _check_positive("--scale", self.scale)
         run = load_trained_run(self.load_config)
+        run.show_residuals(self.residual_scale, self.residual_rank)
         cameras, fps = self.cameras_and_fps(run)
         render_movie(run, cameras, self.output_path, fps, self.output, self.scale)
         print(f"Wrote {len(cameras)} pictures to {self.output_path}")

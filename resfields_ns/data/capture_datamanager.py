@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int, UInt16
 from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
 from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader, RandIndicesEvalDataloader
@@ -24,11 +24,15 @@ class CaptureDataManagerConfig(VanillaDataManagerConfig):
     """Rays a training step (paper, A.4)."""
     eval_num_rays_per_batch: int = 1100
     """Rays of an evaluation batch."""
+    frames_per_batch: int = 16
+    """Frames that a training step looks at, equally often; few frames make long runs of one time, which are fast."""
     background_margin: float = 1.0
     """How far from the foreground, as a share of the longer image side, the background half of the rays may pass."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.frames_per_batch < 1:
+            raise ValueError(f"datamanager.frames-per-batch: expected at least 1, got {self.frames_per_batch}")
         if not 0.0 < self.background_margin <= 1.0:
             raise ValueError(f"datamanager.background-margin: expected (0, 1], got {self.background_margin}")
 
@@ -41,12 +45,12 @@ class CaptureDataManager(VanillaDataManager[CaptureDataset]):
     def setup_train(self) -> None:
         """Load the training images and check that there is something to train on."""
         CONSOLE.print(f"Loading {len(self.train_dataset)} training images...")
-        self.train_rays = RayBatches(self.train_dataset, self.config.background_margin, self.device)
+        self.train_rays = RayBatches(self.train_dataset, self.config, self.device)
 
     def setup_eval(self) -> None:
         """Load the evaluation images."""
         CONSOLE.print(f"Loading {len(self.eval_dataset)} evaluation images...")
-        self.eval_rays = RayBatches(self.eval_dataset, self.config.background_margin, self.device)
+        self.eval_rays = RayBatches(self.eval_dataset, self.config, self.device)
         self.fixed_indices_eval_dataloader = FixedIndicesEvalDataloader(
             input_dataset=self.eval_dataset, device=self.device
         )
@@ -74,28 +78,44 @@ class RayBatches:
 
     Args:
         dataset: images, masks and cameras; held as bytes
-        background_margin: as for `ForegroundBalancedPixels`
+        config: says how pixels are drawn
         device: where the rays go
     """
 
-    def __init__(self, dataset: CaptureDataset, background_margin: float, device: torch.device | str) -> None:
+    def __init__(self, dataset: CaptureDataset, config: CaptureDataManagerConfig, device: torch.device | str) -> None:
         self.arrays = dataset.load_arrays()
-        assert dataset.cameras.times is not None
-        self.times = dataset.cameras.times
+        self.dataset = dataset
+        self.frames_per_batch = config.frames_per_batch
         self.ray_generator = RayGenerator(dataset.cameras.to(device))
         self.device = device
-        self.pixels: PixelSampler = UniformPixels(*self.arrays["image"].shape[:3])
+        frame_index = dataset.metadata["frame_index"]
+        self.pixels: PixelSampler = UniformPixels(frame_index, *self.arrays["image"].shape[1:3])
         if "mask" in self.arrays and not self.arrays["mask"].all():
-            self.pixels = ForegroundBalancedPixels(self.arrays["mask"], background_margin)
+            self.pixels = ForegroundBalancedPixels(self.arrays["mask"], frame_index, config.background_margin)
+
+    def load_depth(self) -> None:
+        """Let batches have the `depth` of their pixels: distances along the rays in normalised units, 0 for none."""
+        self.arrays["depth"] = self.dataset.load_depth()
 
     def sample(self, count: int) -> tuple[RayBundle, dict[str, Tensor]]:
         """Draw rays and the values of their pixels."""
-        indices = self._sorted_by_time(self.pixels.sample(count))
+        indices = self.pixels.sample(self._draw_frames(count))
         image, row, column = indices.unbind(dim=-1)
         batch = {name: values[image, row, column] for name, values in self.arrays.items()}
         batch["image"] = batch["image"].float() / 255.0
         batch["indices"] = indices
-        return self.ray_generator(indices.to(self.device)), batch
+        ray_bundle = self.ray_generator(indices.to(self.device))
+        if "depth" in batch:
+            batch["depth"] = self._distances(batch["depth"], ray_bundle)
+        return ray_bundle, batch
 
-    def _sorted_by_time(self, indices: Int[Tensor, "rays 3"]) -> Int[Tensor, "rays 3"]:
-        return indices[self.times[indices[:, 0], 0].argsort(stable=True)]
+    def _distances(self, stored: UInt16[Tensor, "rays"], ray_bundle: RayBundle) -> Float[Tensor, "rays"]:
+        metadata = self.dataset.metadata
+        depth = stored.to(self.device).float() * metadata["depth_to_normalised"]
+        return depth * ray_bundle.metadata["directions_norm"][:, 0] if metadata["depth_kind"] == "z" else depth
+
+    def _draw_frames(self, count: int) -> Int[Tensor, "rays"]:
+        """The frame of each ray: few frames, each equally often, in order."""
+        frames = self.pixels.frames
+        chosen = frames[torch.randperm(len(frames))[: self.frames_per_batch].sort().values]
+        return chosen[torch.arange(count) * len(chosen) // count]

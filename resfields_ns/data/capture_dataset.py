@@ -8,7 +8,7 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt16
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from PIL import Image
 from torch import Tensor
@@ -55,6 +55,13 @@ class CaptureDataset(InputDataset):
             self._raise_no_foreground()
         return arrays
 
+    def load_depth(self) -> UInt16[Tensor, "images height width"]:
+        """Load all depth images as they are in the files; `depth_to_normalised` of the metadata makes them lengths."""
+        depth = torch.empty(len(self), *self._size(0), dtype=torch.uint16)
+        with ThreadPoolExecutor() as pool:
+            _fill(depth, pool.map(self._stored_depth, range(len(self))))
+        return depth
+
     def _raise_no_foreground(self) -> NoReturn:
         folders = sorted({str(path.parent) for path in self.metadata["mask_filenames"]})
         threshold = self.metadata["mask_threshold"]
@@ -66,11 +73,14 @@ class CaptureDataset(InputDataset):
         return mask > self.metadata["mask_threshold"]
 
     def _ray_depth(self, image_idx: int) -> Float32[Tensor, "height width"]:
-        depth = _read_depth(self.metadata["depth_filenames"][image_idx], self._size(image_idx))
+        depth = self._stored_depth(image_idx)
         normalised = torch.from_numpy(depth.astype(np.float32)) * self.metadata["depth_to_normalised"]
         if self.metadata["depth_kind"] == "z":
             normalised = normalised * self._ray_lengths(image_idx)
         return normalised
+
+    def _stored_depth(self, image_idx: int) -> npt.NDArray[np.uint16]:
+        return _read_depth(self.metadata["depth_filenames"][image_idx], self._size(image_idx))
 
     def _ray_lengths(self, image_idx: int) -> Float32[Tensor, "height width"]:
         """Length of each pixel's ray where it crosses the plane z = 1."""
@@ -91,14 +101,14 @@ class CaptureDataset(InputDataset):
         return int(self.cameras.height[image_idx]), int(self.cameras.width[image_idx])
 
 
-def _read_depth(path: Path, size: tuple[int, int]) -> npt.NDArray[np.integer]:
+def _read_depth(path: Path, size: tuple[int, int]) -> npt.NDArray[np.uint16]:
     """Depth values at (height, width) pixels; the nearest reading, since depths must not be mixed."""
     with Image.open(path) as image:
         depth = np.array(image)
     rows, columns = (
         ((np.arange(new) + 0.5) * old / new).astype(np.int64) for old, new in zip(depth.shape, size, strict=True)
     )
-    return depth[rows[:, None], columns]
+    return depth[rows[:, None], columns].astype(np.uint16)
 
 
 def _fill(target: Tensor, images: Iterable[npt.NDArray]) -> None:

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from resfields_ns.export.mesh_files import write_mesh
 from resfields_ns.export.surface import extract_surface
 from resfields_ns.export.trained_run import TrainedRun
-from resfields_ns.models.volsdf import DynamicVolSDF
+from resfields_ns.models.ray_model import DynamicRayModel
 from resfields_ns.timeline import times_from_frames
 
 
@@ -30,7 +30,7 @@ def export_meshes(
     Names hold the capture's own frame numbers: mesh_000010.ply. A frame without a surface is named on stderr and
     skipped. `resolution` and `chunk_size` are those of `extract_surface`. Raises ValueError if the model is not an SDF.
     """
-    if not isinstance(run.model, DynamicVolSDF):
+    if not isinstance(run.model, DynamicRayModel):
         raise ValueError(f"--load-config: expected a model with a surface, found {type(run.model).__name__}")
     transform = np.eye(4) if units == "normalised" else _normalised_to_world(run)
     console = Console(stderr=True)

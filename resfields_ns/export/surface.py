@@ -1,4 +1,4 @@
-"""The surface of a dynamic SDF model at a time, as a triangle mesh."""
+"""The surface of a dynamic model at a time, as a triangle mesh."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import mcubes
 import numpy as np
 import torch
+import torch.nn.functional as F
 import trimesh
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.models.volsdf import DynamicVolSDF
+from resfields_ns.models.ray_model import DynamicRayModel
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Surface:
 
 
 @torch.no_grad()
-def extract_surface(model: DynamicVolSDF, time: float, resolution: int, chunk_size: int = 65_536) -> Surface:
-    """Marching cubes (Lorensen & Cline 1987) on the zero level of the SDF inside the scene box, with colours.
+def extract_surface(model: DynamicRayModel, time: float, resolution: int, chunk_size: int = 65_536) -> Surface:
+    """Marching cubes (Lorensen & Cline 1987) on the level of the surface inside the scene box, with colours.
 
     Args:
         model: the trained model
@@ -45,7 +46,7 @@ def extract_surface(model: DynamicVolSDF, time: float, resolution: int, chunk_si
     counts = [math.ceil(float(side) / cell - 1e-4) + 1 for side in box[1] - box[0]]
     values = torch.empty(counts[0] * counts[1] * counts[2])
     for start, points in _grid_chunks(box, cell, counts, chunk_size):
-        values[start : start + len(points)] = _sdf_where_occupied(model, points, time, empty=cell).cpu()
+        values[start : start + len(points)] = _level_where_occupied(model, points, time, empty=cell).cpu()
     # mcubes orients faces towards smaller values, which are inside
     vertices, faces = mcubes.marching_cubes(values.view(*counts).numpy(), 0.0)
     vertices = (vertices * cell + box[0].cpu().numpy()).astype(np.float32)
@@ -63,27 +64,28 @@ def _grid_chunks(
         yield start, box[0] + cell * (index[:, None] // strides % extents)
 
 
-def _sdf_where_occupied(
-    model: DynamicVolSDF, points: Float[Tensor, "points 3"], time: float, empty: float
+def _level_where_occupied(
+    model: DynamicRayModel, points: Float[Tensor, "points 3"], time: float, empty: float
 ) -> Float[Tensor, "points"]:
-    """The SDF at points that the sampler calls occupied, `empty` elsewhere."""
+    """The density's level at points that the sampler calls occupied, `empty` elsewhere."""
     times = torch.tensor([time], device=points.device)
     occupied = model.sampler.occupied(points[None], times)[0]
     values = torch.full_like(points[:, 0], empty)
     inside = points[occupied]
-    values[occupied] = model.field.sdf_and_feature(inside, TimeSegments.single(times, len(inside)))[0]
+    raw, _ = model.field.raw_and_feature(inside, TimeSegments.single(times, len(inside)))
+    values[occupied] = model.density.level(raw)
     return values
 
 
 def _colours(
-    model: DynamicVolSDF, vertices: Float[np.ndarray, "vertices 3"], time: float, chunk_size: int
+    model: DynamicRayModel, vertices: Float[np.ndarray, "vertices 3"], time: float, chunk_size: int
 ) -> Float[np.ndarray, "vertices 3"]:
     """RGB in [0, 1] of each vertex, seen along its normal."""
     times = torch.tensor([time], device=model.device)
 
     def colours(points: Float[Tensor, "points 3"]) -> Float[Tensor, "points 3"]:
-        _, gradient, feature = model.field.sdf_gradient_and_feature(points, TimeSegments.single(times, len(points)))
-        return model.field.colour(feature, -torch.nn.functional.normalize(gradient, dim=-1))
+        _, gradient, feature = model.field.raw_gradient_and_feature(points, TimeSegments.single(times, len(points)))
+        return model.field.colour(feature, -model.density.outward * F.normalize(gradient, dim=-1))
 
     return _in_chunks(colours, torch.from_numpy(vertices).to(model.device), chunk_size).cpu().numpy()
 

@@ -12,6 +12,8 @@ from nerfstudio.models.base_model import Model
 from nerfstudio.utils.eval_utils import eval_setup
 from torch import Tensor
 
+from resfields_ns.fields.dynamic_field import DynamicField
+
 
 @dataclass(frozen=True)
 class TrainedRun:
@@ -30,6 +32,19 @@ class TrainedRun:
     def box(self) -> Float[Tensor, "2 3"]:
         """Lower and upper corner of the scene box."""
         return self.train_dataset.scene_box.aabb
+
+    def show_residuals(self, scale: float, rank: int | None) -> None:
+        """Scale the residuals that pictures and meshes show, and keep their best approximations of `rank` (None: all).
+
+        Raises ValueError if the run has no residual layers to do that with.
+        """
+        field = self.model.field
+        assert isinstance(field, DynamicField)
+        if field.largest_rank == 0 and (scale != 1.0 or rank is not None):
+            raise ValueError("--residual-scale, --residual-rank: expected a run with residual layers, found none")
+        if rank is not None and not 0 <= rank <= field.largest_rank:
+            raise ValueError(f"--residual-rank: expected 0 to {field.largest_rank}, found {rank}")
+        field.show_residuals(scale, field.largest_rank if rank is None else rank)
 
     def camera(self, name: str | None) -> Cameras:
         """The training or evaluation camera of that name, at its first frame; None is the first training camera.

@@ -1,7 +1,9 @@
-"""Positional encoding with a coarse-to-fine window.
+"""Fourier encodings of coordinates x [..., D].
 
-Notation: x [..., D]; F frequencies f_k = 2^k pi; w_k in [0, 1] the window.
+Positional, with a coarse-to-fine window: F frequencies f_k = 2^k pi; w_k in [0, 1] the window;
 enc(x) = [x, w_0 sin(f_0 x), w_0 cos(f_0 x), w_1 sin(f_1 x), ...], D (1 + 2F) numbers.
+
+Along directions b_k (Tancik et al. 2020): enc(x) = [x, sin(b_0 . x), sin(b_1 . x), ..., cos(b_0 . x), ...].
 """
 
 import math
@@ -40,6 +42,26 @@ def positional_encoding_pullback(
     wave_gradient = gradient[..., dim:].unflatten(-1, shape)
     turned = waves[..., 1, :] * wave_gradient[..., 0, :] - waves[..., 0, :] * wave_gradient[..., 1, :]
     return gradient[..., :dim] + (turned * _frequencies(window)[:, None]).sum(dim=-2)
+
+
+def fourier_features(
+    x: Float[Tensor, "*batch dim"], directions: Float[Tensor, "waves dim"]
+) -> Float[Tensor, "*batch code"]:
+    """Encode x along directions, in radians per unit of x."""
+    angles = x @ directions.T
+    return torch.cat((x, angles.sin(), angles.cos()), dim=-1)
+
+
+def fourier_features_pullback(
+    encoded: Float[Tensor, "*batch code"],
+    gradient: Float[Tensor, "*batch code"],
+    directions: Float[Tensor, "waves dim"],
+) -> Float[Tensor, "*batch dim"]:
+    """Turn a gradient with respect to enc(x) into one with respect to x, given enc(x) itself."""
+    num_waves, dim = directions.shape
+    _, sine, cosine = encoded.split((dim, num_waves, num_waves), dim=-1)
+    x_gradient, sine_gradient, cosine_gradient = gradient.split((dim, num_waves, num_waves), dim=-1)
+    return x_gradient + (cosine * sine_gradient - sine * cosine_gradient) @ directions
 
 
 def _frequencies(window: Float[Tensor, "bands"]) -> Float[Tensor, "bands"]:

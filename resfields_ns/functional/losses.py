@@ -3,8 +3,9 @@
 Notation: per ray rgb and target in [0, 1], foreground in {0, 1}, accumulation in [0, 1].
 """
 
+import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
@@ -26,3 +27,26 @@ def opacity_cross_entropy(
 def eikonal(gradient: Float[Tensor, "points 3"]) -> Float[Tensor, ""]:
     """Mean squared deviation of the gradient's length from one (Gropp et al. 2020)."""
     return (gradient.norm(dim=-1) - 1.0).square().mean()
+
+
+def depth_l1(
+    depth: Float[Tensor, "rays"], target: Float[Tensor, "rays"], valid: Bool[Tensor, "rays"]
+) -> Float[Tensor, ""]:
+    """Mean absolute difference of distances along rays where the target is valid (Cai et al. 2022); 0 where none is."""
+    return ((depth - target).abs() * valid).sum() / valid.sum().clamp(min=1)
+
+
+def sparsity(
+    ray_sdf: Float[Tensor, "*samples"],
+    free_sdf: Float[Tensor, "*points"],
+    ray_sharpness: float = 1000.0,
+    free_sharpness: float = 100.0,
+) -> Float[Tensor, ""]:
+    """Penalty on surfaces that no colour asks for (Long et al. 2022, Eq. 11).
+
+    Mean of exp(-sharpness |sdf|) over samples of rays and over points anywhere in the scene, halved; sharpnesses, in
+    the inverse of scene units, are those of the released code.
+    """
+    on_rays = torch.exp(-ray_sharpness * ray_sdf.abs()).mean()
+    anywhere = torch.exp(-free_sharpness * free_sdf.abs()).mean()
+    return 0.5 * (on_rays + anywhere)

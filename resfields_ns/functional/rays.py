@@ -4,6 +4,7 @@ Notation: R rays with origins o and unit directions d; a point of a ray is o + s
 """
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -40,3 +41,27 @@ def occupied_positions(
     whole = torch.minimum(target.floor().long(), filled[:, -1:] - 1)
     bins = torch.searchsorted(filled, whole + 1)
     return (bins + (target - whole)) / occupied.shape[1]
+
+
+def sample_edges(
+    distances: Float[Tensor, "rays samples"], near: Float[Tensor, "rays"], far: Float[Tensor, "rays"]
+) -> Float[Tensor, "rays edges"]:
+    """Borders between samples in order along a ray: the middles between neighbours, closed by near and far."""
+    middles = 0.5 * (distances[:, 1:] + distances[:, :-1])
+    return torch.cat((near[:, None], middles, far[:, None]), dim=1)
+
+
+def invert_piecewise(
+    edges: Float[Tensor, "rays edges"], weights: Float[Tensor, "rays bins"], positions: Float[Tensor, "rays samples"]
+) -> Float[Tensor, "rays samples"]:
+    """Distances at which the cumulative weight of a piecewise constant distribution reaches positions in [0, 1].
+
+    Importance sampling of NeRF (Mildenhall et al. 2020, 5.2). Weights need not sum to one, but must be positive.
+    """
+    cumulative = F.pad(weights.cumsum(dim=-1), (1, 0))
+    cumulative = cumulative / cumulative[:, -1:]
+    upper = torch.searchsorted(cumulative, positions, right=True).clamp(1, weights.shape[1])
+    lower_share, upper_share = cumulative.gather(1, upper - 1), cumulative.gather(1, upper)
+    lower_edge, upper_edge = edges.gather(1, upper - 1), edges.gather(1, upper)
+    within = ((positions - lower_share) / (upper_share - lower_share)).clamp(0.0, 1.0)
+    return lower_edge + within * (upper_edge - lower_edge)

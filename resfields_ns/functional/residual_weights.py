@@ -18,3 +18,18 @@ def compose_weights(
     """W + sum_r v_r M_r for every segment (Eq. 3 and 4)."""
     composed = torch.addmm(weight.reshape(1, -1), coefficients, basis.flatten(start_dim=1))
     return composed.view(-1, *weight.shape)
+
+
+def truncate_rank(
+    coefficients: Float[Tensor, "rows rank"], basis: Float[Tensor, "rank out in"], rank: int
+) -> Float[Tensor, "rows rank"]:
+    """Coefficients whose residuals v M are the best approximation of the given ones by `rank` matrices.
+
+    Best in the least-squares sense over all rows: the singular value decomposition of v M (Eckart & Young 1936), taken
+    on its small side: v M has the left singular vectors of v L, where L L^T = M M^T.
+    """
+    flat = basis.flatten(start_dim=1).double()
+    values, vectors = torch.linalg.eigh(flat @ flat.T)
+    root = vectors * values.clamp(min=0.0).sqrt()
+    left = torch.linalg.svd(coefficients.double() @ root, full_matrices=False).U[:, :rank]
+    return (left @ (left.T @ coefficients.double())).to(coefficients)

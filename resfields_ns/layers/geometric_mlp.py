@@ -1,6 +1,7 @@
 """The MLP of signed distance fields: it starts as a sphere and knows its own gradient."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -9,14 +10,11 @@ from torch import Tensor, nn
 
 from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.functional.softplus import softplus_and_slope
 from resfields_ns.layers.mlp import MLP
-
-SHARPNESS = 100.0  # of Softplus
 
 
 class GeometricMLP(MLP):
-    """Softplus(100) layers with one skip of the input, initialised as the distance to a sphere.
+    """Layers of rectifiers with skips of the input, initialised as the distance to a sphere.
 
     Output 0 is the distance (Gropp et al. 2020; Yariv et al. 2021). The first `num_coordinates` inputs are raw
     coordinates; what follows them (encodings) starts without effect.
@@ -27,12 +25,12 @@ class GeometricMLP(MLP):
         hidden_dim: width
         num_hidden: hidden layers
         out_dim: size of the output
-        skip_layer: a hidden layer after the first; its input is joined by the MLP's input, the two divided by sqrt(2)
+        skip_layers: hidden layers after the first; their input is joined by the MLP's input, the two divided by sqrt(2)
         radius: radius of the initial sphere
         residual_layers, num_frames, rank, coefficient_fraction: as for `MLP`
 
     Raises:
-        ValueError: if `skip_layer` is no such layer, or `hidden_dim` leaves no room beside the input
+        ValueError: if a skip layer is no such layer, or `hidden_dim` leaves it no room beside the input
     """
 
     def __init__(
@@ -42,23 +40,24 @@ class GeometricMLP(MLP):
         hidden_dim: int,
         num_hidden: int,
         out_dim: int,
-        skip_layer: int,
+        skip_layers: Sequence[int],
         radius: float,
         residual_layers: Sequence[int],
         num_frames: int,
         rank: int,
         coefficient_fraction: float = 1.0,
     ) -> None:
-        if not 0 < skip_layer < num_hidden:
-            raise ValueError(f"skip_layer: expected 1 to {num_hidden - 1}, got {skip_layer}")
-        if hidden_dim <= in_dim:
+        if outside := [index for index in skip_layers if not 0 < index < num_hidden]:
+            raise ValueError(f"skip_layers: expected 1 to {num_hidden - 1}, got {outside[0]}")
+        if skip_layers and hidden_dim <= in_dim:
             raise ValueError(f"hidden_dim: expected above the {in_dim} inputs, got {hidden_dim}")
         self.num_coordinates = num_coordinates
         self.in_dim = in_dim
-        self.skip_layer = skip_layer
+        self.skip_layers = tuple(skip_layers)
         self.radius = radius
         shapes = [(in_dim, hidden_dim)] + [(hidden_dim, hidden_dim)] * (num_hidden - 1) + [(hidden_dim, out_dim)]
-        shapes[skip_layer - 1] = (shapes[skip_layer - 1][0], hidden_dim - in_dim)
+        for index in skip_layers:
+            shapes[index - 1] = (shapes[index - 1][0], hidden_dim - in_dim)
         super().__init__(shapes, residual_layers, num_frames, rank, coefficient_fraction)
 
     def reset_parameters(self) -> None:
@@ -68,15 +67,21 @@ class GeometricMLP(MLP):
             fan_out, fan_in = layer.weight.shape
             nn.init.normal_(layer.weight, 0.0, math.sqrt(2.0 / fan_out))
             nn.init.zeros_(layer.bias)
-            if index == 0 or index == self.skip_layer:
+            if index == 0 or index in self.skip_layers:
                 nn.init.zeros_(layer.weight[:, fan_in - num_encodings :])
             if index == len(self.layers) - 1:
                 nn.init.normal_(layer.weight, math.sqrt(math.pi / fan_in), 1e-4)
                 nn.init.constant_(layer.bias, -self.radius)
 
+    @abstractmethod
+    def activation_and_slope(
+        self, z: Float[Tensor, "points hidden"]
+    ) -> tuple[Float[Tensor, "points hidden"], Float[Tensor, "points hidden"]]:
+        """The non-linearity between layers, and its derivative."""
+
     def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
-        """log(1 + exp(100 x)) / 100."""
-        return softplus_and_slope(x, SHARPNESS)[0]
+        """The non-linearity between layers."""
+        return self.activation_and_slope(x)[0]
 
     def forward(self, x: Float[Tensor, "points in"], segments: TimeSegments) -> Float[Tensor, "points out"]:
         """Evaluate at points that come in segments of equal time."""
@@ -96,7 +101,7 @@ class GeometricMLP(MLP):
         input_gradient = torch.zeros_like(x)
         for index in reversed(range(len(slopes))):
             gradient = segment_linear(gradient * slopes[index], matrices[index].mT, segments.sizes)
-            if index == self.skip_layer:
+            if index in self.skip_layers:
                 gradient = gradient * math.sqrt(0.5)
                 gradient, skipped = gradient.split((gradient.shape[1] - self.in_dim, self.in_dim), dim=1)
                 input_gradient = input_gradient + skipped
@@ -108,10 +113,10 @@ class GeometricMLP(MLP):
         """The output, and the slope of the activation behind every hidden layer."""
         hidden, slopes = x, []
         for index, (layer, weights) in enumerate(zip(self.layers, matrices, strict=True)):
-            if index == self.skip_layer:
+            if index in self.skip_layers:
                 hidden = torch.cat((hidden, x), dim=-1) * math.sqrt(0.5)
             hidden = segment_linear(hidden, weights, segments.sizes, layer.bias)
             if index < len(self.layers) - 1:
-                hidden, slope = softplus_and_slope(hidden, SHARPNESS)
+                hidden, slope = self.activation_and_slope(hidden)
                 slopes.append(slope)
         return hidden, slopes

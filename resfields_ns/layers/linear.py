@@ -4,10 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from resfields_ns.functional.residual_weights import compose_weights
+from resfields_ns.functional.residual_weights import compose_weights, truncate_rank
 from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.layers.coefficients import TimeCoefficients
+from resfields_ns.layers.time_table import TimeTable, interpolate_rows
+
+INITIAL_STD = 0.01  # of coefficients and basis (paper, A.1)
 
 
 class PlainLinear(nn.Linear):
@@ -47,12 +49,28 @@ class ResFieldLinear(nn.Linear):
             raise ValueError(f"num_frames: expected at least 1, got {num_frames}")
         if not 0.0 < coefficient_fraction <= 1.0:
             raise ValueError(f"coefficient_fraction: expected a number in (0, 1], got {coefficient_fraction}")
-        self.coefficients = TimeCoefficients(max(1, int(num_frames * coefficient_fraction + 1e-6)), rank)
-        self.basis = nn.Parameter(0.01 * torch.randn(rank, out_features, in_features))
+        self.coefficients = TimeTable(max(1, int(num_frames * coefficient_fraction + 1e-6)), rank, INITIAL_STD)
+        self.basis = nn.Parameter(INITIAL_STD * torch.randn(rank, out_features, in_features))
+        self.rank = rank
+        self.show_residual(1.0, rank)
 
-    def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments out in"]:
-        """The layer's matrix at every time."""
-        return compose_weights(self.weight, self.coefficients(times), self.basis)
+    def show_residual(self, scale: float, rank: int) -> None:
+        """While not training, multiply the residual by `scale` and keep its best approximation of at most `rank`."""
+        self.shown_scale = scale
+        self.shown_rank = rank
+
+    def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "matrices out in"]:
+        """The layer's matrix at every time; one for all where the residual is not shown."""
+        if not self.training and self.shown_scale * self.shown_rank == 0:
+            return self.weight[None]
+        coefficients = self.coefficients(times) if self.training else self._shown_coefficients(times)
+        return compose_weights(self.weight, coefficients, self.basis)
+
+    def _shown_coefficients(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments rank"]:
+        table = self.coefficients.table
+        if self.shown_rank < self.rank:
+            table = truncate_rank(table, self.basis, self.shown_rank)
+        return self.shown_scale * interpolate_rows(table, times)
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, x: Float[Tensor, "batch *samples in"], times: Float[Tensor, "batch"]

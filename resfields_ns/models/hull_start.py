@@ -8,7 +8,8 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from resfields_ns import timeline
-from resfields_ns.fields.sdf_field import DynamicSDFField
+from resfields_ns.fields.density import Density
+from resfields_ns.fields.dynamic_field import DynamicField
 from resfields_ns.functional.grid import cell_centres
 from resfields_ns.functional.segments import TimeSegments
 
@@ -19,15 +20,19 @@ SHELL = 0.06  # scene units: three in four points lie this close to the hull's s
 
 
 def fit_to_hull(
-    field: DynamicSDFField, hull: Bool[Tensor, "frames x y z"], box: Float[Tensor, "2 3"], steps: int
+    field: DynamicField,
+    density: Density,
+    hull: Bool[Tensor, "frames x y z"],
+    box: Float[Tensor, "2 3"],
+    steps: int,
 ) -> None:
-    """Fit the field's signed distance to that of the hull's cells, frame by frame, in `steps` steps of Adam.
+    """Fit the field to the signed distance of the hull's cells, frame by frame, in `steps` steps of Adam.
 
     Rendering then starts near the surface: from a sphere, the first minutes on a CPU are spent on finding it.
     """
     distances = torch.stack([_signed_distance(frame, box) for frame in hull.cpu()])
     shells = [(frame.flatten().abs() < SHELL).nonzero()[:, 0] for frame in distances]
-    optimizer = torch.optim.Adam(field.sdf_mlp.parameters(), lr=LEARNING_RATE)
+    optimizer = torch.optim.Adam(field.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, 0.1 * LEARNING_RATE)
     for _ in track(range(steps), "Fitting the visual hull", transient=True):
         frames = torch.randperm(len(hull))[:FRAMES_PER_STEP].sort().values
@@ -35,9 +40,9 @@ def fit_to_hull(
         target = distances.flatten(start_dim=1)[frames[:, None], cells].flatten().to(box)
         points = cell_centres(cells.flatten(), distances.shape[1:], box)
         times = timeline.times_from_frames(frames, len(hull)).to(box)
-        sdf, _ = field.sdf_and_feature(points, TimeSegments(times, (POINTS_PER_FRAME,) * len(frames)))
+        raw, _ = field.raw_and_feature(points, TimeSegments(times, (POINTS_PER_FRAME,) * len(frames)))
         optimizer.zero_grad()
-        (sdf - target).abs().mean().backward()
+        (raw - density.from_level(target)).abs().mean().backward()
         optimizer.step()
         schedule.step()
 

@@ -1,12 +1,13 @@
 """Where along its rays a model looks at the scene."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
-from nerfstudio.configs.base_config import InstantiateConfig
+from nerfstudio.configs.base_config import PrintableConfig
 from torch import Tensor, nn
 
 from resfields_ns import timeline
@@ -22,50 +23,80 @@ class SampledRays:
 
     rays: Int[Tensor, "hits"]
     """Which of the rays each row is."""
+    near: Float[Tensor, "hits"]
+    """Where the ray enters the scene box."""
+    far: Float[Tensor, "hits"]
+    """Where it leaves the box."""
     distances: Float[Tensor, "hits samples"]
     deltas: Float[Tensor, "hits samples"]
 
 
 @dataclass
-class SamplerConfig(InstantiateConfig):
-    """What all samplers have."""
+class SamplerConfig(PrintableConfig):
+    """Where rays are sampled, and how often."""
 
-    needs_masks: ClassVar[bool] = False
+    kind: Literal["uniform", "occupancy", "hierarchical"] = "uniform"
+    """Strata between the two crossings of the scene box (paper, A.4), of the part of a ray that lies in occupied cells
+    of its frame (needs masks), or of the box first and then where these found something (NeRF)."""
     num_samples: int = 256
-    """Samples a ray."""
+    """Samples a ray; of the coarse pass, where there are two."""
+    num_fine_samples: int = 128
+    """Samples a ray that a second pass adds."""
+    resolution: int = 64
+    """Cells along each side of the scene box, for the occupancy."""
 
     def __post_init__(self) -> None:
-        if self.num_samples < 1:
-            raise ValueError(f"sampler.num-samples: expected at least 1, got {self.num_samples}")
+        for name in ("num_samples", "num_fine_samples", "resolution"):
+            if getattr(self, name) < 1:
+                option = name.replace("_", "-")
+                raise ValueError(f"sampler.{option}: expected at least 1, got {getattr(self, name)}")
 
 
-@dataclass
-class UniformSamplerConfig(SamplerConfig):
-    """Equal strata between the two crossings of the scene box (paper, A.4)."""
+class Sampler(nn.Module, ABC):
+    """Samples the rays that can meet the scene in a box.
 
-    _target: type = field(default_factory=lambda: UniformSampler)
+    Args:
+        config: sizes
+        box: lower and upper corner
+        num_frames: frames of the sequence
+    """
 
-
-@dataclass
-class OccupancySamplerConfig(SamplerConfig):
-    """Equal strata of the part of a ray that lies in occupied cells of its frame."""
-
-    needs_masks: ClassVar[bool] = True
-    _target: type = field(default_factory=lambda: OccupancySampler)
-    resolution: int = 64
-    """Cells along each side of the scene box."""
-
-
-class UniformSampler(nn.Module):
-    """Equal strata between the two crossings of the scene box."""
+    needs_masks: ClassVar[bool] = False
+    num_refinements: ClassVar[int] = 0
+    """How often the model should look at the samples' weights and sample again."""
 
     box: Tensor
 
-    def __init__(self, config: UniformSamplerConfig, box: Float[Tensor, "2 3"], num_frames: int) -> None:
+    def __init__(self, config: SamplerConfig, box: Float[Tensor, "2 3"], num_frames: int) -> None:
         del num_frames
         super().__init__()
         self.num_samples = config.num_samples
         self.register_buffer("box", box)
+
+    @abstractmethod
+    def forward(
+        self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], times: Float[Tensor, "rays"]
+    ) -> SampledRays:
+        """Sample the rays that can meet the scene; positions are random within their strata while training."""
+
+    def refine(self, samples: SampledRays, weights: Float[Tensor, "hits samples"]) -> SampledRays:
+        """Sample again where the weights are, for samplers with refinements."""
+        raise NotImplementedError
+
+    def fill(self, carve_hull: CarveHull) -> None:
+        """Learn from the masks which space is empty."""
+        del carve_hull
+
+    def occupied(
+        self, points: Float[Tensor, "rays samples 3"], times: Float[Tensor, "rays"]
+    ) -> Bool[Tensor, "rays samples"]:
+        """Whether anything can be at points of a ray's time."""
+        del times
+        return torch.ones_like(points[..., 0], dtype=torch.bool)
+
+
+class UniformSampler(Sampler):
+    """Equal strata between the two crossings of the scene box."""
 
     def forward(
         self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], times: Float[Tensor, "rays"]
@@ -74,23 +105,14 @@ class UniformSampler(nn.Module):
         del times
         near, far = intersect_box(origins, directions, self.box)
         rays = (near < far).nonzero()[:, 0]
-        near, length = near[rays, None], (far - near)[rays, None]
+        near, far = near[rays], far[rays]
+        length = (far - near)[:, None]
         positions = stratum_positions(rays.shape[0], self.num_samples, self.training, origins.device)
         deltas = (length / self.num_samples).expand(-1, self.num_samples)
-        return SampledRays(rays, near + length * positions, deltas)
-
-    def fill(self, carve_hull: CarveHull) -> None:
-        """Nothing to fill: this sampler looks everywhere."""
-
-    def occupied(
-        self, points: Float[Tensor, "rays samples 3"], times: Float[Tensor, "rays"]
-    ) -> Bool[Tensor, "rays samples"]:
-        """Everywhere."""
-        del times
-        return torch.ones_like(points[..., 0], dtype=torch.bool)
+        return SampledRays(rays, near, far, near[:, None] + length * positions, deltas)
 
 
-class OccupancySampler(nn.Module):
+class OccupancySampler(Sampler):
     """Equal strata of the part of a ray that lies in occupied cells of its frame.
 
     Empty space costs nothing, and thin parts get as many samples as thick ones. All cells count as occupied until
@@ -98,15 +120,13 @@ class OccupancySampler(nn.Module):
     """
 
     BINS_PER_CELL = 2
+    needs_masks: ClassVar[bool] = True
 
-    box: Tensor
     occupancy: Tensor
 
-    def __init__(self, config: OccupancySamplerConfig, box: Float[Tensor, "2 3"], num_frames: int) -> None:
-        super().__init__()
-        self.num_samples = config.num_samples
+    def __init__(self, config: SamplerConfig, box: Float[Tensor, "2 3"], num_frames: int) -> None:
+        super().__init__(config, box, num_frames)
         self.resolution = config.resolution
-        self.register_buffer("box", box)
         self.register_buffer("occupancy", torch.ones((num_frames, *[config.resolution] * 3), dtype=torch.bool))
 
     def forward(
@@ -122,11 +142,13 @@ class OccupancySampler(nn.Module):
         occupied = self.occupied(points, times[rays])
         crossing = occupied.any(dim=-1)
         rays, occupied = rays[crossing], occupied[crossing]
-        near, length = near[rays, None], (far - near)[rays, None]
+        near, far = near[rays], far[rays]
+        length = (far - near)[:, None]
         strata = stratum_positions(rays.shape[0], self.num_samples, self.training, origins.device)
         occupied_length = length * occupied.float().mean(dim=-1, keepdim=True)
         deltas = (occupied_length / self.num_samples).expand(-1, self.num_samples)
-        return SampledRays(rays, near + length * occupied_positions(strata, occupied), deltas)
+        distances = near[:, None] + length * occupied_positions(strata, occupied)
+        return SampledRays(rays, near, far, distances, deltas)
 
     def fill(self, carve_hull: CarveHull) -> None:
         """Count the cells that the visual hull touches as occupied."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from resfields_ns.data.capture_datamanager import CaptureDataManager
 from resfields_ns.data.visual_hull import carve_visual_hull
-from resfields_ns.models.volsdf import DynamicVolSDF
+from resfields_ns.models.ray_model import DynamicRayModel
 from resfields_ns.pipelines.facts import machine_facts
 
 
@@ -29,7 +29,7 @@ class DynamicPipeline(VanillaPipeline):
 
     config: DynamicPipelineConfig
     datamanager: CaptureDataManager
-    model: DynamicVolSDF
+    model: DynamicRayModel
     seed: Tensor
     step: Tensor
 
@@ -37,6 +37,8 @@ class DynamicPipeline(VanillaPipeline):
         super().__init__(*args, **kwargs)
         self.register_buffer("seed", torch.tensor(torch.initial_seed() % 2**63))
         self.register_buffer("step", torch.tensor(0))
+        if self.model.config.depth_loss_weight > 0.0 and self.test_mode != "inference":
+            self.datamanager.train_rays.load_depth()
 
     def get_training_callbacks(
         self, training_callback_attributes: TrainingCallbackAttributes

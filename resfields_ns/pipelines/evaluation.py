@@ -13,14 +13,14 @@ from resfields_ns import timeline
 from resfields_ns.data.capture_datamanager import CaptureDataManager
 from resfields_ns.data.point_files import read_points
 from resfields_ns.export.surface import extract_surface
-from resfields_ns.models.volsdf import DynamicVolSDF
+from resfields_ns.models.ray_model import DynamicRayModel
 from resfields_ns.pipelines.chamfer import chamfer_l1
 
 NUM_SURFACE_POINTS = 100_000  # the paper's released evaluation
 
 
 def evaluate_frames(
-    model: DynamicVolSDF, datamanager: CaptureDataManager, chamfer_resolution: int, output_path: Path | None
+    model: DynamicRayModel, datamanager: CaptureDataManager, chamfer_resolution: int, output_path: Path | None
 ) -> list[dict[str, Any]]:
     """Metrics of every evaluation image, with its camera and frame; pictures go to `output_path`.
 
@@ -55,7 +55,7 @@ def mean_metrics(frames: list[dict[str, Any]]) -> dict[str, float]:
     return dict(sorted(means.items()))
 
 
-def _chamfer(model: DynamicVolSDF, time: float, resolution: int, cloud: Path) -> float | None:
+def _chamfer(model: DynamicRayModel, time: float, resolution: int, cloud: Path) -> float | None:
     surface = extract_surface(model, time, resolution)
     if len(surface.faces) == 0:
         return None

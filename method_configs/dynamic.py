@@ -1,0 +1,154 @@
+"""Dynamic scenes from a few cameras: the methods of the paper's Tables 3, 4 and A.7 (settings: A.4, A.5).
+
+All are one model; they differ in how a field knows the moment (condition), whether it warps points into a canonical
+space, and what its MLP sees beside them (ambient coordinates). `--pipeline.model.field.residual-layers` without values
+gives the plain baseline of each, `--pipeline.model.density nerf` the NeRF density.
+"""
+
+from dataclasses import replace
+
+import torch
+from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
+from nerfstudio.plugins.types import MethodSpecification
+
+from resfields_ns.data.capture_datamanager import CaptureDataManagerConfig
+from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
+from resfields_ns.engine.optimizers import FusedAdamConfig
+from resfields_ns.engine.schedulers import CosineDecayConfig
+from resfields_ns.engine.trainer import ResFieldsTrainerConfig
+from resfields_ns.fields.ambient.hexplane import HexPlaneConfig
+from resfields_ns.fields.ambient.moment import MomentAmbientConfig
+from resfields_ns.fields.ambient.none import NoAmbientConfig
+from resfields_ns.fields.ambient.slicing import SlicingNetworkConfig
+from resfields_ns.fields.conditions import CodeConditionConfig
+from resfields_ns.fields.dynamic_field import DynamicFieldConfig
+from resfields_ns.fields.warps.bijective import BijectiveWarpConfig
+from resfields_ns.fields.warps.se3 import SE3WarpConfig
+from resfields_ns.fields.warps.translation import TranslationWarpConfig
+from resfields_ns.models.ray_model import DynamicRayModelConfig
+from resfields_ns.models.samplers import SamplerConfig
+from resfields_ns.pipelines.dynamic_pipeline import DynamicPipelineConfig
+
+
+def _adam(lr: float) -> dict:
+    return {"optimizer": FusedAdamConfig(lr=lr), "scheduler": CosineDecayConfig()}
+
+
+def _pipeline(model: DynamicRayModelConfig, rays: int = 1100, background_margin: float = 1.0) -> DynamicPipelineConfig:
+    datamanager = CaptureDataManagerConfig(
+        dataparser=OwliiDataParserConfig(), train_num_rays_per_batch=rays, background_margin=background_margin
+    )
+    return DynamicPipelineConfig(datamanager=datamanager, model=model)
+
+
+_tnerf = ResFieldsTrainerConfig(
+    method_name="tnerf-resfields",
+    max_num_iterations=400_000,
+    steps_per_save=2_000,
+    steps_per_eval_batch=1_000,
+    steps_per_eval_image=5_000,
+    steps_per_eval_all_images=100_000,
+    pipeline=_pipeline(DynamicRayModelConfig()),
+    optimizers={"field": _adam(5e-4)},
+    machine=MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu"),
+    viewer=ViewerConfig(websocket_host="127.0.0.1", quit_on_train_completion=True),
+    vis="viewer+tensorboard",
+)
+
+tnerf_resfields = MethodSpecification(
+    config=_tnerf, description="Dynamic scenes from a few RGB cameras: TNeRF with residual layers."
+)
+
+tnerf_resfields_small = MethodSpecification(
+    config=replace(
+        _tnerf,
+        method_name="tnerf-resfields-small",
+        max_num_iterations=1_500,
+        steps_per_save=500,
+        steps_per_eval_image=1_000,
+        pipeline=_pipeline(
+            DynamicRayModelConfig(
+                sampler=SamplerConfig(kind="occupancy", num_samples=24),
+                initial_beta=0.01,
+                eikonal_fraction=0.25,
+                window_steps=0,
+                hull_start_steps=600,
+            ),
+            rays=384,
+            background_margin=0.025,
+        ),
+        optimizers={"field": _adam(1e-3)},
+    ),
+    description="tnerf-resfields sized for two CPU cores and minutes; it starts from the masks' visual hull.",
+)
+
+tnerf_resfields_rgbd = MethodSpecification(
+    config=replace(
+        _tnerf,
+        method_name="tnerf-resfields-rgbd",
+        max_num_iterations=600_000,
+        pipeline=_pipeline(
+            DynamicRayModelConfig(opacity_loss_weight=0.0, depth_loss_weight=0.1, sparsity_loss_weight=0.1), rays=2200
+        ),
+    ),
+    description="tnerf-resfields for a few RGB-D cameras: depth and sparsity losses.",
+)
+
+
+def _method(name: str, field: DynamicFieldConfig, description: str) -> MethodSpecification:
+    """A method of the paper's size that differs from TNeRF in its field alone."""
+    config = replace(_tnerf, method_name=name, pipeline=_pipeline(DynamicRayModelConfig(field=field)))
+    return MethodSpecification(config=config, description=description)
+
+
+dynerf_resfields = _method(
+    "dynerf-resfields",
+    DynamicFieldConfig(condition=CodeConditionConfig(), ambient=MomentAmbientConfig()),
+    "DyNeRF (Li et al. 2022) with residual layers: a learned code per frame.",
+)
+
+dnerf_resfields = _method(
+    "dnerf-resfields",
+    DynamicFieldConfig(warp=TranslationWarpConfig(), ambient=NoAmbientConfig()),
+    "D-NeRF (Pumarola et al. 2021) with residual layers: a translation warp.",
+)
+
+nerfies_resfields = _method(
+    "nerfies-resfields",
+    DynamicFieldConfig(condition=CodeConditionConfig(), warp=SE3WarpConfig(), ambient=NoAmbientConfig()),
+    "Nerfies (Park et al. 2021a) with residual layers: a code per frame and an SE(3) warp.",
+)
+
+hypernerf_resfields = _method(
+    "hypernerf-resfields",
+    DynamicFieldConfig(condition=CodeConditionConfig(), warp=SE3WarpConfig(), ambient=SlicingNetworkConfig()),
+    "HyperNeRF (Park et al. 2021b) with residual layers: an SE(3) warp and ambient coordinates.",
+)
+
+ndr_resfields = _method(
+    "ndr-resfields",
+    DynamicFieldConfig(condition=CodeConditionConfig(), warp=BijectiveWarpConfig(), ambient=SlicingNetworkConfig()),
+    "NDR (Cai et al. 2022) with residual layers: a bijective warp and ambient coordinates.",
+)
+
+hexplane_resfields = MethodSpecification(
+    config=replace(
+        _tnerf,
+        method_name="hexplane-resfields",
+        pipeline=_pipeline(
+            DynamicRayModelConfig(
+                field=DynamicFieldConfig(
+                    ambient=HexPlaneConfig(),
+                    encoding="none",
+                    num_layers=3,
+                    skip_layers=(),
+                    activation="relu",
+                    residual_layers=(1, 2, 3),
+                ),
+                total_variation_weight=0.01,
+            )
+        ),
+        optimizers={"field": _adam(5e-4), "planes": _adam(1e-2)},
+    ),
+    description="HexPlane (Cao & Johnson 2023) with residual layers in its four-layer head.",
+)

@@ -1,0 +1,84 @@
+"""What tells a network which moment it looks at: the time itself, or a learned code."""
+
+from dataclasses import dataclass, field
+
+from jaxtyping import Float
+from nerfstudio.configs.base_config import InstantiateConfig
+from torch import Tensor, nn
+
+from resfields_ns import timeline
+from resfields_ns.layers import TimeTable
+
+
+@dataclass
+class ConditionConfig(InstantiateConfig):
+    """What all conditions have: nothing."""
+
+
+@dataclass
+class TimeConditionConfig(ConditionConfig):
+    """The time."""
+
+    _target: type = field(default_factory=lambda: TimeCondition)
+
+
+@dataclass
+class ReleasedTimeConditionConfig(ConditionConfig):
+    """The time as the authors' released code counts it, for what was trained there."""
+
+    _target: type = field(default_factory=lambda: ReleasedTimeCondition)
+
+
+@dataclass
+class CodeConditionConfig(ConditionConfig):
+    """A learned code per frame (Bojanowski et al. 2018; DyNeRF, Li et al. 2022)."""
+
+    _target: type = field(default_factory=lambda: CodeCondition)
+    dim: int = 64
+    """Size of a code."""
+
+    def __post_init__(self) -> None:
+        if self.dim < 1:
+            raise ValueError(f"condition.dim: expected at least 1, got {self.dim}")
+
+
+class TimeCondition(nn.Module):
+    """Time in [-1, 1]."""
+
+    dim = 1
+
+    def __init__(self, config: TimeConditionConfig, num_frames: int) -> None:
+        del config, num_frames
+        super().__init__()
+
+    def forward(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments 1"]:
+        """What the network sees of times in [0, 1]."""
+        return timeline.network_times(times)[:, None]
+
+
+class ReleasedTimeCondition(nn.Module):
+    """Time in [-1, 1), frame i of N at 2 i / N - 1: the last frame falls short of 1."""
+
+    dim = 1
+
+    def __init__(self, config: ReleasedTimeConditionConfig, num_frames: int) -> None:
+        del config
+        super().__init__()
+        self.last_time = (num_frames - 1) / num_frames
+
+    def forward(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments 1"]:
+        """What the network sees of times in [0, 1]."""
+        return timeline.network_times(self.last_time * times)[:, None]
+
+
+class CodeCondition(nn.Module):
+    """A code of each frame, interpolated linearly between frames; codes start at N(0, 1)."""
+
+    def __init__(self, config: CodeConditionConfig, num_frames: int) -> None:
+        super().__init__()
+        self.dim = config.dim
+        self.codes = TimeTable(num_frames, config.dim, std=1.0)
+
+    def forward(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments code"]:
+        """Codes at times in [0, 1]."""
+        return self.codes(times)

@@ -1,0 +1,182 @@
+"""The field of every dynamic method: warp, ambient coordinates, residual MLP, colour (paper, 4.3 and A.4).
+
+A point at a moment is carried into canonical space by a warp, joined by ambient coordinates, and given to an MLP whose
+weights may carry residuals. Methods differ in the parts alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from nerfstudio.configs.base_config import InstantiateConfig
+from torch import Tensor, nn
+
+from resfields_ns.fields.ambient.ambient import AmbientConfig
+from resfields_ns.fields.ambient.moment import MomentAmbientConfig
+from resfields_ns.fields.colour import FeatureColour, ViewBasisColour, ViewDependentColour
+from resfields_ns.fields.conditions import ConditionConfig, TimeConditionConfig
+from resfields_ns.fields.warps.identity import IdentityWarpConfig
+from resfields_ns.fields.warps.warp import WarpConfig
+from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.layers import (
+    BasicEncoding,
+    Encoding,
+    GaussianEncoding,
+    NoEncoding,
+    ReLUGeometricMLP,
+    ResFieldLinear,
+    SoftplusGeometricMLP,
+    WindowedPositionalEncoding,
+)
+
+ACTIVATIONS = {"softplus": SoftplusGeometricMLP, "relu": ReLUGeometricMLP}
+COLOURS = {"feature": FeatureColour, "view": ViewDependentColour, "view-basis": ViewBasisColour}
+ENCODINGS: dict[str, Callable[["DynamicFieldConfig"], Encoding]] = {
+    "none": lambda config: NoEncoding(3),
+    "basic": lambda config: BasicEncoding(3),
+    "positional": lambda config: WindowedPositionalEncoding(3, config.num_frequencies),
+    "gaussian": lambda config: GaussianEncoding(3, config.gaussian_waves, config.gaussian_scale),
+}
+
+
+@dataclass
+class DynamicFieldConfig(InstantiateConfig):
+    """Parts and sizes of a dynamic field; the defaults are the paper's TNeRF (A.4)."""
+
+    _target: type = field(default_factory=lambda: DynamicField)
+    condition: ConditionConfig = field(default_factory=TimeConditionConfig)
+    """What tells warp and ambient coordinates the moment."""
+    warp: WarpConfig = field(default_factory=IdentityWarpConfig)
+    """From observed to canonical points."""
+    ambient: AmbientConfig = field(default_factory=lambda: MomentAmbientConfig(num_frequencies=6))
+    """What the MLP sees beside the canonical point."""
+    encoding: Literal["none", "basic", "positional", "gaussian"] = "positional"
+    """Encoding of canonical points."""
+    num_frequencies: int = 6
+    """Octaves of the positional encoding."""
+    gaussian_waves: int = 32
+    """Random directions of the Gaussian encoding."""
+    gaussian_scale: float = 1.0
+    """Standard deviation of the Gaussian encoding's frequencies, in periods per scene unit."""
+    residual_layers: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+    """Layers (0 to num_layers) whose weights carry a time-dependent residual; none is the plain baseline."""
+    rank: int = 10
+    """Rank of the residuals (R_i)."""
+    coefficient_fraction: float = 1.0
+    """Coefficient rows per residual layer as a share of the frames (T_i)."""
+    num_layers: int = 8
+    """Hidden layers of the MLP."""
+    hidden_dim: int = 128
+    """Width of the MLP and of the colour head."""
+    skip_layers: tuple[int, ...] = (4,)
+    """Layers that also see the MLP's input."""
+    activation: Literal["softplus", "relu"] = "softplus"
+    """Non-linearity of the MLP: Softplus(100) or ReLU."""
+    feature_dim: int = 128
+    """Size of the feature that the colour head sees."""
+    colour: Literal["feature", "view", "view-basis"] = "feature"
+    """What colour depends on beside the point: nothing (the paper: sparse views cannot constrain more), the viewing
+    direction, or the direction through a learned basis (NeX)."""
+    initial_radius: float = 0.5
+    """Radius of the sphere that the field starts as, in scene units."""
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ValueError(f"field.rank: expected at least 1, got {self.rank}")
+        if not 0.0 < self.coefficient_fraction <= 1.0:
+            raise ValueError(f"field.coefficient-fraction: expected (0, 1], got {self.coefficient_fraction}")
+        if outside := [index for index in self.residual_layers if not 0 <= index <= self.num_layers]:
+            raise ValueError(f"field.residual-layers: expected 0 to {self.num_layers}, got {outside[0]}")
+        if outside := [index for index in self.skip_layers if not 0 < index < self.num_layers]:
+            raise ValueError(f"field.skip-layers: expected 1 to {self.num_layers - 1}, got {outside[0]}")
+        if not self.gaussian_scale > 0.0:
+            raise ValueError(f"field.gaussian-scale: expected above 0, got {self.gaussian_scale}")
+
+
+class DynamicField(nn.Module):
+    """A number (signed distance or unclamped density), its spatial gradient, and colour of a point at a time.
+
+    Args:
+        config: parts and sizes
+        num_frames: frames of the sequence, at least 2
+
+    Raises:
+        ValueError: if there are fewer frames, or the MLP is too narrow for its skip connection
+    """
+
+    def __init__(self, config: DynamicFieldConfig, num_frames: int) -> None:
+        super().__init__()
+        if num_frames < 2:
+            raise ValueError(f"num_frames: expected a sequence of at least 2 frames, got {num_frames}")
+        self.config = config
+        self.num_frames = num_frames
+        self.condition = config.condition.setup(num_frames=num_frames)
+        self.warp = config.warp.setup(condition_dim=self.condition.dim)
+        self.ambient = config.ambient.setup(condition_dim=self.condition.dim)
+        self.encoding = ENCODINGS[config.encoding](config)
+        self.mlp = ACTIVATIONS[config.activation](
+            num_coordinates=3,
+            in_dim=self.encoding.out_dim + self.ambient.out_dim,
+            hidden_dim=config.hidden_dim,
+            num_hidden=config.num_layers,
+            out_dim=1 + config.feature_dim,
+            skip_layers=config.skip_layers,
+            radius=config.initial_radius,
+            residual_layers=config.residual_layers,
+            num_frames=num_frames,
+            rank=config.rank,
+            coefficient_fraction=config.coefficient_fraction,
+        )
+        self.colour = COLOURS[config.colour](config.feature_dim, config.hidden_dim)
+
+    def set_window_progress(self, progress: float) -> None:
+        """Open the encodings' coarse-to-fine windows to a share in [0, 1] of their schedule."""
+        for part in (self.warp, self.ambient, self.encoding):
+            part.set_progress(progress)
+
+    @property
+    def largest_rank(self) -> int:
+        """Rank of the residual layers, 0 where there are none."""
+        return max((layer.rank for layer in self.modules() if isinstance(layer, ResFieldLinear)), default=0)
+
+    def show_residuals(self, scale: float, rank: int) -> None:
+        """While not training, scale all residuals and keep their best approximations of at most `rank`.
+
+        A scale of 0 shows what the base weights alone hold (paper, Figure A.1).
+        """
+        for module in self.modules():
+            if isinstance(module, ResFieldLinear):
+                module.show_residual(scale, rank)
+
+    def raw_and_feature(
+        self, points: Float[Tensor, "points 3"], segments: TimeSegments
+    ) -> tuple[Float[Tensor, "points"], Float[Tensor, "points feature"]]:
+        """The number that a density is made of, and the colour feature."""
+        condition = self.condition(segments.times)
+        encoded = self.encoding(self.warp(points, condition, segments))
+        inputs = torch.cat((encoded, self.ambient(points, condition, segments)), dim=-1)
+        raw, feature = self.mlp(inputs, segments).split((1, self.config.feature_dim), dim=1)
+        return raw[:, 0], feature
+
+    def raw_gradient_and_feature(
+        self, points: Float[Tensor, "points 3"], segments: TimeSegments
+    ) -> tuple[Float[Tensor, "points"], Float[Tensor, "points 3"], Float[Tensor, "points feature"]]:
+        """The number, its gradient with respect to the observed points (not normalised), and the colour feature."""
+        condition = self.condition(segments.times)
+        canonical, warp_pullback = self.warp.with_pullback(points, condition, segments)
+        ambient, ambient_pullback = self.ambient.with_pullback(points, condition, segments)
+        encoded = self.encoding(canonical)
+        output, gradient = self.mlp.forward_with_gradient(torch.cat((encoded, ambient), dim=-1), segments)
+        encoded_gradient, ambient_gradient = gradient.split((encoded.shape[1], ambient.shape[1]), dim=1)
+        gradient = warp_pullback(self.encoding.pullback(encoded, encoded_gradient)) + ambient_pullback(ambient_gradient)
+        raw, feature = output.split((1, self.config.feature_dim), dim=1)
+        return raw[:, 0], gradient, feature
+
+    @torch.no_grad()
+    def turn_inside_out(self) -> None:
+        """Make the initial sphere positive inside, as a density is."""
+        last = self.mlp.layers[-1]
+        last.weight[0].neg_()
+        last.bias[0].neg_()
