@@ -230,6 +230,20 @@ def test_without_its_residuals_a_method_is_its_baseline(config: DynamicFieldConf
         assert torch.equal(shown, baseline)
 
 
+@over("config", FIELDS)
+def test_a_field_is_continuous_over_time(config: DynamicFieldConfig) -> None:
+    """Between frames as at them: codes, coefficients and planes interpolate."""
+    field = _method_field(config)
+    points, _ = _points()
+    for time in (0.25, 0.4, 0.5):
+        near, there = (
+            field.raw_and_feature(points, TimeSegments.single(torch.tensor([value], dtype=torch.float64), 8))[0]
+            for value in (time + 1e-4, time)
+        )
+        torch.testing.assert_close(near, there, atol=0.05, rtol=0)
+        assert not torch.equal(near, there)
+
+
 def test_shown_residuals_do_not_touch_training() -> None:
     field = _method_field(DynamicFieldConfig())
     whole = field.raw_and_feature(*_points())[0]

@@ -1,6 +1,7 @@
 """The Owlii dataparser and its dataset: cameras, times and depths agree with the matrices and surfaces on disk."""
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import trimesh
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from PIL import Image
 
+from resfields_ns.data import large_arrays
 from resfields_ns.data.capture_dataset import CaptureDataset
 from resfields_ns.dataparsers.owlii import Owlii, OwliiDataParserConfig, owlii_specification
 
@@ -244,3 +246,16 @@ def test_is_known_to_nerfstudio_as_timed() -> None:
 
 def _copy(capture: Path, folder: Path) -> Path:
     return Path(shutil.copytree(capture, folder / "capture"))
+
+
+def test_arrays_too_large_for_memory_lie_in_files(demo_capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = CaptureDataset(_parse(demo_capture))
+    in_memory = {**dataset.load_arrays(), "depth": dataset.load_depth()}
+    files: list[Any] = []
+    open_file = tempfile.TemporaryFile
+    monkeypatch.setattr(large_arrays, "LARGEST_IN_MEMORY", 20_000)
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: files.append(open_file()) or files[-1])
+    mapped = {**dataset.load_arrays(), "depth": dataset.load_depth()}
+    assert len(files) == sum(array.numel() * array.element_size() > 20_000 for array in in_memory.values()) >= 2
+    for name, array in in_memory.items():
+        assert torch.equal(mapped[name], array)

@@ -1,7 +1,5 @@
 """Images of a multi-view capture over time, with foreground masks and depth where the capture has them."""
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +10,8 @@ from jaxtyping import Float32, UInt16
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from PIL import Image
 from torch import Tensor
+
+from resfields_ns.data.large_arrays import allocate, fill
 
 
 class CaptureDataset(InputDataset):
@@ -44,22 +44,19 @@ class CaptureDataset(InputDataset):
         Raises ValueError if the masks leave no foreground at all.
         """
         height, width = self._size(0)
-        arrays = {"image": torch.empty(len(self), height, width, 3, dtype=torch.uint8)}
+        arrays = {"image": allocate((len(self), height, width, 3), np.uint8)}
+        fill(arrays["image"], self.get_numpy_image, "Reading images")
         if self.metadata["mask_filenames"] is not None:
-            arrays["mask"] = torch.empty(len(self), height, width, dtype=torch.bool)
-        with ThreadPoolExecutor() as pool:
-            _fill(arrays["image"], pool.map(self.get_numpy_image, range(len(self))))
-            if "mask" in arrays:
-                _fill(arrays["mask"], pool.map(self._mask, range(len(self))))
+            arrays["mask"] = allocate((len(self), height, width), np.bool_)
+            fill(arrays["mask"], self._mask, "Reading masks")
         if "mask" in arrays and not arrays["mask"].any():
             self._raise_no_foreground()
         return arrays
 
     def load_depth(self) -> UInt16[Tensor, "images height width"]:
         """Load all depth images as they are in the files; `depth_to_normalised` of the metadata makes them lengths."""
-        depth = torch.empty(len(self), *self._size(0), dtype=torch.uint16)
-        with ThreadPoolExecutor() as pool:
-            _fill(depth, pool.map(self._stored_depth, range(len(self))))
+        depth = allocate((len(self), *self._size(0)), np.uint16)
+        fill(depth, self._stored_depth, "Reading depth")
         return depth
 
     def _raise_no_foreground(self) -> NoReturn:
@@ -109,8 +106,3 @@ def _read_depth(path: Path, size: tuple[int, int]) -> npt.NDArray[np.uint16]:
         ((np.arange(new) + 0.5) * old / new).astype(np.int64) for old, new in zip(depth.shape, size, strict=True)
     )
     return depth[rows[:, None], columns].astype(np.uint16)
-
-
-def _fill(target: Tensor, images: Iterable[npt.NDArray]) -> None:
-    for row, image in zip(target, images, strict=True):
-        row.copy_(torch.from_numpy(image))

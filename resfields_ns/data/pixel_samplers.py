@@ -2,10 +2,12 @@
 
 from typing import Protocol
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from resfields_ns.data.large_arrays import allocate, fill
 from resfields_ns.functional.masks import grow_mask
 
 
@@ -29,14 +31,13 @@ class UniformPixels:
     """
 
     def __init__(self, frame_index: Int[Tensor, "images"], height: int, width: int) -> None:
-        self.images = _GroupedByFrame(torch.arange(len(frame_index)), frame_index, int(frame_index.max()) + 1)
-        self.size = torch.tensor([height, width])
-        self.frames = self.images.counts.nonzero()[:, 0]
+        rows = torch.full((len(frame_index), height), width)
+        self.pixels = _CountedRows(rows, frame_index)
+        self.frames = self.pixels.counts.nonzero()[:, 0]
 
     def sample(self, frames: Int[Tensor, "rays"]) -> Int[Tensor, "rays 3"]:
         """Draw a pixel of each of `frames`, with replacement."""
-        within = (torch.rand(len(frames), 2) * self.size).long()
-        return torch.cat((self.images.draw(frames)[:, None], within), dim=1)
+        return torch.stack(self.pixels.draw(frames), dim=-1)
 
 
 class ForegroundBalancedPixels:
@@ -56,35 +57,56 @@ class ForegroundBalancedPixels:
         frame_index: Int[Tensor, "images"],
         background_margin: float,
     ) -> None:
-        self.shape = masks.shape
-        num_frames = int(frame_index.max()) + 1
         margin = max(1, round(background_margin * max(masks.shape[1:])))
-        background = torch.stack([grow_mask(mask, margin) & ~mask for mask in masks])
-        self.foreground, self.background = (
-            _GroupedByFrame(pixels, frame_index[pixels // masks[0].numel()], num_frames)
-            for pixels in (masks.flatten().nonzero()[:, 0], background.flatten().nonzero()[:, 0])
-        )
+        background = allocate(tuple(masks.shape), np.bool_)
+        fill(background, lambda image: (grow_mask(masks[image], margin) & ~masks[image]).numpy(), "Growing masks")
+        self.foreground = _MaskedPixels(masks, frame_index)
+        self.background = _MaskedPixels(background, frame_index)
         self.frames = (self.foreground.counts + self.background.counts).nonzero()[:, 0]
 
     def sample(self, frames: Int[Tensor, "rays"]) -> Int[Tensor, "rays 3"]:
         """Draw a pixel of each of `frames`, with replacement."""
         second = torch.arange(len(frames)) % 2 == 1
         front = (second & (self.foreground.counts[frames] > 0)) | (self.background.counts[frames] == 0)
-        pixels = torch.empty_like(frames)
+        pixels = torch.empty(len(frames), 3, dtype=torch.long)
         pixels[front] = self.foreground.draw(frames[front])
         pixels[~front] = self.background.draw(frames[~front])
-        return torch.stack(torch.unravel_index(pixels, self.shape), dim=-1)
+        return pixels
 
 
-class _GroupedByFrame:
-    """Items to draw from, grouped by their frame."""
+class _MaskedPixels:
+    """The true pixels of masks, grouped by frame; of memory it takes one number a row."""
 
-    def __init__(self, items: Int[Tensor, "items"], frames: Int[Tensor, "items"], num_frames: int) -> None:
-        self.items = items[frames.argsort(stable=True)]
-        self.counts = torch.bincount(frames, minlength=num_frames)
+    def __init__(self, masks: Bool[Tensor, "images height width"], frame_index: Int[Tensor, "images"]) -> None:
+        self.masks = masks
+        self.rows = _CountedRows(torch.stack([mask.sum(dim=-1) for mask in masks]), frame_index)
+        self.counts = self.rows.counts
+
+    def draw(self, frames: Int[Tensor, "rays"]) -> Int[Tensor, "rays 3"]:
+        """A true pixel of each of `frames`, which must have some."""
+        image, row, place = self.rows.draw(frames)
+        filled = self.masks[image, row].cumsum(dim=-1, dtype=torch.int32)
+        column = torch.searchsorted(filled, (place + 1).int()[:, None])[:, 0]
+        return torch.stack((image, row, column), dim=-1)
+
+
+class _CountedRows:
+    """Rows of images that hold numbers of items, grouped by the image's frame."""
+
+    def __init__(self, counts: Int[Tensor, "images height"], frame_index: Int[Tensor, "images"]) -> None:
+        self.height = counts.shape[1]
+        self.order = frame_index.repeat_interleave(self.height).argsort(stable=True)
+        self.ends = counts.flatten()[self.order].cumsum(dim=0)
+        num_frames = int(frame_index.max()) + 1
+        self.counts = torch.zeros(num_frames, dtype=torch.long).index_add(0, frame_index, counts.sum(dim=1))
+        """Items of every frame."""
         self.starts = self.counts.cumsum(dim=0) - self.counts
 
-    def draw(self, frames: Int[Tensor, "rays"]) -> Int[Tensor, "rays"]:
-        """An item of each of `frames`, which must have some."""
-        within = (torch.rand(len(frames), dtype=torch.float64) * self.counts[frames]).long()
-        return self.items[self.starts[frames] + within]
+    def draw(self, frames: Int[Tensor, "rays"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Image, row, and place within the row of an item of each of `frames`, which must have some."""
+        share = torch.rand(len(frames), dtype=torch.float64)
+        item = self.starts[frames] + (share * self.counts[frames]).long()
+        position = torch.searchsorted(self.ends, item, right=True)
+        before = torch.where(position > 0, self.ends[position - 1], 0)
+        row = self.order[position]
+        return row // self.height, row % self.height, item - before

@@ -7,10 +7,18 @@ from torch import Tensor
 
 
 def grow_mask(mask: Bool[Tensor, "height width"], radius: int) -> Bool[Tensor, "height width"]:
-    """True within `radius` pixels, along rows and columns, of a true pixel."""
+    """True within `radius` pixels, along rows and columns, of a true pixel; takes no longer for a larger radius."""
     if radius >= max(mask.shape):
         return torch.full_like(mask, bool(mask.any()))
-    grown = mask[None, None].float()
-    for kernel in ((1, 2 * radius + 1), (2 * radius + 1, 1)):
-        grown = F.max_pool2d(grown, kernel, stride=1, padding=(kernel[0] // 2, kernel[1] // 2))
-    return grown[0, 0] > 0
+    for _ in range(2):
+        mask = _grow_along_rows(mask, radius).T
+    return mask
+
+
+def _grow_along_rows(mask: Bool[Tensor, "height width"], radius: int) -> Bool[Tensor, "height width"]:
+    """Whether the count of true pixels changes between the two ends of a window."""
+    width = mask.shape[1]
+    counts = F.pad(mask.cumsum(dim=1, dtype=torch.int32), (1, 0))
+    position = torch.arange(width, device=mask.device)
+    after, before = (position + radius + 1).clamp(max=width), (position - radius).clamp(min=0)
+    return counts[:, after] > counts[:, before]
