@@ -1,0 +1,74 @@
+"""Checkpoints that the authors' released code writes with PyTorch Lightning."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+PREFIX = "model."
+ZIP_MAGIC = b"PK\x03\x04"
+BUFFERS = ("scene_aabb", "deviation_net.beta_min")
+
+
+@dataclass(frozen=True)
+class ReleasedCheckpoint:
+    """What a checkpoint holds of a model."""
+
+    tensors: dict[str, Tensor]
+    """Parameters and buffers by released name."""
+    num_steps: int
+    """Training steps that were taken."""
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """What was trained."""
+        return {name: tensor for name, tensor in self.tensors.items() if name not in BUFFERS}
+
+
+def read_released_checkpoint(path: Path) -> ReleasedCheckpoint:
+    """Read a checkpoint; nothing in it is run: it may hold tensors and plain values alone.
+
+    Raises ValueError if the file is no such checkpoint.
+    """
+    content = _load(path)
+    if not isinstance(content, dict) or not {"state_dict", "global_step"} <= content.keys():
+        raise ValueError(f"{path}: expected a Lightning checkpoint with state_dict and global_step, found none")
+    state, num_steps = content["state_dict"], content["global_step"]
+    if not isinstance(num_steps, int) or num_steps < 0:
+        raise ValueError(f"{path}: global_step: expected a number of steps, found {num_steps!r}")
+    if not isinstance(state, dict) or not state:
+        raise ValueError(f"{path}: state_dict: expected named tensors, found {type(state).__name__}")
+    for name, value in state.items():
+        if not isinstance(name, str) or not name.startswith(PREFIX):
+            raise ValueError(f"{path}: state_dict: expected names that start with {PREFIX!r}, found {name!r}")
+        if not _is_plain(value):
+            raise ValueError(f"{path}: {name}: expected a plain tensor of real numbers, found {_kind(value)}")
+    return ReleasedCheckpoint({name.removeprefix(PREFIX): value for name, value in state.items()}, num_steps)
+
+
+def _load(path: Path) -> object:
+    if not path.is_file():
+        raise ValueError(f"{path}: expected a checkpoint of the released code, found no such file")
+    with path.open("rb") as file:
+        magic = file.read(len(ZIP_MAGIC))
+    if magic != ZIP_MAGIC:
+        raise ValueError(f"{path}: expected a checkpoint of the released code, found a file of another kind")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken file can raise any
+        refused = re.search(r"GLOBAL ([\w.]+)", str(error))
+        found = refused[1] if refused else "a broken file"
+        raise ValueError(f"{path}: expected tensors and plain values, which alone are loaded, found {found}") from error
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is a tensor of real numbers, one or more, each of which lies in the file."""
+    if not isinstance(value, Tensor) or value.numel() == 0:
+        return False
+    return value.is_floating_point() and value.is_cpu and value.is_contiguous()
+
+
+def _kind(value: object) -> str:
+    return f"{value.dtype}, {value.layout}" if isinstance(value, Tensor) else type(value).__name__
