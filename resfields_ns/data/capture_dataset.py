@@ -1,6 +1,5 @@
 """Images of a multi-view capture over time, with foreground masks and depth where the capture has them."""
 
-from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -17,6 +16,9 @@ from resfields_ns.data.large_arrays import allocate, fill
 class CaptureDataset(InputDataset):
     """A capture's images, each with `mask` and `depth` where there are any, at the size of its cameras.
 
+    Only a part of each image counts where the capture has `crop_windows`, in pixels of the files.
+    The alpha of an image is its mask where the capture names the image's own file as its mask.
+
     An item holds `image_idx`, `image` [H, W, 3] in 0..1 as in the file (alpha dropped), `mask` [H, W, 1] (true is
     foreground) and `depth` [H, W, 1]: the distance along the unit-length ray in normalised units, 0 for no reading.
     """
@@ -25,8 +27,9 @@ class CaptureDataset(InputDataset):
 
     def get_numpy_image(self, image_idx: int) -> npt.NDArray[np.uint8]:
         """Return the image [H, W, 3], values 0 to 255."""
+        channels = "RGBA" if self._has_mask_in_alpha(image_idx) else "RGB"
         with Image.open(self.image_filenames[image_idx]) as image:
-            return np.array(self._resized(image.convert("RGB"), image_idx))
+            return np.array(self._resized(image.convert(channels), image_idx).convert("RGB"))
 
     def get_metadata(self, data: dict) -> dict:
         """Return the `mask` and `depth` of the item `data`, where the capture has them."""
@@ -66,8 +69,15 @@ class CaptureDataset(InputDataset):
 
     def _mask(self, image_idx: int) -> npt.NDArray[np.bool_]:
         with Image.open(self.metadata["mask_filenames"][image_idx]) as image:
-            mask = np.array(self._resized(image.convert("L"), image_idx))
+            in_alpha = self._has_mask_in_alpha(image_idx)
+            channel = image.convert("RGBA").getchannel("A") if in_alpha else image.convert("L")
+            mask = np.array(self._resized(channel, image_idx))
         return mask > self.metadata["mask_threshold"]
+
+    def _has_mask_in_alpha(self, image_idx: int) -> bool:
+        """Whether the mask's file is the image itself; its alpha is the mask then."""
+        masks = self.metadata["mask_filenames"]
+        return masks is not None and masks[image_idx] == self.image_filenames[image_idx]
 
     def _ray_depth(self, image_idx: int) -> Float32[Tensor, "height width"]:
         depth = self._stored_depth(image_idx)
@@ -77,7 +87,8 @@ class CaptureDataset(InputDataset):
         return normalised
 
     def _stored_depth(self, image_idx: int) -> npt.NDArray[np.uint16]:
-        return _read_depth(self.metadata["depth_filenames"][image_idx], self._size(image_idx))
+        with Image.open(self.metadata["depth_filenames"][image_idx]) as image:
+            return _resized_depth(np.array(self._cropped(image, image_idx)), self._size(image_idx))
 
     def _ray_lengths(self, image_idx: int) -> Float32[Tensor, "height width"]:
         """Length of each pixel's ray where it crosses the plane z = 1."""
@@ -89,19 +100,25 @@ class CaptureDataset(InputDataset):
 
     def _resized(self, image: Image.Image, image_idx: int) -> Image.Image:
         height, width = self._size(image_idx)
+        image = self._cropped(image, image_idx)
         if image.size == (width, height):
             return image
         return image.resize((width, height), resample=Image.Resampling.BILINEAR)
+
+    def _cropped(self, image: Image.Image, image_idx: int) -> Image.Image:
+        windows = self.metadata.get("crop_windows")
+        if windows is None:
+            return image
+        window = windows[image_idx]
+        return image.crop((window.left, window.top, window.left + window.width, window.top + window.height))
 
     def _size(self, image_idx: int) -> tuple[int, int]:
         """Height and width of the image's camera, which carries every scaling asked for."""
         return int(self.cameras.height[image_idx]), int(self.cameras.width[image_idx])
 
 
-def _read_depth(path: Path, size: tuple[int, int]) -> npt.NDArray[np.uint16]:
+def _resized_depth(depth: npt.NDArray, size: tuple[int, int]) -> npt.NDArray[np.uint16]:
     """Depth values at (height, width) pixels; the nearest reading, since depths must not be mixed."""
-    with Image.open(path) as image:
-        depth = np.array(image)
     rows, columns = (
         ((np.arange(new) + 0.5) * old / new).astype(np.int64) for old, new in zip(depth.shape, size, strict=True)
     )

@@ -1,0 +1,142 @@
+"""Neural 3D Video's captures (Li et al. 2022): synchronised videos of fixed cameras and LLFF's `poses_bounds.npy`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
+from nerfstudio.plugins.registry_dataparser import DataParserSpecification
+
+from resfields_ns.data.image_files import check_size
+from resfields_ns.data.llff_poses import LLFFCamera, read_llff_poses
+from resfields_ns.data.seen_space import cube_around_frusta, into_cube
+from resfields_ns.data.video_frames import Video, extract_frames, frame_path, probe_video
+from resfields_ns.data.views import View, check_image_scale, resize_pinhole, scaled_size, views_outputs
+from resfields_ns.frames import parse_frames
+
+_POSES = "poses_bounds.npy"
+_LARGEST_STRETCH = 0.01  # of a video's sides against those of its row
+
+
+@dataclass
+class N3VDataParserConfig(DataParserConfig):
+    """A capture in the layout of Neural 3D Video: cam00.mp4, cam01.mp4, ... and poses_bounds.npy."""
+
+    _target: type = field(default_factory=lambda: N3V)
+    data: Path = Path()
+    """Folder of the capture; decoded frames are kept in its folder `frames`."""
+    train_cameras: tuple[str, ...] = ()
+    """Cameras to train on, such as cam01; by default all that are not test cameras."""
+    test_cameras: tuple[str, ...] = ("cam00",)
+    """Cameras to evaluate on."""
+    frames: str = "::"
+    """Frames to use, as start:stop:step."""
+    image_scale: float = 1.0
+    """Factor, at most 1, by which frames are made smaller when they are decoded."""
+
+    def __post_init__(self) -> None:
+        check_image_scale(self.image_scale)
+        for option, names in [("--train-cameras", self.train_cameras), ("--test-cameras", self.test_cameras)]:
+            if len(set(names)) < len(names):
+                raise ValueError(f"{option}: expected different cameras, found {list(names)}")
+        if not self.test_cameras:
+            raise ValueError("--test-cameras: expected one or more cameras, found none")
+
+
+class N3V(DataParser):
+    """Reads a capture, decoding its videos to png files the first time; images are ordered by camera, then frame.
+
+    The scene box is a cube around what all cameras see between the bounds that the file tells.
+    """
+
+    config: N3VDataParserConfig
+    includes_time = True
+
+    def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
+        config = self.config
+        cameras = _find_cameras(config.data)
+        train, test = self._split(list(cameras))
+        videos = {name: probe_video(config.data / f"{name}.mp4") for name in (*train, *test)}
+        frames = parse_frames(config.frames, max(video.num_frames for video in videos.values()))
+        _check_videos(videos, cameras, frames[-1])
+        original_size = videos[train[0]].size
+        size = scaled_size(original_size, config.image_scale)
+
+        names = train if split == "train" else test
+        folders = {name: config.data / "frames" / f"{size[0]}x{size[1]}" / name for name in names}
+        extract_frames({folders[name]: videos[name] for name in names}, frames, size)
+        normalised_to_world = cube_around_frusta(
+            [camera.pinhole for camera in cameras.values()],
+            [camera.size for camera in cameras.values()],
+            [camera.depths for camera in cameras.values()],
+        )
+        pinholes = {
+            name: resize_pinhole(into_cube(cameras[name].pinhole, normalised_to_world), cameras[name].size, size)
+            for name in names
+        }
+        views = [
+            View(image=frame_path(folders[name], frame), camera=name, pinhole=pinholes[name], position=float(position))
+            for name in names
+            for position, frame in enumerate(frames)
+        ]
+        return views_outputs(views, size, frames, normalised_to_world, config.image_scale)
+
+    def _split(self, found: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the cameras to train on and to evaluate on."""
+        config = self.config
+        train = config.train_cameras or tuple(name for name in found if name not in config.test_cameras)
+        for option, names in [("--train-cameras", train), ("--test-cameras", config.test_cameras)]:
+            unknown = [name for name in names if name not in found]
+            if unknown:
+                raise ValueError(
+                    f"{option}: expected cameras of {config.data} ({', '.join(found)}), found {unknown[0]!r}"
+                )
+        if not train:
+            raise ValueError(f"--train-cameras: expected a camera beside {', '.join(config.test_cameras)}, found none")
+        return train, config.test_cameras
+
+
+def _find_cameras(data: Path) -> dict[str, LLFFCamera]:
+    """The cameras of a capture by name; rows of the file are in the order of the sorted videos."""
+    if not data.is_dir():
+        raise ValueError(f"{data}: expected the folder of a capture, found no such folder")
+    names = sorted(path.stem for path in data.glob("cam*.mp4"))
+    if not names:
+        raise ValueError(f"{data}: expected videos cam00.mp4, cam01.mp4, ..., found none")
+    cameras = read_llff_poses(data / _POSES)
+    if len(cameras) != len(names):
+        raise ValueError(
+            f"{data / _POSES}: expected one row for each of the {len(names)} videos cam*.mp4, found {len(cameras)} rows"
+        )
+    return dict(zip(names, cameras, strict=True))
+
+
+def _check_videos(videos: dict[str, Video], cameras: dict[str, LLFFCamera], last_frame: int) -> None:
+    """Raise ValueError if videos differ, do not reach the last frame, or are not of the shape of their row."""
+    first = next(iter(videos.values()))
+    longest = max(videos.values(), key=lambda video: video.num_frames)
+    fewest = min(video.num_frames for video in videos.values())
+    for name, video in videos.items():
+        check_size(video.path, video.size, first.size, f"video {first.path.name}")
+        if abs(video.frame_rate - first.frame_rate) > 1e-3 * first.frame_rate:
+            raise ValueError(
+                f"{video.path}: expected {first.frame_rate:g} frames a second as {first.path.name} has, "
+                f"found {video.frame_rate:g}"
+            )
+        if video.num_frames <= last_frame:
+            raise ValueError(
+                f"{video.path}: expected {longest.num_frames} frames as {longest.path.name} has, found "
+                f"{video.num_frames}; --frames 0:{fewest} uses those that all have"
+            )
+        width, height = cameras[name].size
+        if abs(video.size[0] / width * height / video.size[1] - 1.0) > _LARGEST_STRETCH:
+            raise ValueError(
+                f"{video.path}: expected pictures in the proportion of {width}x{height}, as its row of {_POSES} "
+                f"tells, found {video.size[0]}x{video.size[1]}"
+            )
+
+
+n3v_specification = DataParserSpecification(
+    config=N3VDataParserConfig(),
+    description="Neural 3D Video: cam00.mp4, cam01.mp4, ... and poses_bounds.npy.",
+)

@@ -1,0 +1,56 @@
+"""Which of this project's dataparsers reads a folder."""
+
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
+
+_ENTRY_POINTS = "nerfstudio.dataparser_configs"
+_OURS = "resfields_ns."
+
+_SIGNS = {
+    "dnerf-capture": "transforms_train.json",
+    "kinect-rgbd": "*/camera.json",
+    "n3v": "poses_bounds.npy",
+    "nerfies": "dataset.json",
+    "owlii": "*/cameras_sphere.npz",
+}
+"""Name of each dataparser -> a pattern of files that only its captures have."""
+
+
+def dataparser_names() -> list[str]:
+    """Names of the dataparsers that this project brings."""
+    return sorted(_entry_points())
+
+
+def recognise_dataparser(capture: Path) -> str:
+    """The name of the dataparser whose files lie in the folder.
+
+    Raises ValueError if there is no such folder, or no dataparser or several recognise it.
+    """
+    if not capture.is_dir():
+        raise ValueError(f"{capture}: expected the folder of a capture, found no such folder")
+    found = [name for name, sign in _SIGNS.items() if name in _entry_points() and any(capture.glob(sign))]
+    if len(found) != 1:
+        signs = ", ".join(f"{sign} ({name})" for name, sign in _SIGNS.items() if name in _entry_points())
+        raise ValueError(
+            f"{capture}: expected files of one known layout, {signs}, found {' and '.join(found) or 'none of them'}; "
+            f"--dataparser chooses one of {', '.join(dataparser_names())}"
+        )
+    return found[0]
+
+
+def check_dataparser(name: str) -> str:
+    """Return the name; ValueError if this project has no dataparser of that name."""
+    if name not in _entry_points():
+        raise ValueError(f"--dataparser: expected one of {', '.join(dataparser_names())}, found {name!r}")
+    return name
+
+
+def dataparser_config(name: str) -> DataParserConfig:
+    """The default config of a dataparser of this project."""
+    return _entry_points()[name].load().config
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=_ENTRY_POINTS) if entry.value.startswith(_OURS)}

@@ -1,0 +1,107 @@
+"""Cameras, frusta, box and scene in one picture, above each camera's image with the box drawn into it."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from resfields_ns.checks.capture import Capture
+from resfields_ns.checks.moments import Moment
+from resfields_ns.checks.view import View
+from resfields_ns.checks.wireframes import box_edges, common_up, frustum_edges
+
+_FRUSTUM_LENGTH = 0.25  # of the cameras' median distance to the middle of the box
+_MOST_IMAGES = 6
+_MOST_POINTS = 2000
+_EDGE_PIECES = 16  # into which the box's edges are cut where they are drawn into images
+_BOX_COLOUR, _POINT_COLOUR, _TRAIN_COLOUR, _TEST_COLOUR = "tab:red", "tab:green", "tab:blue", "tab:orange"
+_SIZE = (15.0, 10.0)  # inches
+_PIXELS_PER_INCH = 100
+
+
+def draw_picture(capture: Capture, moments: list[Moment], path: Path) -> None:
+    """Write the picture, of the moment in the middle, as a PNG file."""
+    moment = moments[len(moments) // 2]
+    shown = moment.views[:: -(-len(moment.views) // _MOST_IMAGES)]
+    figure = Figure(figsize=_SIZE, dpi=_PIXELS_PER_INCH, layout="constrained")
+    figure.suptitle(f"{capture.folder}, frame {moment.number}: box red, scene green, training blue, test orange")
+    top, bottom = np.asarray(figure.subfigures(2, 1, height_ratios=[2.2, 1.0])).flat
+    above, beside = top.subplots(1, 2)
+    up = common_up(moment.views)
+    _draw_scene(above, capture, moment, _screen_axes(up, up), "from above")
+    _draw_scene(beside, capture, moment, _screen_axes(_oblique(up), up), "from the side")
+    for axes, view in zip(bottom.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        _draw_image(axes, capture, moment, view)
+    figure.savefig(path, format="png")
+
+
+def scene_points(moment: Moment) -> Float[np.ndarray, "points 3"]:
+    """A few points of the scene: of the cloud, or else of all depth images."""
+    depths = [view.depth_points for view in moment.views if view.depth is not None]
+    points = moment.cloud if moment.cloud is not None else np.concatenate([*depths, np.empty((0, 3))])
+    return points[np.linspace(0, len(points) - 1, min(_MOST_POINTS, len(points))).astype(np.int64)]
+
+
+def _oblique(up: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
+    """A direction towards an observer who stands beside the scene, a little above it."""
+    aside = np.cross(up, np.eye(3)[np.abs(up).argmin()])
+    direction = aside / np.linalg.norm(aside)
+    direction = direction + 0.6 * np.cross(up, direction) + 0.5 * up
+    return direction / np.linalg.norm(direction)
+
+
+def _screen_axes(towards: Float[np.ndarray, "3"], up: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 2"]:
+    """What is right and up to an observer in a direction, who sees all in parallel projection."""
+    right = np.cross(up, towards)
+    if np.linalg.norm(right) < 1e-6:
+        right = np.cross(up, np.eye(3)[np.abs(up).argmin()])
+    right = right / np.linalg.norm(right)
+    return np.stack([right, np.cross(towards, right)], axis=-1)
+
+
+def _draw_scene(axes: Axes, capture: Capture, moment: Moment, screen: Float[np.ndarray, "3 2"], title: str) -> None:
+    centre = capture.box.mean(axis=0, keepdims=True)
+    length = _FRUSTUM_LENGTH * float(np.median([view.distances_to(centre)[0] for view in moment.views]))
+    axes.add_collection(LineCollection(list(box_edges(capture.box) @ screen), colors=_BOX_COLOUR, linewidths=1.0))
+    axes.scatter(*(scene_points(moment) @ screen).T, s=1.0, c=_POINT_COLOUR, linewidths=0.0)
+    for view in moment.views:
+        colour = _colour(view)
+        axes.add_collection(LineCollection(list(frustum_edges(view, length) @ screen), colors=colour, linewidths=1.0))
+        axes.plot(*(_path(capture, view) @ screen).T, color=colour, linewidth=0.5, linestyle=":")
+        axes.annotate(view.camera, view.pose[:, 3] @ screen, fontsize=8, color=colour)
+    axes.set_title(title, fontsize=10)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_xlabel("normalised units", fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.autoscale_view()
+
+
+def _path(capture: Capture, view: View) -> Float[np.ndarray, "frames 3"]:
+    """Where the view's camera is over time."""
+    images = capture.cameras[view.camera]
+    return np.stack([image.dataset.cameras.camera_to_worlds[image.index, :, 3].double().numpy() for image in images])
+
+
+def _draw_image(axes: Axes, capture: Capture, moment: Moment, view: View) -> None:
+    """The image, with outline of the mask, box and points as its camera should see them."""
+    axes.imshow(view.image, extent=(0.0, view.width, view.height, 0.0), interpolation="nearest")
+    if view.mask is not None and view.mask.any():
+        columns, rows = np.arange(view.width) + 0.5, np.arange(view.height) + 0.5
+        axes.contour(columns, rows, view.mask.astype(float), levels=[0.5], colors="white", linewidths=0.7)
+    shares = np.linspace(0.0, 1.0, _EDGE_PIECES)[:, None]
+    for start, end in box_edges(capture.box):
+        pixels, visible = view.project(start + shares * (end - start))
+        axes.plot(*np.where(visible, pixels.T, np.nan), color=_BOX_COLOUR, linewidth=0.8)
+    pixels, visible = view.project(scene_points(moment))
+    axes.scatter(*pixels[visible].T, s=0.6, c=_POINT_COLOUR, linewidths=0.0)
+    axes.set_title(f"{view.camera} ({view.source.split})", fontsize=8, color=_colour(view))
+    axes.set_xlim(0.0, view.width)
+    axes.set_ylim(view.height, 0.0)
+    axes.set_axis_off()
+
+
+def _colour(view: View) -> str:
+    return _TRAIN_COLOUR if view.source.split == "train" else _TEST_COLOUR
