@@ -10,10 +10,18 @@ from pathlib import Path
 import numpy as np
 import trimesh
 from jaxtyping import Float64
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
+from resfields_ns.data.camera_views import (
+    centred_intrinsics,
+    look_at_origin,
+    pixel_centres,
+    pixel_directions,
+    scale_matrix,
+    world_matrix,
+)
+from resfields_ns.data.capture_writer import make_folders, write_box, write_cameras, write_images, write_surface
 from resfields_ns.data.demo_creature import Creature
 from resfields_ns.data.ray_casting import cast_rays
 
@@ -24,7 +32,6 @@ _TRAIN_ELEVATIONS = {"cam_train_1": 12.0, "cam_train_3": 28.0, "cam_train_6": 12
 _TEST_ELEVATION = 20.0
 _CAMERA_DISTANCE = 3.2  # normalised units
 _FOCAL_PER_SIZE = 1.75
-_CLOUD_POINTS = 5000
 _BOX_PADDING = 0.05
 _KEY_LIGHT = np.array([3.0, 4.0, 12.0]) / 13.0  # unit vectors towards the lights
 _FILL_LIGHT = np.array([-3.0, 4.0, -12.0]) / 13.0
@@ -68,46 +75,37 @@ def _write_capture(
     folder: Path, creature: Creature, seed: int, num_frames: int, size: int, show_progress: bool
 ) -> None:
     poses = _poses(num_frames)
+    make_folders(folder, list(poses))
     for name, camera_poses in poses.items():
-        for kind in ("rgb", "mask", "depth"):
-            (folder / name / kind).mkdir(parents=True)
-        _write_cameras(folder / name / "cameras_sphere.npz", camera_poses, size)
-    for kind in ("cloud", "mesh"):
-        (folder / kind).mkdir()
+        world = [world_matrix(_intrinsics(size), pose, _METRES_PER_UNIT, _WORLD_CENTRE) for pose in camera_poses]
+        write_cameras(folder / name, np.stack(world), scale_matrix(_METRES_PER_UNIT, _WORLD_CENTRE))
     bounds = []
     frames = track(range(num_frames), "Writing the capture", console=Console(stderr=True), disable=not show_progress)
     for frame in frames:
         mesh = trimesh.Trimesh(creature.vertices_at(frame / num_frames), creature.faces, process=False)
         bounds.append(mesh.bounds)
-        mesh.export(folder / "mesh" / f"{frame:06d}.ply")
-        points = trimesh.sample.sample_surface(mesh, _CLOUD_POINTS, seed=np.random.default_rng([seed, frame]))[0]
-        trimesh.PointCloud(points).export(folder / "cloud" / f"{frame:06d}.ply")
+        write_surface(folder, frame, mesh, seed)
         for name, camera_poses in poses.items():
-            _write_images(folder / name, f"{frame:06d}.png", creature, mesh, camera_poses[frame], size)
+            _write_images(folder / name, frame, creature, mesh, camera_poses[frame], size)
     lower, upper = np.min(bounds, axis=(0, 1)), np.max(bounds, axis=(0, 1))
     padding = _BOX_PADDING * (upper - lower)
-    box = [round(float(value), 6) for value in (*(lower - padding), *(upper + padding))]
-    (folder / "aabb.txt").write_text(f"{box}\n", encoding="utf-8")
+    write_box(folder, lower - padding, upper + padding)
 
 
 def _write_images(
-    folder: Path, name: str, creature: Creature, mesh: trimesh.Trimesh, pose: Float64[np.ndarray, "3 4"], size: int
+    folder: Path, frame: int, creature: Creature, mesh: trimesh.Trimesh, pose: Float64[np.ndarray, "3 4"], size: int
 ) -> None:
     """Write what a camera sees of the mesh: colours, mask, and z-depth in millimetres."""
     rotation = pose[:, :3]
-    hits = cast_rays(mesh, -rotation.T @ pose[:, 3], _pixel_directions(size) @ rotation)
+    directions = pixel_directions(pixel_centres((size, size)), _intrinsics(size)) @ rotation
+    hits = cast_rays(mesh, -rotation.T @ pose[:, 3], directions)
     normals = hits.interpolate(np.array(mesh.vertex_normals), creature.faces)
     albedo = creature.colours(hits.interpolate(creature.rest_vertices, creature.faces))
-    images = {
-        "rgb": np.zeros((size * size, 3), np.uint8),
-        "mask": np.zeros(size * size, np.uint8),
-        "depth": np.zeros(size * size, np.uint16),
-    }
-    images["rgb"][hits.hit] = np.round(255.0 * np.clip(albedo * _shading(normals), 0.0, 1.0))
-    images["mask"][hits.hit] = 255
-    images["depth"][hits.hit] = np.round(hits.distances * _METRES_PER_UNIT * 1000.0)
-    for kind, pixels in images.items():
-        Image.fromarray(pixels.reshape(size, size, *pixels.shape[1:])).save(folder / kind / name)
+    colours, depth = np.zeros((size * size, 3), np.uint8), np.zeros(size * size, np.uint16)
+    colours[hits.hit] = np.round(255.0 * np.clip(albedo * _shading(normals), 0.0, 1.0))
+    depth[hits.hit] = np.round(hits.distances * _METRES_PER_UNIT * 1000.0)
+    shape = (size, size)
+    write_images(folder, frame, colours.reshape(*shape, 3), hits.hit.reshape(shape), depth.reshape(shape))
 
 
 def _shading(normals: Float64[np.ndarray, "points 3"]) -> Float64[np.ndarray, "points 1"]:
@@ -119,45 +117,16 @@ def _shading(normals: Float64[np.ndarray, "points 3"]) -> Float64[np.ndarray, "p
     return (0.40 + 0.42 * key + 0.24 * fill + 0.25 * sky)[:, None]
 
 
-def _write_cameras(path: Path, poses: Float64[np.ndarray, "frames 3 4"], size: int) -> None:
-    scale_matrix = np.diag([_METRES_PER_UNIT] * 3 + [1.0])
-    scale_matrix[:3, 3] = _WORLD_CENTRE
-    matrices = {}
-    for frame, pose in enumerate(poses):
-        world_pose = np.column_stack([pose[:, :3], _METRES_PER_UNIT * pose[:, 3] - pose[:, :3] @ _WORLD_CENTRE])
-        matrices[f"world_mat_{frame}"] = np.vstack([_intrinsics(size) @ world_pose, [0.0, 0.0, 0.0, 1.0]])
-        matrices[f"scale_mat_{frame}"] = scale_matrix
-    np.savez(path, **matrices)
-
-
 def _poses(num_frames: int) -> dict[str, Float64[np.ndarray, "frames 3 4"]]:
     """Normalised-to-camera poses of every camera and frame; the test camera goes once around."""
     poses = {
-        name: np.stack([_look_at_centre(azimuth, _TRAIN_ELEVATIONS[name])] * num_frames)
+        name: np.stack([look_at_origin(azimuth, _TRAIN_ELEVATIONS[name], _CAMERA_DISTANCE)] * num_frames)
         for name, azimuth in _TRAIN_AZIMUTHS.items()
     }
     azimuths = 45.0 + 360.0 * np.arange(num_frames) / num_frames
-    poses["cam_test"] = np.stack([_look_at_centre(azimuth, _TEST_ELEVATION) for azimuth in azimuths])
+    poses["cam_test"] = np.stack([look_at_origin(azimuth, _TEST_ELEVATION, _CAMERA_DISTANCE) for azimuth in azimuths])
     return poses
 
 
-def _look_at_centre(azimuth: float, elevation: float) -> Float64[np.ndarray, "3 4"]:
-    """Normalised-to-camera pose of a camera that looks at the origin; angles in degrees, azimuth 0 is +z."""
-    azimuth, elevation = np.radians([azimuth, elevation])
-    backward = np.array([np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])
-    right = np.array([np.cos(azimuth), 0.0, -np.sin(azimuth)])
-    rotation = np.stack([right, np.cross(right, backward), -backward])
-    return np.column_stack([rotation, -rotation @ (_CAMERA_DISTANCE * backward)])
-
-
 def _intrinsics(size: int) -> Float64[np.ndarray, "3 3"]:
-    focal = _FOCAL_PER_SIZE * size
-    return np.array([[focal, 0.0, size / 2], [0.0, focal, size / 2], [0.0, 0.0, 1.0]])
-
-
-def _pixel_directions(size: int) -> Float64[np.ndarray, "pixels 3"]:
-    """Rays through the pixels' centres in camera axes, with z = 1; row by row."""
-    centres = np.arange(size) + 0.5
-    x, y = np.meshgrid(centres, centres)
-    pixels = np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3)
-    return pixels @ np.linalg.inv(_intrinsics(size)).T
+    return centred_intrinsics((size, size), _FOCAL_PER_SIZE * size)
