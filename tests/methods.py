@@ -33,6 +33,7 @@ def _field(method: MethodSpecification) -> DynamicFieldConfig:
 FIELDS = {name: _field(method) for name, method in METHODS.items()}
 """The field of every method."""
 
+
 @dataclass(frozen=True)
 class Variant:
     """A method with one of the densities, with or without residual layers."""

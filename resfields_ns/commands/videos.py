@@ -1,0 +1,120 @@
+"""`rf-videos`: make a capture of synchronised videos."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from resfields_ns.commands.command_line import run_command
+
+if TYPE_CHECKING:
+    from resfields_ns.data.video_frames import Video
+    from resfields_ns.videos.foreground import Foreground
+
+
+def videos(
+    videos_folder: Annotated[Path, tyro.conf.Positional],
+    out: Annotated[Path, tyro.conf.Positional],
+    calibration: Path,
+    frames: str = "::",
+    size: tuple[int, int] | None = None,
+    offsets: Path | None = None,
+    box: tuple[float, float, float, float, float, float] | None = None,
+    depths: tuple[float, float] | None = None,
+    masks: Path | None = None,
+    plates: Path | None = None,
+    plate_threshold: int = 30,
+) -> None:
+    """Make a capture that the `owlii` dataparser reads of synchronised videos, one for each fixed camera.
+
+    Example: rf-videos recording capture --calibration recording/colmap/sparse/0 --box -1 -1 0 1 1 2
+
+    Args:
+        videos_folder: Folder of videos, named as their cameras.
+        out: Folder to write, new or empty.
+        calibration: Folder of a COLMAP model, folder with a YAML or JSON file of OpenCV for each camera, or an LLFF
+            poses_bounds.npy.
+        frames: Frames to use, as start:stop:step, counted from the first moment that all videos show.
+        size: Width and height of the capture's images; by default those of the videos.
+        offsets: JSON file that says where in each video the same moment is: {"cam01": {"frames": 3}}, or seconds.
+        box: The scene's box in the calibration's units: lower, then upper corner.
+        depths: In place of a box: near and far depth of what all cameras see, in the calibration's units.
+        masks: Folder with a folder of masks for each camera, one for each frame of its video.
+        plates: Folder with a clean plate for each camera, an image or a video; masks are what differs from it.
+        plate_threshold: Difference to the clean plate, of 255, above which a pixel is foreground.
+    """
+    from resfields_ns.videos.alignment import align_videos, align_videos_by_offsets, read_offsets
+    from resfields_ns.videos.conversion import convert_videos
+    from resfields_ns.videos.opening import find_videos, read_calibration
+    from resfields_ns.videos.scene_space import choose_space
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out}: expected a folder that is new or empty, found one that is in use")
+    found = find_videos(videos_folder)
+    calibrated = read_calibration(calibration, found)
+    if offsets is None:
+        aligned = align_videos(found, frames)
+    else:
+        aligned = align_videos_by_offsets(found, read_offsets(offsets, found), frames)
+    space = choose_space(calibrated, box, depths)
+    image_size = _image_size(found, size)
+    foregrounds = _foregrounds(found, aligned, masks, plates, plate_threshold)
+    convert_videos(out, found, calibrated, aligned, space, image_size, foregrounds, show_progress=True)
+
+    first, *others = found
+    num_frames = len(aligned[first])
+    print(f"Wrote {num_frames} frames of {len(found)} cameras, {image_size[0]}x{image_size[1]} pixels, to {out}")
+    if offsets is not None:
+        starts = ", ".join(f"{name} {chosen[0]}" for name, chosen in aligned.items())
+        print(f"They start with the videos' frames {starts}")
+    if others:
+        print(
+            f"Train with: ns-train tnerf-resfields --data {out} owlii --train-cameras {' '.join(others)} "
+            f"--test-cameras {first}"
+        )
+
+
+def _image_size(videos: "dict[str, Video]", size: tuple[int, int] | None) -> tuple[int, int]:
+    from resfields_ns.data.image_files import check_size
+
+    first = next(iter(videos.values()))
+    for video in videos.values():
+        if size is None:
+            check_size(video.path, video.size, first.size, f"{first.path.name} (--size makes them equal)")
+        elif not (1 <= size[0] <= video.size[0] and 1 <= size[1] <= video.size[1]):
+            raise ValueError(
+                f"--size: expected 1x1 up to the {video.size[0]}x{video.size[1]} pixels of {video.path}, "
+                f"found {size[0]}x{size[1]}"
+            )
+    return size or first.size
+
+
+def _foregrounds(
+    videos: "dict[str, Video]",
+    frames: dict[str, list[int]],
+    masks: Path | None,
+    plates: Path | None,
+    plate_threshold: int,
+) -> "dict[str, Foreground] | None":
+    from resfields_ns.videos.clean_plate import CleanPlate, find_plate, read_plate
+    from resfields_ns.videos.mask_folder import MaskFolder
+
+    if not 0 <= plate_threshold < 255:
+        raise ValueError(f"--plate-threshold: expected 0 to 254, found {plate_threshold}")
+    if masks is not None and plates is not None:
+        raise ValueError("--masks, --plates: expected one of them, found both")
+    if masks is not None:
+        return {name: MaskFolder(masks / name, video, frames[name]) for name, video in videos.items()}
+    if plates is not None:
+        paths = {name: find_plate(plates, name, video) for name, video in videos.items()}
+        return {name: CleanPlate(read_plate(path), plate_threshold) for name, path in paths.items()}
+    return None
+
+
+def entrypoint() -> None:
+    """Entry point of the console script."""
+    run_command(videos)
+
+
+if __name__ == "__main__":
+    entrypoint()

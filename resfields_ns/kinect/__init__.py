@@ -1,0 +1,1 @@
+"""Recordings of Azure Kinect and Orbbec depth cameras, without the vendor's SDK."""

@@ -1,0 +1,1 @@
+"""Synchronised videos of calibrated cameras, made into captures."""

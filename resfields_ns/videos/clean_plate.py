@@ -1,0 +1,68 @@
+"""Masks by subtracting the background, which a clean plate shows."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image
+
+from resfields_ns.data.image_files import check_size, image_size
+from resfields_ns.data.video_frames import Video, extract_frames, frame_path, probe_video
+from resfields_ns.videos.opening import VIDEO_SUFFIXES
+
+_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+_SMOOTHING = (3, 3)  # pixels, against noise
+_SPECKS = np.ones((3, 3), np.uint8)
+_HOLES = np.ones((5, 5), np.uint8)
+_MOST_FRAMES = 15  # of a plate that is a video
+
+
+class CleanPlate:
+    """Foreground is what differs from the plate in a colour channel by more than a threshold.
+
+    Args:
+        plate: the scene without its foreground
+        threshold: of 255
+    """
+
+    def __init__(self, plate: UInt8[np.ndarray, "height width 3"], threshold: int) -> None:
+        self._plate = cv2.GaussianBlur(plate, _SMOOTHING, 0)
+        self._threshold = threshold
+
+    def __call__(self, frame: int, picture: UInt8[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "height width"]:
+        """The mask of a picture, without specks and small holes."""
+        difference = cv2.absdiff(cv2.GaussianBlur(picture, _SMOOTHING, 0), self._plate).max(axis=-1)
+        mask = (difference > self._threshold).astype(np.uint8)
+        mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _SPECKS)
+        return cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _HOLES).astype(bool)
+
+
+def find_plate(folder: Path, name: str, video: Video) -> Path:
+    """The plate of a camera, an image or a video of the size of its video."""
+    found = [path for suffix in (*_IMAGE_SUFFIXES, *VIDEO_SUFFIXES) if (path := folder / f"{name}{suffix}").is_file()]
+    if len(found) != 1:
+        there = ", ".join(path.name for path in found) or "none"
+        raise ValueError(f"{folder}: expected one image or video {name}, the clean plate of the camera, found {there}")
+    (path,) = found
+    size = image_size(path) if path.suffix in _IMAGE_SUFFIXES else probe_video(path).size
+    check_size(path, size, video.size, f"video {video.path.name}")
+    return path
+
+
+def read_plate(path: Path) -> UInt8[np.ndarray, "height width 3"]:
+    """The image, or the median of frames of the video."""
+    if path.suffix in _IMAGE_SUFFIXES:
+        return _read_image(path)
+    video = probe_video(path)
+    frames = np.unique(np.linspace(0, video.num_frames - 1, _MOST_FRAMES).round().astype(int)).tolist()
+    with TemporaryDirectory() as folder:
+        extract_frames({Path(folder): video}, frames, video.size)
+        pictures = [_read_image(frame_path(Path(folder), frame)) for frame in frames]
+    return np.median(pictures, axis=0).round().astype(np.uint8)
+
+
+def _read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
+    with Image.open(path) as image:
+        return np.array(image.convert("RGB"))

@@ -1,0 +1,62 @@
+"""Finding videos and their calibration."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from resfields_ns.data.video_frames import Video, probe_video
+from resfields_ns.videos.calibrated_camera import check_proportion
+from resfields_ns.videos.calibration import Calibration
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
+_LARGEST_RATE_DIFFERENCE = 1e-3  # of the frame rate
+
+
+def find_videos(folder: Path) -> dict[str, Video]:
+    """The videos of a folder by camera name (file name without suffix), sorted, which must share their frame rate."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder of videos, found no such folder")
+    paths: dict[str, Path] = {}
+    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES):
+        if path.stem in paths:
+            raise ValueError(
+                f"{folder}: expected one video for each camera, found {paths[path.stem].name}, {path.name}"
+            )
+        paths[path.stem] = path
+    if not paths:
+        raise ValueError(f"{folder}: expected videos ({', '.join(VIDEO_SUFFIXES)}), one for each camera, found none")
+    videos = {name: probe_video(paths[name]) for name in sorted(paths)}
+    first = next(iter(videos.values()))
+    for video in videos.values():
+        if abs(video.frame_rate - first.frame_rate) > _LARGEST_RATE_DIFFERENCE * first.frame_rate:
+            raise ValueError(
+                f"{video.path}: expected {first.frame_rate:g} frames a second as {first.path.name} has, "
+                f"found {video.frame_rate:g}"
+            )
+    return videos
+
+
+def read_calibration(path: Path, videos: dict[str, Video]) -> Calibration:
+    """Read the calibration of videos, for pictures of their size; what lies at `path` tells its format."""
+    calibration = _read(path, videos)
+    for name, camera in calibration.cameras.items():
+        check_proportion(str(videos[name].path), videos[name].size, camera.size, str(path))
+    cameras = {name: camera.resized(videos[name].size) for name, camera in calibration.cameras.items()}
+    return replace(calibration, cameras=cameras)
+
+
+def _read(path: Path, videos: dict[str, Video]) -> Calibration:
+    from resfields_ns.videos.colmap_model import read_colmap_model
+    from resfields_ns.videos.llff_rows import read_llff_rows
+    from resfields_ns.videos.opencv_files import SUFFIXES, read_opencv_files
+
+    if path.suffix == ".npy":
+        return read_llff_rows(path, list(videos))
+    if (path / "cameras.bin").is_file() or (path / "cameras.txt").is_file():
+        return read_colmap_model(path, list(videos))
+    if path.is_dir() and any(file.suffix in SUFFIXES for file in path.iterdir()):
+        return read_opencv_files(path, {name: video.size for name, video in videos.items()})
+    found = "something else" if path.exists() else "nothing there"
+    raise ValueError(
+        f"{path}: expected poses_bounds.npy, a folder with cameras.bin or cameras.txt of COLMAP, or a folder with a "
+        f"YAML or JSON file of OpenCV for each camera, found {found}"
+    )

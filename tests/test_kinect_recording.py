@@ -1,0 +1,528 @@
+"""rf-kinect: what comes out of recordings is what went in, whole or not at all, and mistakes are one line."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from resfields_ns.commands import kinect
+from resfields_ns.data.rgbd_camera import RGBDCamera, read_rgbd_camera
+from resfields_ns.dataparsers.kinect_rgbd import KinectRGBDDataParserConfig
+from resfields_ns.kinect import conversion
+from resfields_ns.kinect.conversion import convert_recordings
+from resfields_ns.kinect.plan import make_plan
+from resfields_ns.kinect.recording import Recording
+from resfields_ns.kinect.request import Request
+from tests.kinect_scene import BALL_BOX, MARKS, PERIOD, Device, see, write_recordings
+from tests.mkv_writer import write_mkv
+
+DEVICES = {
+    "left": Device(-50.0, shift=160),
+    "middle": Device(0.0, start_offset=1_000_000 - PERIOD, num_frames=3, sync_mode="MASTER"),
+    "right": Device(55.0, shift=320, color_format="MJPG"),
+}
+"""The middle one starts a frame before the others."""
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], Path]:
+    """Recordings of three devices, and their rig."""
+    return write_recordings(tmp_path_factory.mktemp("recordings"), DEVICES)
+
+
+@pytest.fixture(scope="module")
+def capture(recordings: tuple[dict[str, Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What rf-kinect makes of them."""
+    out = tmp_path_factory.mktemp("out") / "capture"
+    plan = convert_recordings(out, _request(recordings))
+    assert plan.matched.largest_gaps.tolist() == [320, 320] and plan.matched.worst()[0] == "right"
+    assert not plan.num_unmatched and not plan.unsynchronised
+    return out
+
+
+def _request(recordings: tuple[dict[str, Path], Path], **changes: Any) -> Request:
+    return Request(*recordings, **{"box": BALL_BOX, "masks": True, **changes})
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _read(path: Path) -> np.ndarray:
+    return np.array(Image.open(path))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What was written of a camera's frame, and what its camera file says that it should show.
+
+    Args:
+        exact: depth in millimetres, 0 for none
+        ball: where it is seen
+        expected: colours
+    """
+
+    camera: RGBDCamera
+    stamp: int
+    rgb: np.ndarray
+    depth: np.ndarray
+    mask: np.ndarray
+    exact: np.ndarray
+    ball: np.ndarray
+    expected: np.ndarray
+
+    @property
+    def smooth(self) -> np.ndarray:
+        """Away from the edges of things, by more than the depth camera's pixels."""
+        kernel, exact = np.ones((9, 9)), self.exact.astype(np.float32)
+        return cv2.dilate(exact, kernel) - cv2.erode(exact, kernel) < 100.0
+
+
+@pytest.fixture(scope="module")
+def frames(capture: Path) -> dict[str, list[Frame]]:
+    """All frames of all cameras."""
+    return {
+        path.parent.name: [_frame(path.parent, name, stamp) for name, stamp in json.loads(path.read_text()).items()]
+        for path in capture.glob("*/timestamps.json")
+    }
+
+
+def _frame(folder: Path, name: str, stamp: int) -> Frame:
+    camera = read_rgbd_camera(folder / "camera.json")
+    plane = camera.intrinsics.plane_coordinates(camera.intrinsics.pixel_grid())
+    directions = np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1).reshape(-1, 3)
+    pose = camera.camera_to_world
+    along, ball, colours = see(pose[:3, 3], directions @ pose[:3, :3].T, stamp / 1e6)
+    exact = np.where(np.isfinite(along), 1000.0 * along, 0.0)
+    shape = plane.shape[:2]
+    return Frame(
+        camera,
+        stamp,
+        rgb=_read(folder / "rgb" / f"{name}.png"),
+        depth=_read(folder / "depth" / f"{name}.png"),
+        mask=_read(folder / "mask" / f"{name}.png"),
+        exact=exact.reshape(shape),
+        ball=ball.reshape(shape),
+        expected=colours.reshape(*shape, 3),
+    )
+
+
+def test_layout(capture: Path) -> None:
+    kinds = [f"{kind}/{frame:06d}.png" for kind in ("rgb", "depth", "mask") for frame in range(2)]
+    expected = {"aabb.txt", "conversion.json"}
+    expected |= {f"{name}/{file}" for name in DEVICES for file in ("camera.json", "timestamps.json", *kinds)}
+    assert _contents(capture).keys() == expected
+    assert not capture.with_name("capture.partial").exists()
+
+
+def test_times_are_those_of_the_devices(frames: dict[str, list[Frame]]) -> None:
+    for name, device in DEVICES.items():
+        assert [frame.stamp for frame in frames[name]] == [1_000_000 + device.shift + PERIOD * i for i in range(2)]
+
+
+def test_depth_is_what_the_colour_camera_would_measure(frames: dict[str, list[Frame]]) -> None:
+    """Within 1 mm where the surface is smooth; nothing where there is nothing."""
+    for frame in (frame for of in frames.values() for frame in of):
+        assert not frame.depth[frame.smooth & (frame.exact == 0.0)].any()
+        error = np.abs(frame.depth - frame.exact)[frame.smooth & (frame.depth > 0)]
+        assert len(error) > 0.3 * frame.depth.size
+        assert np.percentile(error, 99.9) < 1.0 and error.max() < 2.5
+
+
+def test_colours_are_what_a_camera_without_distortion_would_see(frames: dict[str, list[Frame]]) -> None:
+    for frame in (frame for of in frames.values() for frame in of):
+        difference = np.abs(frame.rgb.astype(np.float64) - frame.expected)[frame.smooth]
+        assert np.percentile(difference, 99.9) < 6.0  # bilinear resampling of 8-bit colours, and JPEG on the right
+
+
+def test_known_points_land_on_their_pixels(frames: dict[str, list[Frame]]) -> None:
+    """The centres of the floor's marks, in colour and in depth."""
+    reach, found = 10, 0
+    y, x = np.mgrid[: 2 * reach + 1, : 2 * reach + 1] + 0.5
+    for frame in (frame for of in frames.values() for frame in of):
+        for point in frame.camera.to_camera(MARKS):
+            pixel = frame.camera.intrinsics.project(point)
+            column, row = np.floor(pixel).astype(int)
+            part = np.s_[row - reach : row + reach + 1, column - reach : column + reach + 1]
+            if frame.ball[part].any() or frame.depth[part].shape != x.shape:
+                continue
+            weights = (frame.rgb[part][..., 0] - 40.0).clip(min=0.0)
+            centre = np.array([(weights * x).sum(), (weights * y).sum()]) / weights.sum() + [
+                column - reach,
+                row - reach,
+            ]
+            assert np.linalg.norm(centre - pixel) < 0.5
+            nearby = frame.depth[row - 1 : row + 2, column - 1 : column + 2]
+            assert nearby.min() - 1.0 < 1000.0 * point[2] < nearby.max() + 1.0
+            found += 1
+    assert found > 20
+
+
+def test_masks_are_the_ball(frames: dict[str, list[Frame]]) -> None:
+    """Readings end up to a depth camera's pixel inside the ball's edge."""
+    for frame in (frame for of in frames.values() for frame in of):
+        mask = frame.mask > 0
+        assert (mask & frame.ball).sum() / (mask | frame.ball).sum() > 0.96
+
+
+def test_without_distortion_colours_stay_as_they_were(tmp_path: Path) -> None:
+    """To the bit, from raw colours and from JPEG."""
+    lens = [0.5, 0.5, 0.48, 0.64, *[0.0] * 10]
+    devices = {"a": Device(0.0, color_lens=lens, num_frames=1), "b": Device(40.0, color_lens=lens, num_frames=1)}
+    devices["b"].color_format = "MJPG"
+    recordings = write_recordings(tmp_path / "in", devices)
+    convert_recordings(tmp_path / "out", Request(*recordings))
+    raw = devices["a"].images(devices["a"].times[0])[0]
+    assert np.array_equal(_read(tmp_path / "out" / "a" / "rgb" / "000000.png"), raw)
+    (tmp_path / "b.jpg").write_bytes(devices["b"].tracks()[1].images[0][1])
+    assert np.array_equal(_read(tmp_path / "out" / "b" / "rgb" / "000000.png"), _read(tmp_path / "b.jpg"))
+
+
+def test_recorded_images_are_decoded_to_the_millimetre(recordings: tuple[dict[str, Path], Path]) -> None:
+    device = DEVICES["middle"]
+    recording = Recording.open(recordings[0]["middle"])
+    assert recording.color_times.tolist() == recording.depth_times.tolist() == device.times
+    assert recording.leads
+    times = set(device.times[1:])
+    decoded = {(track, stamp): image for track, stamp, image in recording.images(times, times)}
+    assert decoded.keys() == {(track, stamp) for track in ("COLOR", "DEPTH") for stamp in times}
+    for (track, stamp), image in decoded.items():
+        color, depth = device.images(stamp)
+        assert np.array_equal(image, color if track == "COLOR" else depth)
+
+
+@pytest.mark.parametrize(("fourcc", "fmt", "bits"), [("NV12", "nv12", 12), ("YUY2", "yuyv422", 16)])
+def test_other_colour_formats(tmp_path: Path, fourcc: str, fmt: str, bits: int) -> None:
+    import av
+
+    device = Device(0.0, num_frames=1)
+    image = device.images(device.times[0])[0]
+    data = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format=fmt).to_ndarray().tobytes()
+    tracks = device.tracks()
+    tracks[1] = replace(tracks[1], fourcc=fourcc.encode(), bits=bits, images=[(0, data)])
+    tracks[1].tags["K4A_COLOR_MODE"] = f"{fourcc}_720P"
+    calibration = json.dumps(device.calibration()).encode()
+    write_mkv(tmp_path / "a.mkv", tracks, device.tags(), {"calibration.json": calibration})
+    recording = Recording.open(tmp_path / "a.mkv")
+    ((_, _, decoded),) = recording.images(set(device.times), set())
+    difference = np.abs(decoded.astype(int) - image)
+    assert difference.mean() < 2.5 and np.percentile(difference, 99) < 12
+
+
+def test_crop_and_frames(recordings: tuple[dict[str, Path], Path], capture: Path, tmp_path: Path) -> None:
+    """Images are parts of the uncropped ones, all of one size, and show the whole ball."""
+    convert_recordings(tmp_path / "out", _request(recordings, crop=True, frames="1"))
+    sizes = set()
+    for name in DEVICES:
+        whole = read_rgbd_camera(capture / name / "camera.json").intrinsics
+        part = read_rgbd_camera(tmp_path / "out" / name / "camera.json").intrinsics
+        left, top = round(whole.cx - part.cx), round(whole.cy - part.cy)
+        for kind in ("rgb", "depth", "mask"):
+            before = _read(capture / name / kind / "000001.png")
+            cut = before[top : top + part.height, left : left + part.width]
+            assert np.array_equal(_read(tmp_path / "out" / name / kind / "000000.png"), cut)
+        assert (_read(capture / name / "mask" / "000001.png") > 0).sum() == (cut > 0).sum()
+        sizes.add((part.width, part.height))
+    assert len(sizes) == 1 and max(sizes)[0] < 1280 and max(sizes)[1] < 720
+
+
+def test_the_capture_is_parsed(capture: Path) -> None:
+    outputs = KinectRGBDDataParserConfig(data=capture).setup().get_dataparser_outputs("train")
+    assert outputs.metadata["num_frames"] == 2
+    assert set(outputs.metadata["camera_names"]) == {"left", "middle"}
+
+
+def test_a_stopped_run_goes_on_to_the_same_bytes(
+    recordings: tuple[dict[str, Path], Path], capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after every number of images: nothing looks whole, and nothing finished is made again."""
+    out, partial = tmp_path / "capture", tmp_path / "capture.partial"
+    write, written = conversion._write_image, []
+
+    def write_few(path: Path, image: np.ndarray) -> None:
+        if len(written) and len(written) % 7 == 0 and written[-1] != path:
+            (path.parent / "unfinished").write_bytes(b"half an image")
+            written.append(path)
+            raise KeyboardInterrupt
+        written.append(path)
+        write(path, image)
+
+    monkeypatch.setattr(conversion, "_write_image", write_few)
+    stops = 0
+    while not out.exists():
+        try:
+            convert_recordings(out, _request(recordings))
+        except KeyboardInterrupt:
+            stops += 1
+            assert partial.is_dir() and not out.exists()
+    assert stops >= 2
+    assert _contents(out) == _contents(capture)
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    recordings: tuple[dict[str, Path], Path], capture: Path, tmp_path: Path
+) -> None:
+    out, partial = tmp_path / "capture", tmp_path / "capture.partial"
+    command = [sys.executable, "-m", "resfields_ns.commands.kinect", *_arguments(out, recordings)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while len(list(partial.rglob("*.png"))) < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not out.exists()
+    left = {path: path.stat().st_mtime_ns for path in partial.rglob("*.png")}
+    assert left
+    convert_recordings(out, _request(recordings))
+    assert _contents(out) == _contents(capture)
+    assert all((out / path.relative_to(partial)).stat().st_mtime_ns == changed for path, changed in left.items())
+
+
+def _arguments(out: Path, recordings: tuple[dict[str, Path], Path]) -> list[str]:
+    """What makes the command write what `capture` has."""
+    paths, box = map(str, recordings[0].values()), map(str, BALL_BOX.ravel())
+    return [str(out), "--recordings", *paths, "--rig", str(recordings[1]), "--masks", "--box", *box]
+
+
+def test_another_requests_rest_is_left_alone(recordings: tuple[dict[str, Path], Path], tmp_path: Path) -> None:
+    partial = tmp_path / "capture.partial"
+    partial.mkdir()
+    (partial / "conversion.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"capture\.partial: expected the rest of a run with the same recordings and"):
+        convert_recordings(tmp_path / "capture", _request(recordings))
+    (partial / "conversion.json").rename(partial / "notes.txt")
+    with pytest.raises(ValueError, match=r"capture\.partial: expected no such folder, found one that this command did"):
+        convert_recordings(tmp_path / "capture", _request(recordings))
+    assert _contents(partial) == {"notes.txt": b"{}"}
+
+
+def test_a_folder_in_use_is_left_alone(recordings: tuple[dict[str, Path], Path], tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="expected a folder that is new or empty, found one that is in use"):
+        convert_recordings(tmp_path, _request(recordings))
+
+
+def _break_left(tmp_path: Path, recordings: tuple[dict[str, Path], Path], change: Any) -> dict[str, Path]:
+    """The recordings, with something changed in that of `left`: its tracks, tags and attachments."""
+    device = replace(DEVICES["left"], num_frames=1)
+    tracks, tags = device.tracks(), device.tags()
+    attachments = {"calibration.json": json.dumps(device.calibration()).encode()}
+    change(tracks, tags, attachments)
+    write_mkv(tmp_path / "left.mkv", tracks, tags, attachments)
+    return {**recordings[0], "left": tmp_path / "left.mkv"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tracks, *_: tracks.pop(2), "left.mkv: expected a track DEPTH, found IR, COLOR"),
+        (lambda tracks, *_: tracks.pop(1), "left.mkv: expected a track COLOR, found IR, DEPTH"),
+        (lambda tracks, *_: tracks[2].images.clear(), "left.mkv: expected images in the track DEPTH, found none"),
+        (
+            lambda tracks, *_: tracks[2].tags.update(K4A_DEPTH_MODE="PASSIVE_IR"),
+            "left.mkv: K4A_DEPTH_MODE: expected one of NFOV_2X2BINNED, .*, found PASSIVE_IR",
+        ),
+        (lambda tracks, *_: tracks[1].tags.pop("K4A_COLOR_MODE"), "left.mkv: K4A_COLOR_MODE: expected .* found none"),
+        (
+            lambda tracks, *_: tracks[1].tags.update(K4A_COLOR_MODE="BGRA_1080P"),
+            "left.mkv: expected images of 1920x1080 in mode BGRA_1080P, found 1280x720",
+        ),
+        (
+            lambda tracks, *_: setattr(tracks[2], "fourcc", b"YUY2"),
+            r"left.mkv: expected depth of 16 bits \(b16g\), found yuyv422",
+        ),
+        (
+            lambda tracks, *_: tracks[2].images.__setitem__(0, (tracks[2].images[0][0], b"short")),
+            "left.mkv: expected an image at .* s of the track DEPTH, found data that cannot be read",
+        ),
+        (lambda _, __, files: files.clear(), "left.mkv: expected an attachment calibration.json, found none"),
+        (
+            lambda _, __, files: files.update({"calibration.json": b"{}"}),
+            "left.mkv: calibration.json: CalibrationInformation: expected an object with the key 'Cameras', found None",
+        ),
+        (
+            lambda _, tags, __: tags.update(K4A_START_OFFSET_NS="soon"),
+            "left.mkv: K4A_START_OFFSET_NS: expected whole nanoseconds, found 'soon'",
+        ),
+        (
+            lambda _, tags, __: tags.update(K4A_START_OFFSET_NS="9000000000"),
+            r"rig.json: expected cameras of one clock that overlap in time, found 9\.000 to 9\.000 s of camera left",
+        ),
+        (
+            lambda tracks, *_: tracks[2].images.__setitem__(0, (900_160, tracks[2].images[0][1])),
+            "--largest-gap-ms: expected a depth image of .*left.mkv within 17 ms of a frame, .* 900.0 ms away",
+        ),
+    ],
+)
+def test_recordings_with_something_wrong(
+    recordings: tuple[dict[str, Path], Path], tmp_path: Path, change: Any, message: str
+) -> None:
+    request = _request((_break_left(tmp_path, recordings, change), recordings[1]))
+    with pytest.raises(ValueError, match=message) as error:
+        convert_recordings(tmp_path / "capture", request)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "capture").exists()
+
+
+@pytest.mark.parametrize("kept", [0, 40, 200, 5000, -1])
+def test_recordings_that_were_cut_short(recordings: tuple[dict[str, Path], Path], tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "left.mkv"
+    path.write_bytes(recordings[0]["left"].read_bytes()[:kept])
+    message = "left.mkv: expected (a Matroska recording .*, found a file that is none|.* bytes, .*: it is cut short)"
+    with pytest.raises(ValueError, match=message):
+        Recording.open(path)
+
+
+def test_a_gap_that_no_frame_is_without(recordings: tuple[dict[str, Path], Path], tmp_path: Path) -> None:
+    """Left lacks the depth of one frame, right the colour of the other."""
+    paths = dict(recordings[0])
+    for name, track, image in (("left", 2, 0), ("right", 1, 1)):
+        device = replace(DEVICES[name], num_frames=3)
+        tracks = device.tracks()
+        tracks[track].images.pop(image)
+        paths[name] = tmp_path / f"{name}.mkv"
+        calibration = json.dumps(device.calibration()).encode()
+        write_mkv(paths[name], tracks, device.tags(), {"calibration.json": calibration})
+    with pytest.raises(ValueError, match="expected frames of which all devices have images within 5 ms, found none am"):
+        convert_recordings(tmp_path / "capture", _request((paths, recordings[1]), largest_gap_ms=5.0))
+
+
+def test_devices_that_are_not_wired(recordings: tuple[dict[str, Path], Path], tmp_path: Path) -> None:
+    """Their clocks may differ, unless the rig tells by how much."""
+    paths = {name: recordings[0][name] for name in ("left", "right")}
+    rig = json.loads(recordings[1].read_text())
+    (tmp_path / "rig.json").write_text(json.dumps(rig))
+    assert make_plan(Request(paths, tmp_path / "rig.json")).unsynchronised
+    rig["left"]["time_offset_us"] = 100
+    (tmp_path / "rig.json").write_text(json.dumps(rig))
+    assert not make_plan(Request(paths, tmp_path / "rig.json")).unsynchronised
+
+
+def test_frames_that_a_device_dropped_are_left_out(recordings: tuple[dict[str, Path], Path], tmp_path: Path) -> None:
+    device = replace(DEVICES["left"], num_frames=3)
+    tracks = device.tracks()
+    tracks[1].images.pop(1)
+    calibration = json.dumps(device.calibration()).encode()
+    write_mkv(tmp_path / "left.mkv", tracks, device.tags(), {"calibration.json": calibration})
+    paths = {"middle": recordings[0]["middle"], "left": tmp_path / "left.mkv"}
+    plan = convert_recordings(tmp_path / "capture", _request((paths, recordings[1]), largest_gap_ms=10.0))
+    assert (len(plan.matched.largest_gaps), plan.num_unmatched) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda rig: rig.pop("left"),
+            "rig.json: expected a camera 'left', named as its recording is, found middle, ri",
+        ),
+        (lambda rig: rig["left"].clear(), "rig.json: left: expected the key 'camera_to_world', found none"),
+        (
+            lambda rig: rig["left"]["camera_to_world"].__setitem__(0, [2.0, 0.0, 0.0, 0.0]),
+            "rig.json: left: camera_to_world: expected a rotation, found ",
+        ),
+        (
+            lambda rig: rig["left"]["camera_to_world"].__setitem__(3, [0.0, 0.0, 0.0, 2.0]),
+            "rig.json: left: camera_to_world: expected a last row of 0, 0, 0, 1, found ",
+        ),
+        (lambda rig: rig["left"].update(time_offset_us="now"), "rig.json: left: time_offset_us: expected a number"),
+        (
+            lambda rig: rig["left"].update(time_offset_us=5_000_000),
+            "rig.json: expected cameras of one clock that overlap in time, found .* of camera left",
+        ),
+    ],
+)
+def test_rigs_with_something_wrong(
+    recordings: tuple[dict[str, Path], Path], tmp_path: Path, change: Any, message: str
+) -> None:
+    rig = json.loads(recordings[1].read_text())
+    change(rig)
+    (tmp_path / "rig.json").write_text(json.dumps(rig))
+    with pytest.raises(ValueError, match=message):
+        convert_recordings(tmp_path / "capture", _request((recordings[0], tmp_path / "rig.json")))
+
+
+def test_offsets_of_the_rig_move_times(recordings: tuple[dict[str, Path], Path], capture: Path, tmp_path: Path) -> None:
+    """With the middle device's clock behind by a frame, its images belong to one frame later."""
+    rig = json.loads(recordings[1].read_text())
+    rig["middle"]["time_offset_us"] = PERIOD
+    (tmp_path / "rig.json").write_text(json.dumps(rig))
+    convert_recordings(tmp_path / "out", Request(recordings[0], tmp_path / "rig.json"))
+    stamps = json.loads((tmp_path / "out" / "middle" / "timestamps.json").read_text())
+    assert list(stamps.values()) == [1_000_000, 1_000_000 + PERIOD]
+    later = (tmp_path / "out" / "middle" / "rgb" / "000001.png").read_bytes()
+    assert later == (capture / "middle" / "rgb" / "000000.png").read_bytes()
+
+
+def test_command(
+    recordings: tuple[dict[str, Path], Path],
+    capture: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "capture"
+    _run(monkeypatch, *_arguments(out, recordings))
+    assert _contents(out) == _contents(capture)
+    printed = capsys.readouterr().out
+    assert f"Wrote 2 frames of 3 cameras to {out}\nLargest gap in time: 0.320 ms (camera right, frame 0)\n" in printed
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["rf-kinect", *map(str, arguments)])
+    kinect.entrypoint()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--masks"], "--masks: expected a --box, found none"),
+        (["--crop"], "--crop: expected a --box, found none"),
+        (["--box", *"100111"], r"--box: expected every lower bound below its upper bound, found \[1.0, "),
+        (["--largest-gap-ms", "0"], "--largest-gap-ms: expected a number above 0, found 0.0"),
+        (["--frames", "0:9"], "--frames: expected frames below 2, found '0:9'"),
+    ],
+)
+def test_mistakes_are_one_line(
+    recordings: tuple[dict[str, Path], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    message: str,
+) -> None:
+    paths = [str(path) for path in recordings[0].values()]
+    with pytest.raises(SystemExit) as stop:
+        _run(monkeypatch, tmp_path / "out", "--recordings", *paths, "--rig", recordings[1], *options)
+    assert stop.value.code == 1
+    assert re.match(f"Error: {message}", capsys.readouterr().err.splitlines()[-1])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_recordings_of_one_name_or_missing(
+    tmp_path: Path,
+    recordings: tuple[dict[str, Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    left, rig = recordings[0]["left"], recordings[1]
+    shutil.copy(left, tmp_path / "left.mkv")
+    with pytest.raises(SystemExit):
+        _run(monkeypatch, tmp_path / "out", "--recordings", left, tmp_path / "left.mkv", "--rig", rig)
+    assert "--recordings: expected one or more files of different names" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        _run(monkeypatch, tmp_path / "out", "--recordings", tmp_path / "right.mkv", "--rig", rig)
+    assert "right.mkv: expected a recording (.mkv), found no such file" in capsys.readouterr().err

@@ -1,0 +1,424 @@
+"""The kinect-rgbd dataparser: cameras, times, depths and crops agree with a scene whose geometry is known."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from PIL import Image
+
+from resfields_ns.data.capture_datamanager import CaptureDataManagerConfig
+from resfields_ns.data.capture_dataset import CaptureDataset
+from resfields_ns.data.rgbd_camera import read_rgbd_camera
+from resfields_ns.dataparsers.kinect_rgbd import KinectRGBD, KinectRGBDDataParserConfig, kinect_rgbd_specification
+from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
+from resfields_ns.kinect.lens import undistort_pixels
+from resfields_ns.kinect.undistorted_capture import undistort_capture
+from resfields_ns.models.ray_model import DynamicRayModelConfig
+from tests.kinect_scene import BALL_RADIUS, COLOR_LENS, PERIOD, ball_centre, view, write_capture
+from tests.methods import METHODS, tiny_config, trained
+
+_POINTS = np.random.default_rng(0).uniform([-0.3, 0.2, -0.3], [0.3, 0.9, 0.3], size=(50, 3))
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cameras left, middle and right, 4 frames of 48 x 32 pixels; copy it before changing it."""
+    folder = tmp_path_factory.mktemp("rgbd") / "capture"
+    write_capture(folder)
+    return folder
+
+
+@pytest.fixture
+def own(capture: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(capture, tmp_path / "capture"))
+
+
+def _parse(capture: Path, split: str = "train", **options: Any) -> DataparserOutputs:
+    return KinectRGBDDataParserConfig(data=capture, **options).setup().get_dataparser_outputs(split)
+
+
+def _to_world(outputs: DataparserOutputs, points: np.ndarray) -> np.ndarray:
+    matrix = outputs.metadata["normalised_to_world"].double().numpy()
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def _project(outputs: DataparserOutputs, index: int, world: np.ndarray) -> np.ndarray:
+    """Pixels of world points by nerfstudio's own parameters."""
+    matrix = np.linalg.inv(outputs.metadata["normalised_to_world"].double().numpy())
+    points = world @ matrix[:3, :3].T + matrix[:3, 3]
+    cameras = outputs.cameras
+    pose = cameras.camera_to_worlds[index].double().numpy()
+    local = (points - pose[:, 3]) @ pose[:, :3]
+    x = cameras.cx[index].item() - cameras.fx[index].item() * local[:, 0] / local[:, 2]
+    y = cameras.cy[index].item() + cameras.fy[index].item() * local[:, 1] / local[:, 2]
+    return np.stack([x, y], axis=-1)
+
+
+def _change_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("crop", [True, False])
+@pytest.mark.parametrize("image_scale", [1.0, 0.5])
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_points_land_on_their_pixels(capture: Path, split: str, image_scale: float, crop: bool) -> None:
+    outputs = _parse(capture, split, crop=crop, image_scale=image_scale)
+    for index, name in enumerate(outputs.metadata["camera_names"]):
+        camera = read_rgbd_camera(capture / name / "camera.json")
+        window = outputs.metadata["crop_windows"][index]
+        size = np.array([int(outputs.cameras.width[index]), int(outputs.cameras.height[index])])
+        expected = camera.intrinsics.project(camera.to_camera(_POINTS)) - [window.left, window.top]
+        expected = expected * size / [window.width, window.height]
+        np.testing.assert_allclose(_project(outputs, index, _POINTS), expected, atol=1e-3)
+    assert outputs.cameras.fx.dtype == outputs.cameras.cx.dtype == torch.float32
+
+
+@pytest.mark.parametrize("crop", [True, False])
+def test_depth_along_the_rays_lands_on_the_ball(capture: Path, crop: bool) -> None:
+    """To the millimetre, at the time of the frame."""
+    outputs = _parse(capture, crop=crop)
+    dataset = CaptureDataset(outputs)
+    for index in range(len(dataset)):
+        item, rays = dataset[index], outputs.cameras.generate_rays(camera_indices=index)
+        points = (rays.origins + item["depth"] * rays.directions)[item["mask"][..., 0]].double().numpy()
+        assert len(points) > 20
+        seconds = 1.0 + PERIOD * int(outputs.metadata["frame_index"][index]) / 1e6
+        distance = np.linalg.norm(_to_world(outputs, points) - ball_centre(seconds), axis=-1)
+        towards = _to_world(outputs, rays.origins[:1, 0].double().numpy()) - _to_world(outputs, points)
+        normal = _to_world(outputs, points) - ball_centre(seconds)
+        cosine = (towards * normal).sum(axis=-1) / np.linalg.norm(towards, axis=-1) / np.linalg.norm(normal, axis=-1)
+        assert (np.abs(distance - BALL_RADIUS)[cosine > 0.2] < 0.001).all()
+
+
+def test_crop_shows_the_box_and_no_less(capture: Path) -> None:
+    whole, part = _parse(capture, crop=False), _parse(capture)
+    before, after = CaptureDataset(whole), CaptureDataset(part)
+    arrays, depth = before.load_arrays(), before.load_depth()
+    cropped_arrays, cropped_depth = after.load_arrays(), after.load_depth()
+    for index, window in enumerate(part.metadata["crop_windows"]):
+        cut = np.s_[index, window.top : window.top + window.height, window.left : window.left + window.width]
+        assert torch.equal(cropped_arrays["image"][index], arrays["image"][cut])
+        assert torch.equal(cropped_arrays["mask"][index], arrays["mask"][cut])
+        assert torch.equal(cropped_depth[index].int(), depth[cut].int())
+        assert torch.equal(after[index]["image"], before[index]["image"][cut[1:]])
+        torch.testing.assert_close(after[index]["depth"], before[index]["depth"][cut[1:]])
+    assert cropped_arrays["mask"].sum() == arrays["mask"].sum()
+    assert cropped_arrays["mask"][0].numel() < 0.6 * arrays["mask"][0].numel()
+
+
+def test_box_is_around_the_masked_depth(capture: Path) -> None:
+    """All of the ball that cameras see lies in it; its corners lie on the unit sphere of normalised space."""
+    outputs = _parse(capture)
+    box = outputs.scene_box.aabb
+    torch.testing.assert_close(box[0], -box[1])
+    assert box[1].norm().item() == pytest.approx(1.0)
+    lower, upper = _to_world(outputs, box.double().numpy())
+    dataset = CaptureDataset(outputs)
+    rays = outputs.cameras.generate_rays(camera_indices=0)
+    item = dataset[0]
+    points = (rays.origins + item["depth"] * rays.directions)[item["mask"][..., 0]].double().numpy()
+    world = _to_world(outputs, points)
+    assert ((world > lower) & (world < upper)).all(axis=-1).mean() > 0.99
+    assert (upper - lower < 2.0 * BALL_RADIUS * 1.3).all()
+
+
+def test_without_masks_the_box_holds_the_floor_too(own: Path) -> None:
+    for folder in own.glob("*/mask"):
+        shutil.rmtree(folder)
+    outputs = _parse(own)
+    lower, upper = _to_world(outputs, outputs.scene_box.aabb.double().numpy())
+    assert (lower[[0, 2]] < -0.8).all() and (upper[[0, 2]] > 0.8).all()
+    assert outputs.metadata["mask_filenames"] is None
+
+
+def test_box_of_the_file_is_in_metres_of_the_world(own: Path) -> None:
+    (own / "aabb.txt").write_text("[-0.5, 0, -0.5, 0.5, 1.2, 0.4]")
+    outputs = _parse(own)
+    corners = _to_world(outputs, outputs.scene_box.aabb.double().numpy())
+    np.testing.assert_allclose(corners, [[-0.5, 0.0, -0.5], [0.5, 1.2, 0.4]], atol=1e-6)
+    for folder in own.glob("*/depth"):
+        shutil.rmtree(folder)
+    without_depth = _parse(own)
+    assert without_depth.metadata["depth_filenames"] is None
+    torch.testing.assert_close(without_depth.scene_box.aabb, outputs.scene_box.aabb)
+
+
+def test_world_and_normalised_space_are_inverse(capture: Path) -> None:
+    outputs = _parse(capture)
+    normalised = torch.from_numpy(_POINTS).float()
+    world = torch.from_numpy(_to_world(outputs, _POINTS)).float()
+    transform = outputs.dataparser_transform
+    again = outputs.dataparser_scale * (world @ transform[:, :3].T + transform[:, 3])
+    torch.testing.assert_close(again, normalised, atol=1e-6, rtol=0)
+    scale = torch.linalg.det(outputs.metadata["normalised_to_world"][:3, :3]).item() ** (1 / 3)
+    assert outputs.metadata["depth_to_normalised"] == pytest.approx(0.001 / scale)
+
+
+def test_both_splits_share_one_space(capture: Path) -> None:
+    train, test = _parse(capture), _parse(capture, "test")
+    torch.testing.assert_close(train.metadata["normalised_to_world"], test.metadata["normalised_to_world"])
+    torch.testing.assert_close(train.scene_box.aabb, test.scene_box.aabb)
+
+
+def test_metadata_is_that_of_other_captures(capture: Path, demo_capture: Path) -> None:
+    owlii = OwliiDataParserConfig(data=demo_capture).setup().get_dataparser_outputs("train")
+    metadata = _parse(capture).metadata
+    assert metadata.keys() == owlii.metadata.keys() | {"crop_windows"}
+    for key, value in owlii.metadata.items():
+        assert metadata[key] is None or isinstance(metadata[key], type(value)), key
+
+
+def test_images_are_ordered_by_camera_then_frame(capture: Path) -> None:
+    outputs = _parse(capture, frames="1:4:2")
+    expected = [capture / camera / "rgb" / f"000{frame}.png" for camera in ("left", "middle") for frame in (1, 3)]
+    assert outputs.image_filenames == expected
+    assert outputs.metadata["mask_filenames"] == [path.parents[1] / "mask" / path.name for path in expected]
+    assert outputs.metadata["depth_filenames"] == [path.parents[1] / "depth" / path.name for path in expected]
+    assert outputs.metadata["frame_numbers"] == [1, 3]
+    assert outputs.metadata["frame_index"].tolist() == [0, 1, 0, 1]
+    assert outputs.cameras.times is not None
+    assert outputs.cameras.times.flatten().tolist() == [0.0, 1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "train", "validation"),
+    [
+        ({}, ["left", "middle"], "right"),
+        ({"validation_camera": "left"}, ["middle", "right"], "left"),
+        ({"validation_camera": "left", "train_cameras": ("right",)}, ["right"], "left"),
+        ({"train_cameras": ("right", "left")}, ["right", "left"], "right"),
+    ],
+)
+def test_cameras_are_chosen_by_name(capture: Path, options: dict[str, Any], train: list[str], validation: str) -> None:
+    names = _parse(capture, **options).metadata["camera_names"]
+    assert list(dict.fromkeys(names)) == train
+    assert set(_parse(capture, "val", **options).metadata["camera_names"]) == {validation}
+
+
+def test_frames_are_matched_by_time(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The middle camera starts two frames early by its own clock, and its images are numbered from there."""
+    folder = own / "middle"
+    stamps = json.loads((folder / "timestamps.json").read_text())
+    for kind in ("rgb", "depth", "mask"):
+        for frame in ("0000", "0001"):
+            shutil.copy(folder / kind / f"{frame}.png", folder / kind / f"{int(frame) + 4:04d}.png")
+    times = dict(zip([f"{frame:04d}" for frame in range(6)], range(0, 6 * PERIOD, PERIOD), strict=True))
+    (folder / "timestamps.json").write_text(json.dumps(times))
+    offset = (stamps["0000"] - 2 * PERIOD + 250) / 1000
+    outputs = _parse(own, time_offsets_ms={"middle": offset})
+    names = [path.stem for path in outputs.image_filenames if path.parent.parent.name == "middle"]
+    assert names == ["0002", "0003", "0004", "0005"]
+    assert "Matched 4 frames of 3 cameras to left; largest gap 0.250 ms (camera middle," in _line(capsys)
+    other = _parse(own, time_offsets_ms={"middle": offset}, reference_camera="middle")
+    assert other.image_filenames == outputs.image_filenames
+
+
+def _line(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_frames_that_only_some_cameras_have_at_the_ends_are_left_out(own: Path) -> None:
+    for kind in ("rgb", "depth", "mask"):
+        (own / "right" / kind / "0000.png").unlink()
+    _change_json(own / "right" / "timestamps.json", lambda times: times.pop("0000"))
+    outputs = _parse(own)
+    assert outputs.metadata["num_frames"] == 3
+    assert {path.stem for path in outputs.image_filenames} == {"0001", "0002", "0003"}
+
+
+def test_a_gap_in_the_middle(own: Path) -> None:
+    for kind in ("rgb", "depth", "mask"):
+        (own / "right" / kind / "0001.png").unlink()
+    _change_json(own / "right" / "timestamps.json", lambda times: times.pop("0001"))
+    message = (
+        "--largest-gap-ms: expected images of .* within 17 ms of .* camera left, found 33.3 ms: camera right at fr"
+    )
+    with pytest.raises(ValueError, match=message):
+        _parse(own)
+    images = _parse(own, "val", largest_gap_ms=40.0).image_filenames
+    assert [path.stem for path in images] == ["0000", "0000", "0002", "0003"]
+
+
+def test_undistorted_captures_are_parsed(own: Path, tmp_path: Path) -> None:
+    """Depth lands on the ball, within the depth that a pixel covers; the original is refused."""
+    for name in ("left", "middle", "right"):
+        _distort(own / name)
+    with pytest.raises(ValueError, match="middle.*distortion: expected images without|left.*distortion: expected"):
+        _parse(own)
+    undistort_capture(own, tmp_path / "out")
+    assert not list(tmp_path.glob(".out*"))
+    outputs = _parse(tmp_path / "out", crop=False)
+    dataset = CaptureDataset(outputs)
+    for index in range(len(dataset)):
+        item, rays = dataset[index], outputs.cameras.generate_rays(camera_indices=index)
+        points = (rays.origins + item["depth"] * rays.directions)[item["mask"][..., 0]].double().numpy()
+        seconds = 1.0 + PERIOD * int(outputs.metadata["frame_index"][index]) / 1e6
+        distance = np.linalg.norm(_to_world(outputs, points) - ball_centre(seconds), axis=-1)
+        assert np.median(np.abs(distance - BALL_RADIUS)) < 0.006
+    with pytest.raises(ValueError, match="out: expected a folder that is new or empty, found one that is in use"):
+        undistort_capture(own, tmp_path / "out")
+    with pytest.raises(ValueError, match="expected folders of cameras with a camera.json, found none"):
+        undistort_capture(tmp_path / "nowhere", tmp_path / "new")
+    Image.fromarray(np.zeros((8, 8), np.uint16)).save(own / "right" / "depth" / "0002.png")
+    with pytest.raises(ValueError, match="0002.png: expected 48x32 pixels as camera.json, found 8x8"):
+        undistort_capture(own, tmp_path / "new")
+    (own / "left" / "timestamps.json").unlink()
+    with pytest.raises(ValueError, match="timestamps.json: expected the times of the images, found no such file"):
+        undistort_capture(own, tmp_path / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["capture", "out"]
+
+
+def _distort(folder: Path) -> None:
+    """Let a camera's images be those of a lens."""
+    camera = read_rgbd_camera(folder / "camera.json")
+    k1, k2, k3, k4, k5, k6, _, _, p2, p1 = COLOR_LENS[4:]
+    _change_json(folder / "camera.json", lambda c: c.update(distortion=[k1, k2, p1, p2, k3, k4, k5, k6]))
+    plane = undistort_pixels(camera.intrinsics.pixel_grid(), read_rgbd_camera(folder / "camera.json").intrinsics)
+    directions = np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
+    for frame, stamp in json.loads((folder / "timestamps.json").read_text()).items():
+        for kind, image in view(directions, camera.camera_to_world, stamp / 1e6).items():
+            Image.fromarray(image).save(folder / kind / f"{frame}.png")
+
+
+def test_rgbd_method_trains(capture: Path, tmp_path: Path) -> None:
+    """The depth of the capture makes part of the loss, and the run evaluates on the held-out camera."""
+    config = tiny_config(METHODS["tnerf-resfields-rgbd"], capture, tmp_path)
+    datamanager, model = config.pipeline.datamanager, config.pipeline.model
+    assert isinstance(datamanager, CaptureDataManagerConfig) and isinstance(model, DynamicRayModelConfig)
+    datamanager.dataparser = KinectRGBDDataParserConfig()
+    assert model.depth_loss_weight > 0.0
+    trainer = trained(config)
+    _, losses, _ = trainer.pipeline.get_train_loss_dict(4)
+    assert losses["depth"] > 0.0 and all(loss.isfinite() for loss in losses.values())
+    metrics = trainer.pipeline.get_average_eval_image_metrics()
+    assert metrics["facts"]["cameras"] == ["right"]
+    assert len(metrics["per_frame"]) == 4 and np.isfinite(metrics["psnr"])
+
+
+def test_is_known_to_nerfstudio_as_timed() -> None:
+    assert KinectRGBD.includes_time
+    assert isinstance(kinect_rgbd_specification.config, KinectRGBDDataParserConfig)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_scale": 0.0}, "--image-scale: expected above 0 and at most 1, found 0.0"),
+        ({"mask_threshold": 255}, "--mask-threshold: expected 0 to 254, found 255"),
+        ({"largest_gap_ms": 0.0}, "--largest-gap-ms: expected a number above 0, found 0.0"),
+        ({"train_cameras": ("a", "a")}, "--train-cameras: expected different cameras, found ['a', 'a']"),
+    ],
+)
+def test_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        KinectRGBDDataParserConfig(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"train_cameras": ("back",)}, "--train-cameras: expected cameras of .* (left, middle, right), found 'back'"),
+        ({"validation_camera": "back"}, "--validation-camera: expected cameras of .*, found 'back'"),
+        (
+            {"reference_camera": "middle", "train_cameras": ("left",)},
+            "--reference-camera: expected one of the cameras used (left, right), found 'middle'",
+        ),
+        ({"time_offsets_ms": {"back": 1.0}}, "--time-offsets-ms: expected cameras of .*, found 'back'"),
+        (
+            {"time_offsets_ms": {"right": 9000.0}},
+            "capture: expected cameras of one clock that overlap in time, found 1",
+        ),
+        ({"frames": "0:9"}, "--frames: expected frames below 4, found '0:9'"),
+    ],
+)
+def test_options_that_do_not_fit_the_capture(capture: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("(", r"\(").replace(")", r"\)")):
+        _parse(capture, **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda c: c.update(distortion=[0.1] + [0.0] * 7),
+            "distortion: expected images without distortion, found [0.1,",
+        ),
+        (lambda c: c.update(distortion=[0.0] * 5), "distortion: expected 8 numbers, found [0.0, "),
+        (lambda c: c.pop("fx"), "expected the key 'fx', found camera_to_world, cx, cy, "),
+        (lambda c: c.update(fy=-3.0), "expected fx and fy above 0, found 45.6 and -3"),
+        (lambda c: c.update(width=40.5), "width: expected a whole number of pixels, found 40.5"),
+        (lambda c: c.update(width=40), "expected 48x32 pixels as its images, found 40x32"),
+        (lambda c: c.update(cx="x"), "cx: expected a number, found 'x'"),
+        (lambda c: c["camera_to_world"][0].__setitem__(0, 3.0), "camera_to_world: expected a rotation, found [[3.0,"),
+    ],
+)
+def test_camera_files_with_something_wrong(own: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
+    path = own / "middle" / "camera.json"
+    _change_json(path, change)
+    with pytest.raises(ValueError, match=re.escape(f"{path}: {message}")) as error:
+        _parse(own)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda times: times.pop("0002"), "expected the key '0002', found 0000, 0001, 0003"),
+        (lambda times: times.update({"0009": 5}), "expected times of the camera's 4 images, found one of '0009'"),
+        (lambda times: times.update({"0002": 5}), "expected times that ascend with the images' names, found 10"),
+        (lambda times: times.update({"0002": "now"}), "0002: expected a number, found 'now'"),
+    ],
+)
+def test_times_with_something_wrong(own: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
+    path = own / "middle" / "timestamps.json"
+    _change_json(path, change)
+    with pytest.raises(ValueError, match=re.escape(f"{path}: {message}")):
+        _parse(own)
+
+
+@pytest.mark.parametrize("name", ["camera.json", "timestamps.json"])
+def test_missing_file(own: Path, name: str) -> None:
+    (own / "middle" / name).unlink()
+    with pytest.raises(
+        ValueError, match=re.escape(f"{own / 'middle' / name}: expected a JSON file, found no such file")
+    ):
+        _parse(own)
+
+
+def test_neither_box_nor_depth(own: Path) -> None:
+    for folder in own.glob("*/depth"):
+        shutil.rmtree(folder)
+    with pytest.raises(
+        ValueError, match="expected a scene box .aabb.txt, metres. or depth images to find it, found nei"
+    ):
+        _parse(own)
+
+
+def test_depth_without_a_reading(own: Path) -> None:
+    for path in own.glob("*/depth/*.png"):
+        Image.fromarray(np.zeros((32, 48), np.uint16)).save(path)
+    with pytest.raises(ValueError, match="expected depth readings .with masks, on the foreground. to find the scene"):
+        _parse(own)
+
+
+def test_box_that_a_camera_does_not_see(own: Path) -> None:
+    (own / "aabb.txt").write_text("[10, 0, 0, 11, 1, 1]")
+    with pytest.raises(ValueError, match=r"camera left: expected it to see the scene box \[\[10.0, 0.0, 0.0\], "):
+        _parse(own)
+
+
+def test_one_camera_alone(own: Path) -> None:
+    shutil.rmtree(own / "left")
+    shutil.rmtree(own / "right")
+    with pytest.raises(ValueError, match="expected cameras to train on and one to evaluate on, found middle"):
+        _parse(own)
