@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from resfields_ns.fields.warps.warp import Warp, WarpConfig
+from resfields_ns.fields.warps.trunk_warp import TrunkWarpConfig
+from resfields_ns.fields.warps.warp import Warp
 from resfields_ns.functional.se3 import apply_twist
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.layers.encoding import WindowedPositionalEncoding
@@ -14,28 +15,10 @@ from resfields_ns.layers.skip_mlp import SkipMLP
 
 
 @dataclass
-class SE3WarpConfig(WarpConfig):
+class SE3WarpConfig(TrunkWarpConfig):
     """A rigid motion for every point (Park et al. 2021a)."""
 
     _target: type = field(default_factory=lambda: SE3Warp)
-    num_layers: int = 6
-    """Layers of the trunk."""
-    hidden_dim: int = 128
-    """Width of the trunk and of its two branches."""
-    skip_layer: int = 5
-    """Layer that also sees the MLP's input."""
-    num_frequencies: int = 6
-    """Frequencies of the encoding of points."""
-
-    def __post_init__(self) -> None:
-        if self.num_layers < 2:
-            raise ValueError(f"warp.num-layers: expected at least 2, got {self.num_layers}")
-        if self.hidden_dim < 1:
-            raise ValueError(f"warp.hidden-dim: expected at least 1, got {self.hidden_dim}")
-        if not 0 < self.skip_layer < self.num_layers:
-            raise ValueError(f"warp.skip-layer: expected 1 to {self.num_layers - 1}, got {self.skip_layer}")
-        if self.num_frequencies < 0:
-            raise ValueError(f"warp.num-frequencies: expected at least 0, got {self.num_frequencies}")
 
 
 class SE3Warp(Warp):
