@@ -24,6 +24,7 @@ from resfields_ns.data.camera_folder import (
 )
 from resfields_ns.data.projection import Pinhole, check_same_similarity, decompose_projection, similarity_scale
 from resfields_ns.frames import parse_frames
+from resfields_ns.data.views import check_image_scale
 from resfields_ns.timeline import times_from_frames
 
 _CAMERA_FILE = "cameras_sphere.npz"
@@ -51,8 +52,7 @@ class OwliiDataParserConfig(DataParserConfig):
     """A mask value (0 to 255) above this is foreground."""
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.image_scale <= 1.0:
-            raise ValueError(f"--image-scale: expected above 0 and at most 1, found {self.image_scale}")
+        check_image_scale(self.image_scale)
         if not 0 <= self.mask_threshold < 255:
             raise ValueError(f"--mask-threshold: expected 0 to 254, found {self.mask_threshold}")
         for option, names in [("--train-cameras", self.train_cameras), ("--test-cameras", self.test_cameras)]:
