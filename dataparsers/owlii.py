@@ -23,8 +23,8 @@ from resfields_ns.data.camera_folder import (
     read_camera_frames,
 )
 from resfields_ns.data.projection import Pinhole, check_same_similarity, decompose_projection, similarity_scale
-from resfields_ns.frames import parse_frames
 from resfields_ns.data.views import check_image_scale
+from resfields_ns.frames import parse_frames
 from resfields_ns.timeline import times_from_frames
 
 _CAMERA_FILE = "cameras_sphere.npz"
