@@ -7,7 +7,6 @@ each is read in a process of its own.
 """
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 import torch
 import tyro
 
+from benchmarks.memory import peak_memory_gb
 from benchmarks.paper_formula import PaperFormulaField
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.fields.laplace_density import LaplaceDensity
@@ -82,8 +82,8 @@ def seconds(step: Callable[[], None], device: str) -> float:
     return time.perf_counter() - start
 
 
-def peak_memory_gb(name: str, arguments: list[str]) -> float:
-    """Peak resident memory of a process that takes three steps, in GB."""
+def peak_memory_of(name: str, arguments: list[str]) -> float:
+    """Peak memory of a process that takes three steps, in GB."""
     command = [sys.executable, "-m", "benchmarks.step_time", "--only", name, *arguments]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
@@ -116,14 +116,13 @@ def main(
         step = make_step(only, rays, samples, frames, frames_per_batch, seed, device)
         for _ in range(3):
             step()
-        unit = 1e6 if sys.platform != "darwin" else 1e9
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+        print(peak_memory_gb())
         return
 
     # before this process grows: Linux lets a child inherit its parent's peak
     sizes = {"rays": rays, "samples": samples, "frames": frames, "frames_per_batch": frames_per_batch, "seed": seed}
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in sizes.items()]
-    memory = {name: peak_memory_gb(name, arguments) for name in VARIANTS}
+    memory = {name: peak_memory_of(name, arguments) for name in VARIANTS}
     steps = {name: make_step(name, rays, samples, frames, frames_per_batch, seed, device) for name in VARIANTS}
     times: dict[str, list[float]] = {name: [] for name in steps}
     for round_number in range(repeats + 2):

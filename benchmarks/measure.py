@@ -1,0 +1,120 @@
+"""One run of a table, in a process of its own: train, evaluate, write the record.
+
+    python -m benchmarks.measure table6-small siren --data bikes.mp4 --record siren_seed0.json
+
+`benchmarks.run` starts these.
+"""
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from nerfstudio.engine.trainer import TrainerConfig
+
+from benchmarks.memory import peak_memory_gb
+from benchmarks.overrides import differences, override
+from benchmarks.records import commit_facts, write_record
+from benchmarks.table import Row
+from benchmarks.tables import find_table
+from resfields_ns.commands.command_line import run_command
+
+
+def method_config(name: str) -> TrainerConfig:
+    """The config of a registered method.
+
+    Raises:
+        ValueError: if there is none of that name
+    """
+    methods = {entry.name: entry for entry in entry_points(group="nerfstudio.method_configs")}
+    if name not in methods:
+        raise ValueError(f"method: expected one of {', '.join(sorted(methods))}, got {name}")
+    return methods[name].load().config
+
+
+def row_config(row: Row) -> TrainerConfig:
+    """The config of a row's method with the row's overrides."""
+    return override(method_config(row.method), row.overrides)
+
+
+def row_settings(row: Row) -> dict[str, Any]:
+    """What a row says otherwise than its method, as its record keeps it."""
+    return differences(row_config(row), method_config(row.method))
+
+
+def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, float]]) -> dict[str, Any]:
+    """Train and evaluate: metrics, median seconds a step, peak memory of training, facts."""
+    config.save_config()
+    seed = config.machine.seed
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.manual_seed(seed)
+    trainer = config.setup(local_rank=0, world_size=1)
+    trainer.setup()
+    pipeline = trainer.pipeline
+    starts: list[float] = []
+    step_losses = pipeline.get_train_loss_dict
+
+    def timed(step: int) -> Any:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        starts.append(time.perf_counter())
+        return step_losses(step)
+
+    pipeline.get_train_loss_dict = timed
+    trainer.train()
+    peak = peak_memory_gb()
+    with torch.no_grad():
+        results = {**pipeline.get_average_eval_image_metrics(), **more_metrics(pipeline)}
+    return {
+        "results": {name: float(value) for name, value in results.items() if isinstance(value, int | float)},
+        "seconds_per_step": statistics.median(np.diff(starts).tolist()),
+        "peak_memory_gb": peak,
+        "facts": results["facts"],
+    }
+
+
+def main(
+    table: tyro.conf.Positional[str],
+    row: tyro.conf.Positional[str],
+    data: Path,
+    record: Path,
+    seed: int = 0,
+    output_dir: Path = Path("outputs"),
+) -> None:
+    """Run a row of a table and write its record.
+
+    Args:
+        table: name of the table
+        row: name of its row
+        data: what the table is run on
+        record: the JSON file to write
+        seed: of weights and batches
+        output_dir: for the run itself
+    """
+    commit = commit_facts()
+    grid = find_table(table)
+    chosen = grid.row(row)
+    config = row_config(chosen)
+    config.data = config.pipeline.datamanager.data = data / chosen.data  # pyright: ignore[reportAttributeAccessIssue]
+    config.output_dir, config.experiment_name = output_dir, f"{grid.name}-{chosen.record_name(seed)}"
+    config.machine.seed = seed
+    config.machine.device_type = "cuda" if torch.cuda.is_available() else "cpu"
+    config.vis = "tensorboard"
+    never = config.max_num_iterations + 1
+    config.steps_per_eval_batch = config.steps_per_eval_image = config.steps_per_eval_all_images = never
+    config.steps_per_save = never
+    config.set_timestamp()
+    run = {"table": grid.name, "row": row, "method": chosen.method, "config": row_settings(chosen), "seed": seed}
+    run |= {"data": chosen.data or data.name, **commit}
+    write_record(record, {**run, **measured(config, grid.more_metrics)})
+
+
+if __name__ == "__main__":
+    run_command(main)

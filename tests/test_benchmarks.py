@@ -1,0 +1,188 @@
+"""The runner of the paper's tables: expansion, strict overrides, records, engines, pages."""
+
+import json
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import report, run
+from benchmarks.engines.cluster import ClusterConfig, run_on_cluster
+from benchmarks.engines.local import run_locally, visible_gpus
+from benchmarks.measure import method_config, row_config, row_settings
+from benchmarks.overrides import differences, override
+from benchmarks.records import write_record
+from benchmarks.table import Column, Row, Table
+from benchmarks.tables import all_tables, find_table
+from tests.cases import over
+from tests.tiny_tables import TABLES
+
+TINY = TABLES[0]
+
+
+@over("table", all_tables())
+def test_every_row_is_another_run_of_a_registered_method(table: Table) -> None:
+    runs = [json.dumps([row.method, row.data, row_settings(row)], sort_keys=True) for row in table.rows]
+    assert len(set(runs)) == len(runs)
+
+
+def test_expansion_is_the_same_every_time(tmp_path: Path) -> None:
+    first, again = (run.missing_runs(list(TINY.rows), (0, 1), tmp_path) for _ in range(2))
+    assert list(first) == list(again)
+    assert list(first) == ["tnerf_1-2_seed0", "tnerf_1-2_seed1", "tnerf_no-capture_seed0", "tnerf_no-capture_seed1"]
+
+
+def test_rows_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected rows of different names, got tnerf_1-2 twice"):
+        replace(TINY, rows=(TINY.rows[0], TINY.rows[0]))
+
+
+def test_what_fits_no_column_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected 2 labels, got 1"):
+        replace(TINY, rows=(Row(("TNeRF",), "tnerf-resfields"),))
+    with pytest.raises(ValueError, match=r"expected the paper's figures under \['PSNR', 's/step'\], got \['SSIM'\]"):
+        replace(TINY, rows=(Row(("a", "b"), "tnerf-resfields", paper={"SSIM": 1.0}),))
+
+
+def test_names_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(ValueError, match="table: expected one of .*family.*, got famly"):
+        find_table("famly")
+    with pytest.raises(ValueError, match="table tiny: expected a row among tnerf_1-2, tnerf_no-capture, got siren"):
+        find_table("tests.tiny_tables:tiny").row("siren")
+    with pytest.raises(ValueError, match="method: expected one of .*tnerf-resfields.*, got tnerf"):
+        method_config("tnerf")
+
+
+def test_overrides_change_what_they_name_and_nothing_else() -> None:
+    base = method_config("tnerf-resfields")
+    changes = {"pipeline.model.field.rank": 5, "optimizers.field.optimizer.lr": 1e-3, "max_num_iterations": 7}
+    assert differences(override(base, changes), base) == changes
+    assert differences(base, method_config("tnerf-resfields")) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pipeline.model.field.rnk": 5}, r"^pipeline.model.field.rnk: expected one of .*rank"),
+        ({"optimizers.feild.optimizer.lr": 1e-3}, "^optimizers.feild: expected one of field"),
+        ({"pipeline.model.field.rank": "5"}, "^pipeline.model.field.rank: expected .*int.*, got '5'"),
+        ({"pipeline.model.field.rank.x": 5}, "^pipeline.model.field.rank: expected a config, found 10"),
+        (
+            {"pipeline.model.field": 1, "pipeline.model.field.rank": 5},
+            "^pipeline.model.field: expected a value or changes below it, got both",
+        ),
+    ],
+)
+def test_overrides_are_strict(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        override(method_config("tnerf-resfields"), changes)
+
+
+def test_a_record_is_written_once_and_whole(tmp_path: Path) -> None:
+    path = tmp_path / "table" / "row_seed0.json"
+    write_record(path, {"figure": 1})
+    with pytest.raises(FileExistsError):
+        write_record(path, {"figure": 2})
+    with pytest.raises(ValueError):
+        write_record(tmp_path / "table" / "row_seed1.json", {"figure": float("nan")})
+    assert list(path.parent.iterdir()) == [path]
+    assert json.loads(path.read_text()) == {"figure": 1}
+
+
+def test_only_what_is_missing_runs(tmp_path: Path) -> None:
+    rows = list(TINY.rows)
+    write_record(tmp_path / "tnerf_1-2_seed0.json", {"config": row_settings(rows[0])})
+    assert list(run.missing_runs(rows, (0,), tmp_path)) == ["tnerf_no-capture_seed0"]
+
+
+def test_a_record_of_other_settings_is_refused(tmp_path: Path) -> None:
+    row = TINY.rows[0]
+    write_record(tmp_path / "tnerf_1-2_seed0.json", {"config": row_settings(row)})
+    changed = replace(row, overrides={**row.overrides, "pipeline.model.field.rank": 5})
+    with pytest.raises(ValueError, match="seed0.json: expected pipeline.model.field.rank 5, found None; the table has"):
+        run.missing_runs([changed], (0,), tmp_path)
+
+
+def test_a_table_runs_and_a_failing_run_stops_no_other(
+    demo_capture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def start(*only: str) -> None:
+        outputs = tmp_path / "outputs"
+        run.main("tests.tiny_tables:tiny", demo_capture, only, jobs=2, output_dir=outputs, results=tmp_path)
+
+    with pytest.raises(SystemExit, match="1 of 2 runs failed: tnerf_no-capture_seed0"):
+        start()
+    (path,) = (tmp_path / "tiny").iterdir()
+    record = json.loads(path.read_text())
+    assert record["config"] == row_settings(TINY.rows[0]) and record["seed"] == 0
+    assert {"steps", "parameters", "versions", "hardware"} < record["facts"].keys()
+    assert (record["facts"]["hardware"]["gpu"] is None) != torch.cuda.is_available()
+    assert {"commit", "dirty", "seconds_per_step", "peak_memory_gb"} < record.keys()
+    assert re.search("tnerf_no-capture_seed0: failed, see .*nowhere: expected the folder of", capsys.readouterr().out)
+    start("tnerf_1-2")
+    printed = capsys.readouterr().out
+    assert "tiny: 0 of 1 runs are missing" in printed
+    assert f"| TNeRF | 1, 2 | 1 | {record['results']['psnr']:.2f} |" in printed
+
+
+def test_jobs_take_the_gpus_in_turn(tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; Path(sys.argv[1]).write_text(os.environ['CUDA_VISIBLE_DEVICES'])"
+    )
+    files = [tmp_path / str(index) for index in range(4)]
+    commands = {file.name: [sys.executable, "-c", script, str(file)] for file in files}
+    failed = run_locally(commands, tmp_path / "logs", jobs=None, threads=1, gpus=["3", "5"])
+    assert failed == []
+    assert {file.read_text() for file in files} == {"3", "5"}
+
+
+def test_visible_gpus_are_named_as_cuda_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert visible_gpus() == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    assert visible_gpus() == ["4", "6"]
+
+
+def test_submitit_missing_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(ValueError, match=r"found none: pip install 'resfields-ns\[cluster\]'"):
+        run_on_cluster({}, tmp_path, None, 1, ClusterConfig())
+
+
+def test_submitit_runs_commands_and_reports_those_that_fail(tmp_path: Path) -> None:
+    pytest.importorskip("submitit")
+    commands = {"good": [sys.executable, "-c", ""], "bad": [sys.executable, "-c", "raise SystemExit(3)"]}
+    assert run_on_cluster(commands, tmp_path, None, 1, ClusterConfig(gpus=0)) == ["bad"]
+
+
+def test_a_page_is_written_from_records(tmp_path: Path) -> None:
+    paper = {"tnerf": 26.18, "dnerf": 23.36}
+    rows = tuple(Row((name,), f"{name}-resfields", paper={"PSNR": value}) for name, value in paper.items())
+    table = Table("t", "Title", "Text.", ("method",), (Column("PSNR", "results.psnr"),), rows, notes="Notes.")
+    hardware = {"cpu": "Processor", "cores": 2, "threads": 1, "gpu": None}
+    for name, seed, psnr in (("tnerf", 0, 20.0), ("tnerf", 1, 21.0), ("dnerf", 0, 19.0)):
+        record = {"results": {"psnr": psnr}, "facts": {"hardware": hardware}}
+        write_record(tmp_path / f"{name}_seed{seed}.json", record)
+    page = report.page(table, tmp_path)
+    assert "| tnerf | 2 | 20.50 | 26.18 |" in page and "| dnerf | 1 | 19.00 | 23.36 |" in page
+    assert "PSNR: best in the paper tnerf, here tnerf; of 1 pairs of rows 1 stand in the paper's order." in page
+    assert page.startswith("# Title\n\nText.") and page.endswith("Notes.\n") and "Processor, 2 cores" in page
+
+
+@over("table", all_tables())
+def test_the_pages_in_docs_are_those_of_the_records(table: Table, tmp_path: Path) -> None:
+    page = report.PAGES / f"{table.name}.md"
+    folder = table.records(report.RESULTS)
+    assert page.exists() == folder.exists()
+    if page.exists():
+        assert page.read_text(encoding="utf8") == report.page(table, folder)
+
+
+def test_a_row_gets_its_own_config() -> None:
+    base = method_config("tnerf-resfields")
+    config = row_config(TINY.rows[0])
+    assert config.max_num_iterations == 3 and base.max_num_iterations == 400_000
