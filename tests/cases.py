@@ -31,6 +31,7 @@ from resfields_ns.layers import (
     ReLUGeometricMLP,
     ReLUMLP,
     ResFieldLinear,
+    ResidualOptions,
     SirenMLP,
     SoftplusGeometricMLP,
 )
@@ -89,8 +90,8 @@ class MLPCase:
 
     def make(self, **options: Any) -> MLP:
         """The MLP, with large residuals."""
-        options = {"residual_layers": self.residual_layers, "num_frames": self.NUM_FRAMES, "rank": 2} | options
-        mlp = self.build(**options)
+        residuals = ResidualOptions(self.residual_layers, rank=2)
+        mlp = self.build(**({"make_layers": residuals.layer_maker(self.NUM_FRAMES)} | options))
         fill_parameters(mlp, scale=0.15)
         return mlp
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from resfields_ns.fields.ambient.hexplane import HexPlaneAmbient, HexPlaneConfig
 from resfields_ns.fields.point_map import PointMap
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.layers import ReLUGeometricMLP
+from resfields_ns.layers import ReLUGeometricMLP, ResidualOptions
 
 _SEGMENTS = TimeSegments(torch.tensor([0.0, 0.3, 1.0], dtype=torch.float64), (3, 1, 4))
 _CONDITION = 2.0 * _SEGMENTS.times[:, None] - 1.0
@@ -116,7 +116,7 @@ def test_starts_still_and_visible() -> None:
 
 def test_a_field_starts_as_a_sphere_whatever_the_planes_hold() -> None:
     hexplane, points = _hexplane(), _points()
-    mlp = ReLUGeometricMLP(3, 9, 64, 3, 5, (), 0.5, residual_layers=(), num_frames=5, rank=1).double()
+    mlp = ReLUGeometricMLP(3, 9, 64, 3, 5, (), 0.5, ResidualOptions(()).layer_maker(5)).double()
     inputs = torch.cat((points, hexplane(points, _CONDITION, _SEGMENTS)), dim=1)
     assert torch.equal(mlp(inputs, _SEGMENTS), mlp(F.pad(points, (0, 6)), _SEGMENTS))
 

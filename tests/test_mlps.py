@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,14 +12,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.layers import MLP, GeometricMLP, ReLUGeometricMLP, ResFieldLinear, SoftplusGeometricMLP
+from resfields_ns.layers import (
+    MLP,
+    GeometricMLP,
+    ReLUGeometricMLP,
+    ResFieldLinear,
+    ResidualOptions,
+    SoftplusGeometricMLP,
+)
 from tests.cases import GEOMETRIC_MLPS, MLP_KINDS, MLPS, MLPCase, over
 
 _SIZES = (3, 1, 4, 2)
 _TIMES = (0.0, 0.37, 0.4, 1.0)
 _PAPER_SIZES = {
-    "softplus": partial(SoftplusGeometricMLP, num_hidden=8, skip_layers=(4,), residual_layers=range(1, 8)),
-    "relu": partial(ReLUGeometricMLP, num_hidden=3, skip_layers=(), residual_layers=range(1, 3)),
+    "softplus": partial(SoftplusGeometricMLP, num_hidden=8, skip_layers=(4,)),
+    "relu": partial(ReLUGeometricMLP, num_hidden=3, skip_layers=()),
 }
 
 
@@ -112,8 +120,8 @@ def test_exactly_the_chosen_layers_are_residual(case: MLPCase) -> None:
 @over("case", MLP_KINDS)
 @pytest.mark.parametrize("index", [4, -1])
 def test_a_residual_layer_that_is_no_layer(case: MLPCase, index: int) -> None:
-    with pytest.raises(ValueError, match=f"^residual_layers: expected indices from 0 to 3, got {index}$"):
-        case.make(residual_layers=(1, index))
+    with pytest.raises(ValueError, match=f"^field.residual-layers: expected 0 to 3, got {index}$"):
+        replace(case, residual_layers=(1, index)).make()
 
 
 @over("case", GEOMETRIC_MLPS)
@@ -218,7 +226,8 @@ def _ball_points() -> Tensor:
 
 def _paper_mlp(make: Callable[..., GeometricMLP], radius: float, seed: int) -> GeometricMLP:
     torch.manual_seed(seed)
-    mlp = make(num_coordinates=3, in_dim=55, hidden_dim=128, out_dim=129, radius=radius, num_frames=5, rank=10)
+    make_layers = ResidualOptions(residual_layers=(1, 2)).layer_maker(num_frames=5)
+    mlp = make(num_coordinates=3, in_dim=55, hidden_dim=128, out_dim=129, radius=radius, make_layers=make_layers)
     for name, parameter in mlp.named_parameters():
         if name.endswith("table"):
             nn.init.zeros_(parameter)

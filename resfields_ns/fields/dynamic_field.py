@@ -26,9 +26,11 @@ from resfields_ns.layers import (
     GaussianEncoding,
     NoEncoding,
     ReLUGeometricMLP,
-    ResFieldLinear,
+    ResidualOptions,
     SoftplusGeometricMLP,
     WindowedPositionalEncoding,
+    largest_rank,
+    show_residuals,
 )
 
 ACTIVATIONS = {"softplus": SoftplusGeometricMLP, "relu": ReLUGeometricMLP}
@@ -42,7 +44,7 @@ ENCODINGS: dict[str, Callable[["DynamicFieldConfig"], Encoding]] = {
 
 
 @dataclass
-class DynamicFieldConfig(InstantiateConfig):
+class DynamicFieldConfig(ResidualOptions, InstantiateConfig):
     """Parts and sizes of a dynamic field; the defaults are the paper's TNeRF (A.4)."""
 
     _target: type = field(default_factory=lambda: DynamicField)
@@ -62,10 +64,6 @@ class DynamicFieldConfig(InstantiateConfig):
     """Standard deviation of the Gaussian encoding's frequencies, in periods per scene unit."""
     residual_layers: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
     """Layers (0 to num_layers) whose weights carry a time-dependent residual; none is the plain baseline."""
-    rank: int = 10
-    """Rank of the residuals (R_i)."""
-    coefficient_fraction: float = 1.0
-    """Coefficient rows per residual layer as a share of the frames (T_i)."""
     num_layers: int = 8
     """Hidden layers of the MLP."""
     hidden_dim: int = 128
@@ -83,12 +81,8 @@ class DynamicFieldConfig(InstantiateConfig):
     """Radius of the sphere that the field starts as, in scene units."""
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ValueError(f"field.rank: expected at least 1, got {self.rank}")
-        if not 0.0 < self.coefficient_fraction <= 1.0:
-            raise ValueError(f"field.coefficient-fraction: expected (0, 1], got {self.coefficient_fraction}")
-        if outside := [index for index in self.residual_layers if not 0 <= index <= self.num_layers]:
-            raise ValueError(f"field.residual-layers: expected 0 to {self.num_layers}, got {outside[0]}")
+        super().__post_init__()
+        self.check_residual_layers(self.num_layers + 1)
         if outside := [index for index in self.skip_layers if not 0 < index < self.num_layers]:
             raise ValueError(f"field.skip-layers: expected 1 to {self.num_layers - 1}, got {outside[0]}")
         if not self.gaussian_scale > 0.0:
@@ -124,10 +118,7 @@ class DynamicField(nn.Module):
             out_dim=1 + config.feature_dim,
             skip_layers=config.skip_layers,
             radius=config.initial_radius,
-            residual_layers=config.residual_layers,
-            num_frames=num_frames,
-            rank=config.rank,
-            coefficient_fraction=config.coefficient_fraction,
+            make_layers=config.layer_maker(num_frames),
         )
         self.colour = COLOURS[config.colour](config.feature_dim, config.hidden_dim)
 
@@ -139,16 +130,14 @@ class DynamicField(nn.Module):
     @property
     def largest_rank(self) -> int:
         """Rank of the residual layers, 0 where there are none."""
-        return max((layer.rank for layer in self.modules() if isinstance(layer, ResFieldLinear)), default=0)
+        return largest_rank(self)
 
     def show_residuals(self, scale: float, rank: int) -> None:
         """While not training, scale all residuals and keep their best approximations of at most `rank`.
 
         A scale of 0 shows what the base weights alone hold (paper, Figure A.1).
         """
-        for module in self.modules():
-            if isinstance(module, ResFieldLinear):
-                module.show_residual(scale, rank)
+        show_residuals(self, scale, rank)
 
     def raw_and_feature(
         self, points: Float[Tensor, "points 3"], segments: TimeSegments

@@ -8,9 +8,11 @@ from resfields_ns.layers.encoding import (
     WindowedPositionalEncoding,
 )
 from resfields_ns.layers.geometric_mlp import GeometricMLP
-from resfields_ns.layers.linear import PlainLinear, ResFieldLinear
+from resfields_ns.layers.linear import PlainLinear, ResFieldLinear, TimeLinear
 from resfields_ns.layers.mlp import MLP, ReLUMLP, SirenMLP
 from resfields_ns.layers.relu_geometric_mlp import ReLUGeometricMLP
+from resfields_ns.layers.residual_options import ResidualOptions
+from resfields_ns.layers.shown_residuals import largest_rank, show_residuals
 from resfields_ns.layers.softplus_geometric_mlp import SoftplusGeometricMLP
 from resfields_ns.layers.time_table import TimeTable
 
@@ -25,8 +27,12 @@ __all__ = [
     "ReLUGeometricMLP",
     "ReLUMLP",
     "ResFieldLinear",
+    "ResidualOptions",
     "SirenMLP",
     "SoftplusGeometricMLP",
+    "TimeLinear",
     "TimeTable",
     "WindowedPositionalEncoding",
+    "largest_rank",
+    "show_residuals",
 ]

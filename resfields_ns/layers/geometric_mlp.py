@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.layers.mlp import MLP
+from resfields_ns.layers.mlp import MLP, MakeLayers
 
 
 class GeometricMLP(MLP):
@@ -27,7 +27,7 @@ class GeometricMLP(MLP):
         out_dim: size of the output
         skip_layers: hidden layers after the first; their input is joined by the MLP's input, the two divided by sqrt(2)
         radius: radius of the initial sphere
-        residual_layers, num_frames, rank, coefficient_fraction: as for `MLP`
+        make_layers: as for `MLP`
 
     Raises:
         ValueError: if a skip layer is no such layer, or `hidden_dim` leaves it no room beside the input
@@ -42,10 +42,7 @@ class GeometricMLP(MLP):
         out_dim: int,
         skip_layers: Sequence[int],
         radius: float,
-        residual_layers: Sequence[int],
-        num_frames: int,
-        rank: int,
-        coefficient_fraction: float = 1.0,
+        make_layers: MakeLayers,
     ) -> None:
         if outside := [index for index in skip_layers if not 0 < index < num_hidden]:
             raise ValueError(f"skip_layers: expected 1 to {num_hidden - 1}, got {outside[0]}")
@@ -58,7 +55,7 @@ class GeometricMLP(MLP):
         shapes = [(in_dim, hidden_dim)] + [(hidden_dim, hidden_dim)] * (num_hidden - 1) + [(hidden_dim, out_dim)]
         for index in skip_layers:
             shapes[index - 1] = (shapes[index - 1][0], hidden_dim - in_dim)
-        super().__init__(shapes, residual_layers, num_frames, rank, coefficient_fraction)
+        super().__init__(shapes, make_layers)
 
     def reset_parameters(self) -> None:
         """Geometric initialisation: output 0 is |x| - radius, whatever the encodings hold."""

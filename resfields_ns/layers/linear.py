@@ -1,5 +1,7 @@
 """Linear layers whose weights may depend on time (paper Eq. 3, 4)."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,8 +14,28 @@ from resfields_ns.layers.time_table import TimeTable, interpolate_rows
 INITIAL_STD = 0.01  # of coefficients and basis (paper, A.1)
 
 
-class PlainLinear(nn.Linear):
-    """`nn.Linear` behind the interface of a residual layer: one matrix for all times."""
+class TimeLinear(nn.Linear, ABC):
+    """A linear layer whose matrix may depend on time."""
+
+    @abstractmethod
+    def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "matrices out in"]:
+        """The layer's matrix at every time in [0, 1]; one for all where they are the same."""
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, x: Float[Tensor, "batch *samples in"], times: Float[Tensor, "batch"]
+    ) -> Float[Tensor, "batch *samples out"]:
+        """Transform x with the weights of each item's time in [0, 1]; items may come in any order of time."""
+        order = times.argsort(stable=True)
+        ordered = x[order]
+        points = ordered.flatten(end_dim=-2)
+        segments = TimeSegments.from_times(times[order]).repeat(points.shape[0] // max(times.shape[0], 1))
+        y = segment_linear(points, self.compose(segments.times), segments.sizes, self.bias)
+        y = y.view(*ordered.shape[:-1], self.out_features)
+        return y[order.argsort()]
+
+
+class PlainLinear(TimeLinear):
+    """`nn.Linear` behind the interface of a layer over time: one matrix for all times."""
 
     def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "1 out in"]:
         """The weight, the same at every time."""
@@ -21,7 +43,7 @@ class PlainLinear(nn.Linear):
         return self.weight[None]
 
 
-class ResFieldLinear(nn.Linear):
+class ResFieldLinear(TimeLinear):
     """y = (W + sum_r v_r(t) M_r) x + b (Eq. 3, 4).
 
     Args:
@@ -71,15 +93,3 @@ class ResFieldLinear(nn.Linear):
         if self.shown_rank < self.rank:
             table = truncate_rank(table, self.basis, self.shown_rank)
         return self.shown_scale * interpolate_rows(table, times)
-
-    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, x: Float[Tensor, "batch *samples in"], times: Float[Tensor, "batch"]
-    ) -> Float[Tensor, "batch *samples out"]:
-        """Transform x with the weights of each item's time in [0, 1]; items may come in any order of time."""
-        order = times.argsort(stable=True)
-        ordered = x[order]
-        points = ordered.flatten(end_dim=-2)
-        segments = TimeSegments.from_times(times[order]).repeat(points.shape[0] // max(times.shape[0], 1))
-        y = segment_linear(points, self.compose(segments.times), segments.sizes, self.bias)
-        y = y.view(*ordered.shape[:-1], self.out_features)
-        return y[order.argsort()]

@@ -1,7 +1,7 @@
 """The part that all MLPs with residual layers share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -10,42 +10,22 @@ from torch import Tensor, nn
 
 from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.layers.linear import PlainLinear, ResFieldLinear
+from resfields_ns.layers.linear import TimeLinear
+
+MakeLayers = Callable[[Sequence[tuple[int, int]]], list[TimeLinear]]  # from (inputs, outputs) of every layer
 
 
 class MLP(nn.Module, ABC):
-    """Fully connected layers of which any subset is residual; no activation after the last.
+    """Fully connected layers of which any subset depends on time; no activation after the last.
 
     Args:
         shapes: (inputs, outputs) of every layer
-        residual_layers: indices of the layers that are `ResFieldLinear`
-        num_frames: frames of the sequence
-        rank: rank of the residual layers
-        coefficient_fraction: coefficient rows of the residual layers as a share of the frames
-
-    Raises:
-        ValueError: if an index is no layer
+        make_layers: makes layers of these shapes, see `ResidualOptions.layer_maker`
     """
 
-    def __init__(
-        self,
-        shapes: Sequence[tuple[int, int]],
-        residual_layers: Sequence[int],
-        num_frames: int,
-        rank: int,
-        coefficient_fraction: float = 1.0,
-    ) -> None:
+    def __init__(self, shapes: Sequence[tuple[int, int]], make_layers: MakeLayers) -> None:
         super().__init__()
-        num_layers = len(shapes)
-        if outside := [index for index in residual_layers if not 0 <= index < num_layers]:
-            raise ValueError(f"residual_layers: expected indices from 0 to {num_layers - 1}, got {outside[0]}")
-        layers = nn.ModuleList(
-            ResFieldLinear(size_in, size_out, num_frames, rank, coefficient_fraction=coefficient_fraction)
-            if index in residual_layers
-            else PlainLinear(size_in, size_out)
-            for index, (size_in, size_out) in enumerate(shapes)
-        )
-        self.layers = cast(Sequence[ResFieldLinear | PlainLinear], layers)
+        self.layers = cast(Sequence[TimeLinear], nn.ModuleList(make_layers(shapes)))
         self.reset_parameters()
 
     @abstractmethod
