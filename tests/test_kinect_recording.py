@@ -3,10 +3,7 @@
 import json
 import re
 import shutil
-import signal
-import subprocess
 import sys
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,6 @@ from PIL import Image
 from resfields_ns.commands import kinect
 from resfields_ns.data.rgbd_camera import RGBDCamera, read_rgbd_camera
 from resfields_ns.dataparsers.kinect_rgbd import KinectRGBDDataParserConfig
-from resfields_ns.kinect import conversion
 from resfields_ns.kinect.conversion import convert_recordings
 from resfields_ns.kinect.plan import make_plan
 from resfields_ns.kinect.recording import Recording
@@ -243,76 +239,10 @@ def test_the_capture_is_parsed(capture: Path) -> None:
     assert set(outputs.metadata["camera_names"]) == {"left", "middle"}
 
 
-def test_a_stopped_run_goes_on_to_the_same_bytes(
-    recordings: tuple[dict[str, Path], Path], capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Stopped after every number of images: nothing looks whole, and nothing finished is made again."""
-    out, partial = tmp_path / "capture", tmp_path / "capture.partial"
-    write, written = conversion._write_image, []
-
-    def write_few(path: Path, image: np.ndarray) -> None:
-        if len(written) and len(written) % 7 == 0 and written[-1] != path:
-            (path.parent / "unfinished").write_bytes(b"half an image")
-            written.append(path)
-            raise KeyboardInterrupt
-        written.append(path)
-        write(path, image)
-
-    monkeypatch.setattr(conversion, "_write_image", write_few)
-    stops = 0
-    while not out.exists():
-        try:
-            convert_recordings(out, _request(recordings))
-        except KeyboardInterrupt:
-            stops += 1
-            assert partial.is_dir() and not out.exists()
-    assert stops >= 2
-    assert _contents(out) == _contents(capture)
-
-
-def test_a_killed_run_goes_on_to_the_same_bytes(
-    recordings: tuple[dict[str, Path], Path], capture: Path, tmp_path: Path
-) -> None:
-    out, partial = tmp_path / "capture", tmp_path / "capture.partial"
-    command = [sys.executable, "-m", "resfields_ns.commands.kinect", *_arguments(out, recordings)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 120
-        while len(list(partial.rglob("*.png"))) < 4 and time.monotonic() < deadline:
-            time.sleep(0.01)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert not out.exists()
-    left = {path: path.stat().st_mtime_ns for path in partial.rglob("*.png")}
-    assert left
-    convert_recordings(out, _request(recordings))
-    assert _contents(out) == _contents(capture)
-    assert all((out / path.relative_to(partial)).stat().st_mtime_ns == changed for path, changed in left.items())
-
-
 def _arguments(out: Path, recordings: tuple[dict[str, Path], Path]) -> list[str]:
     """What makes the command write what `capture` has."""
     paths, box = map(str, recordings[0].values()), map(str, BALL_BOX.ravel())
     return [str(out), "--recordings", *paths, "--rig", str(recordings[1]), "--masks", "--box", *box]
-
-
-def test_another_requests_rest_is_left_alone(recordings: tuple[dict[str, Path], Path], tmp_path: Path) -> None:
-    partial = tmp_path / "capture.partial"
-    partial.mkdir()
-    (partial / "conversion.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"capture\.partial: expected the rest of a run with the same recordings and"):
-        convert_recordings(tmp_path / "capture", _request(recordings))
-    (partial / "conversion.json").rename(partial / "notes.txt")
-    with pytest.raises(ValueError, match=r"capture\.partial: expected no such folder, found one that this command did"):
-        convert_recordings(tmp_path / "capture", _request(recordings))
-    assert _contents(partial) == {"notes.txt": b"{}"}
-
-
-def test_a_folder_in_use_is_left_alone(recordings: tuple[dict[str, Path], Path], tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="expected a folder that is new or empty, found one that is in use"):
-        convert_recordings(tmp_path, _request(recordings))
 
 
 def _break_left(tmp_path: Path, recordings: tuple[dict[str, Path], Path], change: Any) -> dict[str, Path]:

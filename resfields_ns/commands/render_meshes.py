@@ -36,7 +36,8 @@ def render_meshes(
     """Render a mesh sequence to a capture in the Owlii layout: colours, masks, depth, cameras, box, clouds and meshes.
 
     The source is a folder with one OBJ or PLY file a frame (with textures or colours), a .glb or .gltf animation, an
-    .anime file, or a .npz with vertices [T, V, 3], faces and uv. Colours are the surface's own, without lights.
+    .anime file, or a .npz with vertices [T, V, 3], faces and uv. Colours are the surface's own, without lights. A run
+    that was stopped goes on where it was when it is started again.
 
     Example: rf-render-meshes fox.glb fox --animation Walk --rig paper --size 400 400 --metres-per-unit 0.01
 
@@ -65,18 +66,18 @@ def render_meshes(
         seed: Decides the noise, and the points of the clouds.
     """
     _check_numbers(samples, depth_noise, seed)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out}: expected a folder that is new or empty, found one that is in use")
 
     # slow to import, and not needed for --help
+    from resfields_ns.data.unfinished_capture import check_unused, describe_files
     from resfields_ns.frames import parse_frames
     from resfields_ns.mesh_sequences.bounds import sequence_bounds
     from resfields_ns.mesh_sequences.capture_cameras import cameras_of_rig
     from resfields_ns.mesh_sequences.capture_rendering import render_capture
     from resfields_ns.mesh_sequences.existing_capture import cameras_of_capture, placement_in_capture
-    from resfields_ns.mesh_sequences.opening import open_mesh_sequence
+    from resfields_ns.mesh_sequences.opening import open_mesh_sequence, source_files
     from resfields_ns.mesh_sequences.placement import Placement
 
+    check_unused(out)
     placement = Placement(up, 1.0 if metres_per_unit is None else metres_per_unit, offset or (0.0, 0.0, 0.0))
     chosen_rig = _chosen_rig(rig, cameras_of, elevation, fov, radius)
     sequence = open_mesh_sequence(source, texture, fps, animation)
@@ -91,6 +92,7 @@ def render_meshes(
             bounds = bounds.moved(placement.metres_per_unit, placement.offset)
     render_capture(
         out,
+        {"files": describe_files(source_files(source, texture)), "fps": fps, "animation": animation},
         sequence,
         indices,
         placement,

@@ -27,6 +27,8 @@ def videos(
 ) -> None:
     """Make a capture that the `owlii` dataparser reads of synchronised videos, one for each fixed camera.
 
+    A run that was stopped goes on where it was when it is started again.
+
     Example: rf-videos recording capture --calibration recording/colmap/sparse/0 --box -1 -1 0 1 1 2
 
     Args:
@@ -43,13 +45,13 @@ def videos(
         plates: Folder with a clean plate for each camera, an image or a video; masks are what differs from it.
         plate_threshold: Difference to the clean plate, of 255, above which a pixel is foreground.
     """
+    from resfields_ns.data.unfinished_capture import check_unused
     from resfields_ns.videos.alignment import align_videos, align_videos_by_offsets, read_offsets
     from resfields_ns.videos.conversion import convert_videos
     from resfields_ns.videos.opening import find_videos, read_calibration
     from resfields_ns.videos.scene_space import choose_space
 
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out}: expected a folder that is new or empty, found one that is in use")
+    check_unused(out)
     found = find_videos(videos_folder)
     calibrated = read_calibration(calibration, found)
     if offsets is None:

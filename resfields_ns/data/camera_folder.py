@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resfields_ns.data.image_files import check_same_frames, check_size, depth_size, image_size, list_frames
+from resfields_ns.data.unfinished_capture import check_finished
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,11 @@ class CameraFrames:
 def camera_names(capture: Path) -> list[str]:
     """Return the names of the capture's camera folders, sorted.
 
-    Raises ValueError if the capture is not a folder.
+    Raises ValueError if the capture is not a folder, or a converter has not finished it.
     """
     if not capture.is_dir():
         raise ValueError(f"{capture}: expected the folder of a capture, found no such folder")
+    check_finished(capture)
     return sorted(folder.name for folder in capture.iterdir() if _image_folder(folder).is_dir())
 
 

@@ -1,10 +1,11 @@
 """Frames of videos as png files, decoded once and kept."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
+
+from resfields_ns.data.whole_file import whole_file
 
 _FRAMES_AT_ONCE = 16
 
@@ -52,14 +55,25 @@ def extract_frames(folders: dict[Path, Video], frames: list[int], size: tuple[in
     total = sum(map(len, missing.values()))
     if total == 0:
         return
-    with Progress(console=Console(stderr=True), transient=True) as progress, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Decoding videos", total=total)
         for folder, video in folders.items():
             folder.mkdir(parents=True, exist_ok=True)
-            decoded = _decode(video, missing[folder])
-            while batch := list(islice(decoded, _FRAMES_AT_ONCE)):
-                list(pool.map(lambda item, folder=folder: _write(frame_path(folder, item[0]), item[1], size), batch))
-                progress.advance(task, len(batch))
+            write = partial(_write, folder, size)
+            for _ in for_each_frame(video, missing[folder], write):
+                progress.advance(task)
+
+
+def for_each_frame(video: Video, frames: list[int], action: Callable[[int, Any], object]) -> Iterator[None]:
+    """Call `action` with the index and the picture (PyAV's) of each of some frames, on all cores, and yield after each.
+
+    Raises ValueError if the video ends before a frame, or cannot be decoded.
+    """
+    decoded = decode_frames(video, frames)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        while batch := list(islice(decoded, _FRAMES_AT_ONCE)):
+            for _ in pool.map(lambda item: action(*item), batch):
+                yield
 
 
 def frame_path(folder: Path, frame: int) -> Path:
@@ -73,8 +87,11 @@ def _missing(folder: Path, video: Video, frames: list[int]) -> list[int]:
     return [frame for frame, path in paths.items() if not path.is_file() or path.stat().st_mtime < age]
 
 
-def _decode(video: Video, frames: list[int]) -> Iterator[tuple[int, Any]]:
-    """The chosen frames, ascending, with their indices; the video is read up to the last of them."""
+def decode_frames(video: Video, frames: list[int]) -> Iterator[tuple[int, Any]]:
+    """The chosen frames, ascending, with their indices; the video is read up to the last of them.
+
+    Raises ValueError if the video ends before a frame, or cannot be decoded.
+    """
     from av.error import FFmpegError
 
     if not frames:
@@ -94,13 +111,12 @@ def _decode(video: Video, frames: list[int]) -> Iterator[tuple[int, Any]]:
         raise ValueError(f"{video.path}: expected {video.num_frames} frames as its header says, found {found}")
 
 
-def _write(path: Path, frame: Any, size: tuple[int, int]) -> None:
-    image = frame.to_image()
+def _write(folder: Path, size: tuple[int, int], frame: int, picture: Any) -> None:
+    image = picture.to_image()
     if image.size != size:
         image = image.resize(size, resample=Image.Resampling.BILINEAR)
-    partial = path.with_suffix(".partial")
-    image.save(partial, format="png")
-    partial.replace(path)
+    with whole_file(frame_path(folder, frame)) as file:
+        image.save(file, "PNG")
 
 
 @contextmanager

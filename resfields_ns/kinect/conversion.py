@@ -1,30 +1,22 @@
-"""Recordings of several devices into one capture that the `kinect-rgbd` dataparser reads.
+"""Recordings of several devices into one capture that the `kinect-rgbd` dataparser reads."""
 
-Until it is whole, the capture stands beside its place under a name that ends in `.partial`. Every image appears there
-whole or not at all, so that a second run goes on where a first one was stopped.
-"""
-
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from resfields_ns.data.json_file import read_json
 from resfields_ns.data.rgbd_camera import CAMERA_FILE, write_rgbd_camera
 from resfields_ns.data.time_stamps import TIME_STAMPS_FILE, write_time_stamps
+from resfields_ns.data.unfinished_capture import check_unused, unfinished_capture
+from resfields_ns.data.whole_file import whole_file
 from resfields_ns.kinect.foreground import mask_box
 from resfields_ns.kinect.lens import Undistortion
 from resfields_ns.kinect.plan import CameraPlan, Plan, make_plan
 from resfields_ns.kinect.registration import DepthRegistration
 from resfields_ns.kinect.request import Request
-
-_REQUEST_FILE = "conversion.json"
-_UNFINISHED = "unfinished"
 
 
 def convert_recordings(out: Path, request: Request, show_progress: bool = False) -> Plan:
@@ -32,40 +24,19 @@ def convert_recordings(out: Path, request: Request, show_progress: bool = False)
 
     `out` appears once it is whole. Raises ValueError if it is in use, or something is wrong with the recordings.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out}: expected a folder that is new or empty, found one that is in use")
+    check_unused(out)
     plan = make_plan(request, show_progress)
-    partial = _open_partial(out, request.as_json())
-    if request.box is not None:
-        (partial / "aabb.txt").write_text(f"{request.box.ravel().tolist()}\n", encoding="utf-8")
     console = Console(stderr=True)
-    for name, camera_plan in plan.cameras.items():
-        _write_camera(partial / name, camera_plan, request)
-        images = _write_images(partial / name, camera_plan, request)
-        total = 2 * len(camera_plan.stamps)
-        for _ in track(images, f"Converting {name}", total=total, console=console, disable=not show_progress):
-            pass
-    if out.exists():
-        out.rmdir()
-    partial.rename(out)
+    with unfinished_capture(out, request.as_json()) as capture:
+        if request.box is not None:
+            (capture / "aabb.txt").write_text(f"{request.box.ravel().tolist()}\n", encoding="utf-8")
+        for name, camera_plan in plan.cameras.items():
+            _write_camera(capture / name, camera_plan, request)
+            images = _write_images(capture / name, camera_plan, request)
+            total = 2 * len(camera_plan.stamps)
+            for _ in track(images, f"Converting {name}", total=total, console=console, disable=not show_progress):
+                pass
     return plan
-
-
-def _open_partial(out: Path, request: dict[str, Any]) -> Path:
-    """The folder to write to, new or left by a run of the same request."""
-    partial = out.with_name(out.name + ".partial")
-    path = partial / _REQUEST_FILE
-    if not path.is_file():
-        if partial.exists() and any(entry.name != _UNFINISHED for entry in partial.iterdir()):
-            raise ValueError(f"{partial}: expected no such folder, found one that this command did not make")
-        partial.mkdir(parents=True, exist_ok=True)
-        _replace(path, (json.dumps(request, indent=2) + "\n").encode())
-    elif read_json(path) != json.loads(json.dumps(request)):
-        raise ValueError(
-            f"{partial}: expected the rest of a run with the same recordings and options, found another's "
-            f"({_REQUEST_FILE}): delete it, or choose another folder"
-        )
-    return partial
 
 
 def _write_camera(folder: Path, plan: CameraPlan, request: Request) -> None:
@@ -115,11 +86,5 @@ def _frame_name(frame: int) -> str:
 
 
 def _write_image(path: Path, image: np.ndarray) -> None:
-    _replace(path, cv2.imencode(".png", image)[1].tobytes())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file that appears whole; one that a stopped run left half written is overwritten by the next."""
-    unfinished = path.with_name(_UNFINISHED)
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+    with whole_file(path) as file:
+        file.write_bytes(cv2.imencode(".png", image)[1].tobytes())

@@ -7,6 +7,9 @@ from resfields_ns.mesh_sequences.array_file import ArrayFile
 from resfields_ns.mesh_sequences.gltf_sequence import GltfSequence
 from resfields_ns.mesh_sequences.mesh_folder import MeshFolder
 from resfields_ns.mesh_sequences.mesh_sequence import MeshSequence
+from resfields_ns.mesh_sequences.pictures import SUFFIXES
+
+_BESIDE = (*SUFFIXES, ".bin")  # textures and buffers
 
 
 def open_mesh_sequence(
@@ -33,3 +36,12 @@ def open_mesh_sequence(
     if suffix == ".anime":
         return AnimeFile(source)
     return GltfSequence(source, fps, animation)
+
+
+def source_files(source: Path, texture: Path | None = None) -> list[Path]:
+    """The files that a sequence can be made of: all of a folder, or a file with the textures and buffers beside it."""
+    if source.is_dir():
+        files = [path for path in source.rglob("*") if path.is_file()]
+    else:
+        files = [path for path in source.parent.iterdir() if path == source or path.suffix.lower() in _BESIDE]
+    return sorted(files) + ([] if texture is None else [texture])

@@ -1,7 +1,7 @@
 """Masks by subtracting the background, which a clean plate shows."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,7 +9,9 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from resfields_ns.data.image_files import check_size, image_size
-from resfields_ns.data.video_frames import Video, extract_frames, frame_path, probe_video
+from resfields_ns.data.unfinished_capture import describe_arrays
+from resfields_ns.data.video_frames import Video, decode_frames, probe_video
+from resfields_ns.videos.foreground import Foreground
 from resfields_ns.videos.opening import VIDEO_SUFFIXES
 
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -19,7 +21,7 @@ _HOLES = np.ones((5, 5), np.uint8)
 _MOST_FRAMES = 15  # of a plate that is a video
 
 
-class CleanPlate:
+class CleanPlate(Foreground):
     """Foreground is what differs from the plate in a colour channel by more than a threshold.
 
     Args:
@@ -32,11 +34,14 @@ class CleanPlate:
         self._threshold = threshold
 
     def __call__(self, frame: int, picture: UInt8[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "height width"]:
-        """The mask of a picture, without specks and small holes."""
+        """The mask, without specks and small holes."""
         difference = cv2.absdiff(cv2.GaussianBlur(picture, _SMOOTHING, 0), self._plate).max(axis=-1)
         mask = (difference > self._threshold).astype(np.uint8)
         mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _SPECKS)
         return cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _HOLES).astype(bool)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"plate": describe_arrays(self._plate), "threshold": self._threshold}
 
 
 def find_plate(folder: Path, name: str, video: Video) -> Path:
@@ -54,15 +59,9 @@ def find_plate(folder: Path, name: str, video: Video) -> Path:
 def read_plate(path: Path) -> UInt8[np.ndarray, "height width 3"]:
     """The image, or the median of frames of the video."""
     if path.suffix in _IMAGE_SUFFIXES:
-        return _read_image(path)
+        with Image.open(path) as image:
+            return np.array(image.convert("RGB"))
     video = probe_video(path)
     frames = np.unique(np.linspace(0, video.num_frames - 1, _MOST_FRAMES).round().astype(int)).tolist()
-    with TemporaryDirectory() as folder:
-        extract_frames({Path(folder): video}, frames, video.size)
-        pictures = [_read_image(frame_path(Path(folder), frame)) for frame in frames]
+    pictures = [picture.to_ndarray(format="rgb24") for _, picture in decode_frames(video, frames)]
     return np.median(pictures, axis=0).round().astype(np.uint8)
-
-
-def _read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
-    with Image.open(path) as image:
-        return np.array(image.convert("RGB"))
