@@ -57,7 +57,7 @@ def orbit(cameras: Cameras, centre: Float[Tensor, "3"], times: Float[Tensor, "pi
     angles = 2.0 * math.pi * torch.arange(len(times), device=poses.device)[:, None] / len(times)
     radius = (distance.square() - height.square()).clamp_min(0.0).sqrt()
     positions = centre + height * up + radius * (angles.cos() * first + angles.sin() * second)
-    return _with_intrinsics_of(cameras[0:1], _look_at(positions, centre, up), times)
+    return _with_intrinsics_of(cameras[0:1], look_at(positions, centre, up), times)
 
 
 def _up(poses: Float[Tensor, "cameras 3 4"]) -> Float[Tensor, "3"]:
@@ -66,7 +66,7 @@ def _up(poses: Float[Tensor, "cameras 3 4"]) -> Float[Tensor, "3"]:
     return transform[2, :3]
 
 
-def _look_at(
+def look_at(
     positions: Float[Tensor, "pictures 3"], target: Float[Tensor, "3"], up: Float[Tensor, "3"]
 ) -> Float[Tensor, "pictures 3 4"]:
     """Camera-to-world poses (x right, y up, z backward)."""
