@@ -1,20 +1,34 @@
-"""Shared data: a small made-up capture and a run trained on it for a moment, each made once."""
+"""Shared data: small made-up sequences and a run trained on one for a moment, each made once."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from resfields_ns.data.demo_capture import write_demo_capture
 from resfields_ns.models.ray_model import DynamicRayModelConfig
+from tests.family import Family
 from tests.methods import METHODS, tiny_config, trained
+from tests.ray_family import RAY_FAMILY
 
 
 @pytest.fixture(scope="session")
-def demo_capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Family], Path]:
+    """The tiny sequence that a family's methods are tested on, made when it is first asked for."""
+
+    @cache
+    def made(family: Family) -> Path:
+        path = tmp_path_factory.mktemp("data") / "sequence"
+        family.write_data(path)
+        return path
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def demo_capture(tiny_data: Callable[[Family], Path]) -> Path:
     """A capture of 4 frames of 32 x 32 pixels; copy it before changing it."""
-    folder = tmp_path_factory.mktemp("demo") / "capture"
-    write_demo_capture(folder, seed=0, num_frames=4, size=32)
-    return folder
+    return tiny_data(RAY_FAMILY)
 
 
 @pytest.fixture(scope="session")

@@ -1,85 +1,79 @@
 """Every registered method, a configuration of it small enough for a test, and a run of that."""
 
 import random
+from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
+from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.plugins.types import MethodSpecification
 
-from resfields_ns.data.capture_datamanager import CaptureDataManagerConfig
 from resfields_ns.engine.trainer import ResFieldsTrainer, ResFieldsTrainerConfig
-from resfields_ns.fields.dynamic_field import DynamicFieldConfig
 from resfields_ns.models.ray_model import DynamicRayModelConfig
-from resfields_ns.pipelines.dynamic_pipeline import DynamicPipelineConfig
+from tests.family import Family
+from tests.ray_family import RAY_FAMILY
 
 METHODS: dict[str, MethodSpecification] = {
     entry.name: entry.load()
     for entry in entry_points(group="nerfstudio.method_configs")
     if entry.value.startswith("resfields_ns.")
 }
+FAMILIES: dict[type[ModelConfig], Family] = {DynamicRayModelConfig: RAY_FAMILY}
+"""The family of a method, by its model."""
+FIELDS = {
+    name: model.field
+    for name, method in METHODS.items()
+    if isinstance(model := method.config.pipeline.model, DynamicRayModelConfig)
+}
+"""The field of every method that is trained on rays."""
 
 
-def _field(method: MethodSpecification) -> DynamicFieldConfig:
-    model = method.config.pipeline.model
-    assert isinstance(model, DynamicRayModelConfig)
-    return model.field
-
-
-FIELDS = {name: _field(method) for name, method in METHODS.items()}
-"""The field of every method."""
+def family_of(method: MethodSpecification) -> Family:
+    return FAMILIES[type(method.config.pipeline.model)]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A method with one of the densities, with or without residual layers."""
+    """A method with one of the changes that its family knows."""
 
     method: MethodSpecification
-    density: Literal["volsdf", "nerf"]
-    residual: bool
+    change: Callable[[ModelConfig], None]
 
-    def config(self, capture: Path, output_dir: Path) -> ResFieldsTrainerConfig:
+    @property
+    def family(self) -> Family:
+        return family_of(self.method)
+
+    def config(self, data: Path, output_dir: Path) -> ResFieldsTrainerConfig:
         """A tiny configuration."""
-        config = tiny_config(self.method, capture, output_dir)
-        model = config.pipeline.model
-        assert isinstance(model, DynamicRayModelConfig)
-        model.density = self.density
-        if self.density == "nerf":
-            model.sparsity_loss_weight = 0.0
-        if not self.residual:
-            model.field = replace(model.field, residual_layers=())
+        config = tiny_config(self.method, data, output_dir)
+        self.change(config.pipeline.model)
         return config
 
 
 VARIANTS = {
-    f"{name}-{density}-{'residual' if residual else 'plain'}": Variant(method, density, residual)
+    f"{name}-{variant}": Variant(method, change)
     for name, method in METHODS.items()
-    for density in ("volsdf", "nerf")
-    for residual in (True, False)
+    for variant, change in family_of(method).variants.items()
 }
 
 
-def tiny_config(method: MethodSpecification, capture: Path, output_dir: Path) -> ResFieldsTrainerConfig:
-    """The method with few rays and samples, for four steps on the CPU without a viewer."""
+def tiny_config(method: MethodSpecification, data: Path, output_dir: Path) -> ResFieldsTrainerConfig:
+    """The method made small, for four steps on the CPU without a viewer."""
     config = deepcopy(method.config)
-    pipeline, datamanager, model = config.pipeline, config.pipeline.datamanager, config.pipeline.model
-    assert isinstance(config, ResFieldsTrainerConfig) and isinstance(pipeline, DynamicPipelineConfig)
-    assert isinstance(datamanager, CaptureDataManagerConfig) and isinstance(model, DynamicRayModelConfig)
-    config.data = datamanager.data = capture
+    pipeline, datamanager = config.pipeline, config.pipeline.datamanager
+    assert isinstance(config, ResFieldsTrainerConfig) and isinstance(datamanager, VanillaDataManagerConfig)
+    family_of(method).shrink(pipeline, datamanager, pipeline.model)
+    config.data = datamanager.data = data
     config.output_dir = output_dir
     config.vis = "tensorboard"
     config.machine.device_type = "cpu"
     config.machine.seed = 0
     config.max_num_iterations = 4
-    pipeline.chamfer_resolution = 24
-    datamanager.train_num_rays_per_batch = 64
-    model.sampler.num_samples = 8
-    model.hull_start_steps = min(model.hull_start_steps, 5)
-    model.sparsity_start_step = 2
     config.set_timestamp()
     return config
 

@@ -1,5 +1,6 @@
 """A GPU gives what the CPU gives; skipped on machines without one."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from torch import Tensor
 from resfields_ns.fields.dynamic_field import DynamicFieldConfig
 from resfields_ns.functional.segments import TimeSegments
 from tests.cases import fill_parameters, over
+from tests.family import Family
 from tests.methods import FIELDS, VARIANTS, Variant, trained
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -35,7 +37,7 @@ def _values_and_gradients(field: torch.nn.Module, points: Tensor) -> list[Tensor
 
 
 @over("variant", VARIANTS)
-def test_every_variant_trains(variant: Variant, demo_capture: Path, tmp_path: Path) -> None:
-    config = variant.config(demo_capture, tmp_path)
+def test_every_variant_trains(variant: Variant, tiny_data: Callable[[Family], Path], tmp_path: Path) -> None:
+    config = variant.config(tiny_data(variant.family), tmp_path)
     config.machine.device_type = "cuda"
     assert trained(config).step == config.max_num_iterations - 1

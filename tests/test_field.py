@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from resfields_ns.fields.ambient.moment import MomentAmbientConfig
 from resfields_ns.fields.dynamic_field import COLOURS, ENCODINGS, DynamicField, DynamicFieldConfig
 from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.layers import largest_rank, show_residuals
 from tests.cases import fill_parameters, over
 from tests.methods import FIELDS
 
@@ -223,7 +224,7 @@ def test_without_its_residuals_a_method_is_its_baseline(config: DynamicFieldConf
     field, plain = _method_field(config).eval(), replace(config, residual_layers=()).setup(num_frames=5).double()
     missing, unexpected = plain.load_state_dict(field.state_dict(), strict=False)
     assert not missing and all(name.endswith(("table", "basis")) for name in unexpected)
-    field.show_residuals(0.0, config.rank)
+    show_residuals(field, 0.0, config.rank)
     for shown, baseline in zip(
         field.raw_gradient_and_feature(*_points()), plain.raw_gradient_and_feature(*_points()), strict=True
     ):
@@ -247,10 +248,10 @@ def test_a_field_is_continuous_over_time(config: DynamicFieldConfig) -> None:
 def test_shown_residuals_do_not_touch_training() -> None:
     field = _method_field(DynamicFieldConfig())
     whole = field.raw_and_feature(*_points())[0]
-    field.show_residuals(0.5, 3)
+    show_residuals(field, 0.5, 3)
     assert torch.equal(field.raw_and_feature(*_points())[0], whole)
     assert not torch.equal(field.eval().raw_and_feature(*_points())[0], whole)
-    field.show_residuals(1.0, field.largest_rank)
+    show_residuals(field, 1.0, largest_rank(field))
     assert torch.equal(field.raw_and_feature(*_points())[0], whole)
 
 

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,52 +21,63 @@ from nerfstudio.utils.eval_utils import eval_setup
 from resfields_ns.engine.random_state import capture_random_state, restore_random_state
 from resfields_ns.models.ray_model import DynamicRayModelConfig
 from tests.cases import over
-from tests.methods import METHODS, VARIANTS, seed_everything, tiny_config, trained
+from tests.family import Family
+from tests.methods import METHODS, VARIANTS, family_of, seed_everything, tiny_config, trained
+
+
+@dataclass(frozen=True)
+class Run:
+    """The config.yml of a run, and the family of its method."""
+
+    config: Path
+    family: Family
 
 
 @pytest.fixture(scope="module", params=list(VARIANTS.values()), ids=list(VARIANTS))
-def run(request, demo_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The config.yml of a short run of a variant of a method."""
-    config = request.param.config(demo_capture, tmp_path_factory.mktemp("run"))
+def run(request, tiny_data: Callable[[Family], Path], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A short run of a variant of a method."""
+    family = request.param.family
+    config = request.param.config(tiny_data(family), tmp_path_factory.mktemp("run"))
     trained(config)
-    return config.get_base_dir() / "config.yml"
+    return Run(config.get_base_dir() / "config.yml", family)
 
 
-def test_reloads_and_renders(run: Path) -> None:
-    _, pipeline, _, _ = eval_setup(run)
+def test_reloads_and_renders(run: Run) -> None:
+    _, pipeline, _, _ = eval_setup(run.config)
     camera, _ = pipeline.datamanager.next_eval_image(0)
     outputs = pipeline.model.get_outputs_for_camera(camera)
     size = (int(camera.height), int(camera.width))
-    for name, channels in {"rgb": 3, "accumulation": 1, "depth": 1, "normals": 3}.items():
+    for name, channels in {"rgb": 3, "accumulation": 1, "depth": 1, **run.family.outputs}.items():
         assert outputs[name].shape == (*size, channels)
         assert outputs[name].isfinite().all()
     assert outputs["rgb"].min() >= 0.0 and outputs["rgb"].max() <= 1.0 + 1e-5
 
 
-def test_a_checkpoint_of_another_shape_is_refused(run: Path) -> None:
-    _, pipeline, checkpoint, step = eval_setup(run)
+def test_a_checkpoint_of_another_shape_is_refused(run: Run) -> None:
+    _, pipeline, checkpoint, step = eval_setup(run.config)
     state = torch.load(checkpoint, weights_only=True)["pipeline"]
     state.pop(next(iter(state)))
     with pytest.raises(RuntimeError, match="Missing key"):
         pipeline.load_pipeline(state, step)
 
 
-def test_evaluates(run: Path, tmp_path: Path) -> None:
-    ComputePSNR(run, tmp_path / "metrics.json", tmp_path / "pictures").main()
+def test_evaluates(run: Run, tmp_path: Path) -> None:
+    ComputePSNR(run.config, tmp_path / "metrics.json", tmp_path / "pictures").main()
     results = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=pytest.fail)["results"]
-    for name in ("psnr", "psnr_foreground", "ssim", "chamfer_l1_x1000"):
-        values = [frame[name] for frame in results["per_frame"] if frame[name] is not None]
+    for name in run.family.metrics:
+        values = [value for frame in results["per_frame"] if (value := frame.get(name)) is not None]
         assert results.get(name, 0.0) == pytest.approx(np.mean(values) if values else 0.0)
     facts = results["facts"]
-    assert facts["frames"] == [frame["frame"] for frame in results["per_frame"]] == [0, 1, 2, 3]
-    assert facts["seed"] == 0 and facts["steps"] == 4 and facts["background"] == "white"
+    assert facts["frames"] == [frame["frame"] for frame in results["per_frame"]] == list(run.family.frames)
+    assert facts["seed"] == 0 and facts["steps"] == 4 and facts.items() >= run.family.facts.items()
     pictures = sorted((tmp_path / "pictures").glob("eval_img_*.png"))
     assert len(pictures) == len(results["per_frame"])
 
 
 @over("method", METHODS)
-def test_resuming_equals_not_stopping(method, demo_capture: Path, tmp_path: Path) -> None:
-    whole_config = tiny_config(method, demo_capture, tmp_path / "whole")
+def test_resuming_equals_not_stopping(method, tiny_data: Callable[[Family], Path], tmp_path: Path) -> None:
+    data = tiny_data(family_of(method))
+    whole_config = tiny_config(method, data, tmp_path / "whole")
     whole = trained(whole_config)
 
     class Killed(Exception):
@@ -75,7 +87,7 @@ def test_resuming_equals_not_stopping(method, demo_capture: Path, tmp_path: Path
         if step == 2:
             raise Killed
 
-    killed_config = tiny_config(method, demo_capture, tmp_path / "killed")
+    killed_config = tiny_config(method, data, tmp_path / "killed")
     killed_config.steps_per_save = 1
     trainer = killed_config.setup(local_rank=0, world_size=1)
     seed_everything()
@@ -85,7 +97,7 @@ def test_resuming_equals_not_stopping(method, demo_capture: Path, tmp_path: Path
     with pytest.raises(Killed):
         trainer.train()
 
-    resumed_config = tiny_config(method, demo_capture, tmp_path / "resumed")
+    resumed_config = tiny_config(method, data, tmp_path / "resumed")
     resumed_config.load_dir = killed_config.get_checkpoint_dir()
     resumed_config.max_num_iterations = whole_config.max_num_iterations - 2
     torch.manual_seed(99)

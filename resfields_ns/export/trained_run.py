@@ -10,9 +10,9 @@ from nerfstudio.data.datasets.base_dataset import InputDataset
 from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.models.base_model import Model
 from nerfstudio.utils.eval_utils import eval_setup
-from torch import Tensor
+from torch import Tensor, nn
 
-from resfields_ns.fields.dynamic_field import DynamicField
+from resfields_ns.layers import largest_rank, show_residuals
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,13 @@ class TrainedRun:
         Raises ValueError if the run has no residual layers to do that with.
         """
         field = self.model.field
-        assert isinstance(field, DynamicField)
-        if field.largest_rank == 0 and (scale != 1.0 or rank is not None):
+        assert isinstance(field, nn.Module)
+        most = largest_rank(field)
+        if most == 0 and (scale != 1.0 or rank is not None):
             raise ValueError("--residual-scale, --residual-rank: expected a run with residual layers, found none")
-        if rank is not None and not 0 <= rank <= field.largest_rank:
-            raise ValueError(f"--residual-rank: expected 0 to {field.largest_rank}, found {rank}")
-        field.show_residuals(scale, field.largest_rank if rank is None else rank)
+        if rank is not None and not 0 <= rank <= most:
+            raise ValueError(f"--residual-rank: expected 0 to {most}, found {rank}")
+        show_residuals(field, scale, most if rank is None else rank)
 
     def camera(self, name: str | None) -> Cameras:
         """The training or evaluation camera of that name, at its first frame; None is the first training camera.
@@ -76,7 +77,7 @@ def load_trained_run(config_path: Path) -> TrainedRun:
     train, evaluation = pipeline.datamanager.train_dataset, pipeline.datamanager.eval_dataset
     assert isinstance(train, InputDataset) and isinstance(evaluation, InputDataset)
     if "camera_names" not in train.metadata:
-        raise ValueError(f"--load-config: expected a run on a capture over time, found {config_path}, which is not")
+        raise ValueError(f"--load-config: expected a run on a sequence, found {config_path}, which is not")
     return TrainedRun(pipeline.model, train, evaluation)
 
 

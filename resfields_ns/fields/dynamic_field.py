@@ -29,8 +29,6 @@ from resfields_ns.layers import (
     ResidualOptions,
     SoftplusGeometricMLP,
     WindowedPositionalEncoding,
-    largest_rank,
-    show_residuals,
 )
 
 ACTIVATIONS = {"softplus": SoftplusGeometricMLP, "relu": ReLUGeometricMLP}
@@ -126,18 +124,6 @@ class DynamicField(nn.Module):
         """Open the encodings' coarse-to-fine windows to a share in [0, 1] of their schedule."""
         for part in (self.warp, self.ambient, self.encoding):
             part.set_progress(progress)
-
-    @property
-    def largest_rank(self) -> int:
-        """Rank of the residual layers, 0 where there are none."""
-        return largest_rank(self)
-
-    def show_residuals(self, scale: float, rank: int) -> None:
-        """While not training, scale all residuals and keep their best approximations of at most `rank`.
-
-        A scale of 0 shows what the base weights alone hold (paper, Figure A.1).
-        """
-        show_residuals(self, scale, rank)
 
     def raw_and_feature(
         self, points: Float[Tensor, "points 3"], segments: TimeSegments

@@ -20,6 +20,11 @@ def intersect_box(
     return near, far
 
 
+def distance_behind_box(origins: Float[Tensor, "rays 3"], box: Float[Tensor, "2 3"]) -> Float[Tensor, "rays 1"]:
+    """A distance from each origin at which every ray has left the axis-aligned box: the depth of what is behind."""
+    return (origins - box.mean(dim=0)).norm(dim=-1, keepdim=True) + (box[1] - box[0]).norm() / 2
+
+
 def stratum_positions(
     num_rays: int, num_samples: int, jitter: bool, device: torch.device
 ) -> Float[Tensor, "rays samples"]:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -21,8 +22,11 @@ from resfields_ns.fields.laplace_density import LaplaceDensity
 from resfields_ns.fields.relu_density import ReLUDensity
 from resfields_ns.functional import losses
 from resfields_ns.functional.compositing import composite, compositing_weights
+from resfields_ns.functional.rays import distance_behind_box
 from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.layers import largest_rank, show_residuals
 from resfields_ns.models.hierarchical_sampler import HierarchicalSampler
+from resfields_ns.models.ray_times import ray_times
 from resfields_ns.models.samplers import (
     CarveHull,
     OccupancySampler,
@@ -137,7 +141,7 @@ class DynamicRayModel(Model):
         super().__init__(config, scene_box, num_train_data, metadata=metadata, **kwargs)
         self.step = 0
         self.time_controls = TimeControls(self.num_frames)
-        self.residual_controls = ResidualControls(self.field.largest_rank, self.field.show_residuals)
+        self.residual_controls = ResidualControls(largest_rank(self.field), partial(show_residuals, self.field))
 
     def populate_modules(self) -> None:
         """Build field, density and sampler."""
@@ -185,17 +189,18 @@ class DynamicRayModel(Model):
         Training adds what the losses ask for, evaluation `normals` [R, 3]. Rays that come in runs of equal time are
         the fastest. Rays without a time are seen at `fallback_time`.
         """
-        times = self._times(ray_bundle)
+        times = ray_times(ray_bundle, self.config.fallback_time)
         samples = self.sampler(ray_bundle.origins, ray_bundle.directions, times)
         coarse: list[_Rendering] = []
         for _ in range(self.sampler.num_refinements):
             coarse.append(self._render(ray_bundle, times, samples, with_gradient=False))
             samples = self.sampler.refine(samples, coarse[-1].weights.detach())
         final = self._render(ray_bundle, times, samples, with_gradient=self.training and self._takes_eikonal_loss)
+        behind = distance_behind_box(ray_bundle.origins, self.sampler.box)
         outputs: dict[str, Any] = {
             "rgb": final.rgb,
             "accumulation": final.accumulation,
-            "depth": final.distance + self._background_depth(ray_bundle.origins) * (1.0 - final.accumulation),
+            "depth": final.distance + behind * (1.0 - final.accumulation),
         }
         if not self.training:
             return {**outputs, "normals": self._normals(final, len(times))}
@@ -272,16 +277,6 @@ class DynamicRayModel(Model):
         normals = torch.zeros_like(rendering.points)
         normals[visible] = self.density.outward * F.normalize(gradient, dim=-1)
         return _scatter(composite(rendering.weights, normals), rendering.rays, num_rays)
-
-    def _times(self, ray_bundle: RayBundle) -> Float[Tensor, "rays"]:
-        if ray_bundle.times is None:
-            return torch.full_like(ray_bundle.origins[:, 0], self.config.fallback_time)
-        return ray_bundle.times[:, 0]
-
-    def _background_depth(self, origins: Float[Tensor, "rays 3"]) -> Float[Tensor, "rays 1"]:
-        """A distance behind the whole scene box."""
-        box = self.sampler.box
-        return (origins - box.mean(dim=0)).norm(dim=-1, keepdim=True) + (box[1] - box[0]).norm() / 2
 
     def get_loss_dict(
         self, outputs: dict[str, Any], batch: dict[str, Any], metrics_dict: dict | None = None

@@ -1,0 +1,117 @@
+"""Models of tasks without rays (video, temporal SDF, scene flow), which cameras can look at all the same."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from nerfstudio.cameras.rays import RayBundle
+from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.models.base_model import Model, ModelConfig
+from torch import Tensor, nn
+
+from resfields_ns.functional.coordinates import Coordinates
+from resfields_ns.functional.rays import distance_behind_box
+from resfields_ns.layers import largest_rank, show_residuals
+from resfields_ns.models.ray_times import ray_times
+from resfields_ns.viewer.residual_controls import ResidualControls
+from resfields_ns.viewer.time_controls import TimeControls
+
+BACKGROUND = 1.0  # white, behind what rays hit
+
+
+@dataclass
+class CoordinateModelConfig(ModelConfig):
+    """A field of coordinates at times."""
+
+    enable_collider: bool = False
+    """Off: a model finds what rays hit by itself."""
+    fallback_time: float = 0.0
+    """Time in [0, 1] at which rays without a time are seen."""
+    eval_num_rays_per_chunk: int = 65_536
+    """Rays seen at once."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.fallback_time <= 1.0:
+            raise ValueError(f"model.fallback-time: expected 0 to 1, got {self.fallback_time}")
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Where rays meet something opaque."""
+
+    rays: Int[Tensor, "hits"]
+    """Which of the rays do."""
+    distances: Float[Tensor, "hits"]
+    """Along the unit-length ray."""
+    rgb: Float[Tensor, "hits 3"]
+    """Colour in [0, 1]."""
+    others: dict[str, Float[Tensor, "hits channels"]] = dataclasses.field(default_factory=dict)
+    """Other outputs by name, such as normals; zero where nothing is hit."""
+
+
+class CoordinateModel(Model, ABC):
+    """Answers coordinates while training, and shows rays what they hit.
+
+    `metadata` of the dataset gives `num_frames`.
+    """
+
+    config: CoordinateModelConfig
+    field: nn.Module
+
+    def __init__(
+        self, config: CoordinateModelConfig, scene_box: SceneBox, num_train_data: int, metadata: dict, **kwargs: Any
+    ) -> None:
+        self.num_frames: int = metadata["num_frames"]
+        super().__init__(config, scene_box, num_train_data, metadata=metadata, **kwargs)
+        self.time_controls = TimeControls(self.num_frames)
+        self.residual_controls = ResidualControls(largest_rank(self.field), partial(show_residuals, self.field))
+
+    @abstractmethod
+    def make_field(self) -> nn.Module:
+        """The field, built once."""
+
+    @abstractmethod
+    def get_outputs(self, ray_bundle: Coordinates) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """What the field says at coordinates, for the losses."""
+
+    @abstractmethod
+    def find_hits(
+        self,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        times: Float[Tensor, "rays"],
+    ) -> Hits:
+        """What rays of unit length at times in [0, 1] meet."""
+
+    def populate_modules(self) -> None:
+        """Build the field."""
+        super().populate_modules()
+        self.field = self.make_field()
+
+    def get_param_groups(self) -> dict[str, list[nn.Parameter]]:
+        """The parameters of the field."""
+        return {"field": list(self.field.parameters())}
+
+    def forward(self, ray_bundle: Coordinates | RayBundle) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Answer a training batch's coordinates, or a camera's rays."""
+        return self._see(ray_bundle) if isinstance(ray_bundle, RayBundle) else self.get_outputs(ray_bundle)
+
+    def _see(self, ray_bundle: RayBundle) -> dict[str, Tensor]:
+        """rgb [R, 3], accumulation [R, 1] (1 where something is hit), depth along the ray [R, 1], and others."""
+        origins, directions = ray_bundle.origins, ray_bundle.directions
+        hits = self.find_hits(origins, directions, ray_times(ray_bundle, self.config.fallback_time))
+        behind = distance_behind_box(origins, self.scene_box.aabb.to(origins))
+        ones = torch.ones_like(hits.distances[:, None])
+        return {
+            "rgb": torch.full_like(origins, BACKGROUND).index_copy(0, hits.rays, hits.rgb.clamp(0.0, 1.0)),
+            "accumulation": torch.zeros_like(behind).index_copy(0, hits.rays, ones),
+            "depth": behind.index_copy(0, hits.rays, hits.distances[:, None]),
+            **{
+                name: values.new_zeros(len(origins), values.shape[1]).index_copy(0, hits.rays, values)
+                for name, values in hits.others.items()
+            },
+        }

@@ -1,0 +1,50 @@
+"""Methods that are trained on rays of cameras."""
+
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from typing import Literal
+
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
+from nerfstudio.models.base_model import ModelConfig
+from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
+
+from resfields_ns.data.demo_capture import write_demo_capture
+from resfields_ns.models.ray_model import DynamicRayModelConfig
+from resfields_ns.pipelines.dynamic_pipeline import DynamicPipelineConfig
+from tests.family import Family
+
+NUM_FRAMES = 4
+
+
+def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConfig, model: ModelConfig) -> None:
+    """Few rays and samples, soon through with every phase of training."""
+    assert isinstance(pipeline, DynamicPipelineConfig) and isinstance(model, DynamicRayModelConfig)
+    pipeline.chamfer_resolution = 24
+    datamanager.train_num_rays_per_batch = 64
+    model.sampler.num_samples = 8
+    model.hull_start_steps = min(model.hull_start_steps, 5)
+    model.sparsity_start_step = 2
+
+
+def _variant(density: Literal["volsdf", "nerf"], layers: str, model: ModelConfig) -> None:
+    assert isinstance(model, DynamicRayModelConfig)
+    model.density = density
+    if density == "nerf":
+        model.sparsity_loss_weight = 0.0
+    if layers == "plain":
+        model.field = replace(model.field, residual_layers=())
+
+
+RAY_FAMILY = Family(
+    write_data=partial(write_demo_capture, seed=0, num_frames=NUM_FRAMES, size=32),
+    shrink=_shrink,
+    variants={
+        f"{density}-{layers}": partial(_variant, density, layers)
+        for density, layers in product(("volsdf", "nerf"), ("residual", "plain"))
+    },
+    frames=tuple(range(NUM_FRAMES)),
+    metrics=("psnr", "psnr_foreground", "ssim", "chamfer_l1_x1000"),
+    facts={"background": "white", "chamfer_resolution": 24},
+    outputs={"normals": 3},
+)
