@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float64
-from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
@@ -23,7 +22,7 @@ from resfields_ns.data.projection import Pinhole
 from resfields_ns.data.rgbd_camera import CAMERA_FILE, METRES_PER_DEPTH_UNIT, RGBDCamera, read_rgbd_camera
 from resfields_ns.data.seen_space import into_cube
 from resfields_ns.data.time_stamps import TIME_STAMPS_FILE, MatchedFrames, match_frames, read_time_stamps
-from resfields_ns.data.views import check_image_scale, resize_pinhole, scaled_size
+from resfields_ns.data.views import check_image_scale, make_cameras, resize_pinhole, scaled_size
 from resfields_ns.frames import parse_frames
 from resfields_ns.timeline import times_from_frames
 
@@ -117,7 +116,11 @@ class KinectRGBD(DataParser):
         world_to_normalised = np.linalg.inv(normalised_to_world)
         return DataparserOutputs(
             image_filenames=[path for of in files for path in of.images],
-            cameras=_cameras(pinholes, size, num_frames),
+            cameras=make_cameras(
+                [pinhole for pinhole in pinholes for _ in range(num_frames)],
+                size,
+                times_from_frames(frame_positions, num_frames),
+            ),
             scene_box=SceneBox(aabb=torch.from_numpy((box - normalised_to_world[:3, 3]) / scale).float()),
             metadata=metadata,
             dataparser_transform=torch.from_numpy(world_to_normalised[:3] * scale).float(),
@@ -247,24 +250,6 @@ def _pinhole(
     cropped = replace(camera, intrinsics=camera.intrinsics.cropped(window))
     resized = resize_pinhole(cropped.pinhole, (window.width, window.height), size)
     return into_cube(resized, normalised_to_world)
-
-
-def _cameras(pinholes: list[Pinhole], size: tuple[int, int], num_frames: int) -> Cameras:
-    """Each pinhole at every frame."""
-    intrinsics = torch.tensor([[p.fx, p.fy, p.cx, p.cy] for p in pinholes], dtype=torch.float32)
-    fx, fy, cx, cy = intrinsics.repeat_interleave(num_frames, dim=0)[..., None].unbind(dim=1)
-    poses = torch.from_numpy(np.stack([p.camera_to_world for p in pinholes])).float()
-    return Cameras(
-        camera_to_worlds=poses.repeat_interleave(num_frames, dim=0),
-        fx=fx,
-        fy=fy,
-        cx=cx,
-        cy=cy,
-        width=size[0],
-        height=size[1],
-        camera_type=CameraType.PERSPECTIVE,
-        times=times_from_frames(torch.arange(num_frames), num_frames).repeat(len(pinholes))[:, None],
-    )
 
 
 def _concatenate(files_per_camera: list[list[Path] | None]) -> list[Path] | None:

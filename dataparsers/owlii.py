@@ -1,14 +1,12 @@
 """Multi-view captures in the Owlii / NeuS layout: one folder per camera, fixed or moving, over common frames."""
 
 from dataclasses import dataclass, field
-from math import floor
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float64
-from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
@@ -23,7 +21,7 @@ from resfields_ns.data.camera_folder import (
     read_camera_frames,
 )
 from resfields_ns.data.projection import Pinhole, check_same_similarity, decompose_projection, similarity_scale
-from resfields_ns.data.views import check_image_scale
+from resfields_ns.data.views import check_image_scale, make_cameras, resize_pinhole, scaled_size
 from resfields_ns.frames import parse_frames
 from resfields_ns.timeline import times_from_frames
 
@@ -78,6 +76,7 @@ class Owlii(DataParser):
         normalised_to_world = self._read_normalisation(frames)
         scale = similarity_scale(normalised_to_world, self._normalisation_name(frames))
         pinholes = [pinhole for camera in cameras for pinhole in _pinholes(camera, frames, normalised_to_world)]
+        size = scaled_size(cameras[0].size, config.image_scale)
         frame_positions = torch.arange(len(frames)).repeat(len(cameras))
         metadata = {
             "num_frames": len(frames),
@@ -97,7 +96,11 @@ class Owlii(DataParser):
         world_to_normalised = np.linalg.inv(normalised_to_world)
         return DataparserOutputs(
             image_filenames=[path for camera in cameras for path in camera.images],
-            cameras=_cameras(pinholes, cameras[0].size, config.image_scale, frame_positions, len(frames)),
+            cameras=make_cameras(
+                [resize_pinhole(pinhole, cameras[0].size, size) for pinhole in pinholes],
+                size,
+                times_from_frames(frame_positions, len(frames)),
+            ),
             scene_box=_scene_box(config.data / "aabb.txt"),
             metadata=metadata,
             dataparser_transform=torch.from_numpy(world_to_normalised[:3] * scale).float(),
@@ -132,38 +135,6 @@ def _pinholes(
         check_same_similarity(scale, normalised_to_world, f"{path}: scale_mat_{frame}")
         pinholes.append(decompose_projection((world @ scale)[:3], f"{path}: world_mat_{frame}"))
     return pinholes
-
-
-def _cameras(
-    pinholes: list[Pinhole],
-    size: tuple[int, int],
-    image_scale: float,
-    frame_positions: torch.Tensor,
-    num_frames: int,
-) -> Cameras:
-    """Cameras for images of `size` (width, height) made smaller by `image_scale`."""
-    width, height = (_scaled_length(length, image_scale) for length in size)
-    intrinsics = torch.tensor([[p.fx, p.fy, p.cx, p.cy] for p in pinholes], dtype=torch.float64)
-    intrinsics *= torch.tensor([width / size[0], height / size[1]], dtype=torch.float64).repeat(2)
-    fx, fy, cx, cy = intrinsics.float()[..., None].unbind(dim=1)
-    return Cameras(
-        camera_to_worlds=torch.from_numpy(np.stack([p.camera_to_world for p in pinholes])).float(),
-        fx=fx,
-        fy=fy,
-        cx=cx,
-        cy=cy,
-        width=width,
-        height=height,
-        camera_type=CameraType.PERSPECTIVE,
-        times=times_from_frames(frame_positions, num_frames)[:, None],
-    )
-
-
-def _scaled_length(length: int, image_scale: float) -> int:
-    scaled = floor(length * image_scale + 1e-6)
-    if scaled < 1:
-        raise ValueError(f"--image-scale: expected at least one pixel of an image's {length}, found {image_scale}")
-    return scaled
 
 
 def _scene_box(path: Path) -> SceneBox:

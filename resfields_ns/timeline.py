@@ -10,9 +10,11 @@ from torch import Tensor
 FRAME_TOLERANCE = 1e-4  # of the time between frames; float32 times of frames fall well inside it
 
 
-def times_from_frames(frame_index: Int[Tensor, "*batch"], num_frames: int) -> Float[Tensor, "*batch"]:
-    """Time in [0, 1] of each frame; a sequence of one frame stands at time 0."""
-    return frame_index.to(torch.float32) / max(num_frames - 1, 1)
+def times_from_frames(
+    frames: Int[Tensor, "*batch"] | Float[Tensor, "*batch"], num_frames: int
+) -> Float[Tensor, "*batch"]:
+    """Time in [0, 1] of each frame, or place between two; a sequence of one frame stands at time 0."""
+    return frames.to(torch.float32) / max(num_frames - 1, 1)
 
 
 def frames_from_times(times: Float[Tensor, "*batch"], num_frames: int) -> Int[Tensor, "*batch"]:

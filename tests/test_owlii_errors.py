@@ -72,7 +72,7 @@ def test_options(options: dict[str, Any], message: str) -> None:
 
 
 def test_image_scale_that_leaves_no_pixel(capture: Path) -> None:
-    _expect(capture, "--image-scale: expected at least one pixel of an image's 32, found 0.01", image_scale=0.01)
+    _expect(capture, "--image-scale: expected at least one pixel of 32x32, found 0.01", image_scale=0.01)
 
 
 def test_fewer_frames_than_asked_for(capture: Path) -> None:

@@ -10,7 +10,7 @@ from nerfstudio.data.datasets.base_dataset import InputDataset
 from PIL import Image
 from torch import Tensor
 
-from resfields_ns.data.large_arrays import allocate, fill
+from resfields_ns.data.large_arrays import make_rows
 
 
 class CaptureDataset(InputDataset):
@@ -46,21 +46,17 @@ class CaptureDataset(InputDataset):
 
         Raises ValueError if the masks leave no foreground at all.
         """
-        height, width = self._size(0)
-        arrays = {"image": allocate((len(self), height, width, 3), np.uint8)}
-        fill(arrays["image"], self.get_numpy_image, "Reading images")
+        shape = (len(self), *self._size(0))
+        arrays = {"image": make_rows((*shape, 3), np.uint8, self.get_numpy_image, "Reading images")}
         if self.metadata["mask_filenames"] is not None:
-            arrays["mask"] = allocate((len(self), height, width), np.bool_)
-            fill(arrays["mask"], self._mask, "Reading masks")
+            arrays["mask"] = make_rows(shape, np.bool_, self._mask, "Reading masks")
         if "mask" in arrays and not arrays["mask"].any():
             self._raise_no_foreground()
         return arrays
 
     def load_depth(self) -> UInt16[Tensor, "images height width"]:
         """Load all depth images as they are in the files; `depth_to_normalised` of the metadata makes them lengths."""
-        depth = allocate((len(self), *self._size(0)), np.uint16)
-        fill(depth, self._stored_depth, "Reading depth")
-        return depth
+        return make_rows((len(self), *self._size(0)), np.uint16, self._stored_depth, "Reading depth")
 
     def _raise_no_foreground(self) -> NoReturn:
         folders = sorted({str(path.parent) for path in self.metadata["mask_filenames"]})

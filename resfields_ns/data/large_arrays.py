@@ -21,18 +21,42 @@ def allocate(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Tensor:
     A large one is mapped from an unnamed file in the system's temporary folder (TMPDIR), which goes with it: what is
     used often stays in memory as far as there is room, the rest on disk.
     """
-    if math.prod(shape) * np.dtype(dtype).itemsize <= LARGEST_IN_MEMORY:
+    if _is_small(shape, dtype):
         return torch.from_numpy(np.empty(shape, dtype))
     with tempfile.TemporaryFile() as file:
         return torch.from_numpy(np.memmap(file, dtype, mode="w+", shape=shape))
 
 
-def fill(target: Tensor, make: Callable[[int], npt.NDArray], description: str) -> None:
-    """Make every row of an array, on all cores, showing progress."""
+def make_rows(
+    shape: tuple[int, ...], dtype: npt.DTypeLike, make: Callable[[int], npt.NDArray], description: str
+) -> Tensor:
+    """An array as `allocate` makes it, whose rows are made on all cores, showing progress.
 
-    def fill_row(index: int) -> None:
-        target[index] = torch.from_numpy(make(index))
+    The rows of a large one go straight to its file, and none of it is in memory at first.
+    """
+    if _is_small(shape, dtype):
+        array = np.empty(shape, dtype)
+        _fill(array.__setitem__, len(array), make, description)
+        return torch.from_numpy(array)
+    with tempfile.TemporaryFile() as file:
+        row_bytes = math.prod(shape[1:]) * np.dtype(dtype).itemsize
+        file.truncate(shape[0] * row_bytes)
 
+        def write(index: int, row: npt.NDArray) -> None:
+            np.memmap(file, dtype, mode="r+", offset=index * row_bytes, shape=shape[1:])[...] = row
+
+        _fill(write, shape[0], make, description)
+        return torch.from_numpy(np.memmap(file, dtype, mode="r+", shape=shape))
+
+
+def _is_small(shape: tuple[int, ...], dtype: npt.DTypeLike) -> bool:
+    return math.prod(shape) * np.dtype(dtype).itemsize <= LARGEST_IN_MEMORY
+
+
+def _fill(
+    write: Callable[[int, npt.NDArray], None], count: int, make: Callable[[int], npt.NDArray], description: str
+) -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in track(pool.map(fill_row, range(len(target))), description, total=len(target), transient=True):
+        rows = pool.map(lambda index: write(index, make(index)), range(count))
+        for _ in track(rows, description, total=count, transient=True):
             pass

@@ -3,11 +3,12 @@
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from resfields_ns.data.large_arrays import allocate, fill
+from resfields_ns.data.large_arrays import make_rows
 from resfields_ns.functional.masks import grow_mask
 
 
@@ -58,8 +59,11 @@ class ForegroundBalancedPixels:
         background_margin: float,
     ) -> None:
         margin = max(1, round(background_margin * max(masks.shape[1:])))
-        background = allocate(tuple(masks.shape), np.bool_)
-        fill(background, lambda image: (grow_mask(masks[image], margin) & ~masks[image]).numpy(), "Growing masks")
+
+        def grow(image: int) -> npt.NDArray[np.bool_]:
+            return (grow_mask(masks[image], margin) & ~masks[image]).numpy()
+
+        background = make_rows(tuple(masks.shape), np.bool_, grow, "Growing masks")
         self.foreground = _MaskedPixels(masks, frame_index)
         self.background = _MaskedPixels(background, frame_index)
         self.frames = (self.foreground.counts + self.background.counts).nonzero()[:, 0]

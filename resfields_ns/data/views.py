@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
+from torch import Tensor
 
 from resfields_ns.data.projection import Pinhole
+from resfields_ns.timeline import times_from_frames
 
 _METRES_PER_DEPTH_UNIT = 1e-3
 _MASK_THRESHOLD = 127
@@ -73,9 +75,11 @@ def views_outputs(
         "normalised_to_world": torch.from_numpy(normalised_to_world).float(),
     }
     world_to_normalised = np.linalg.inv(normalised_to_world)
+    times = times_from_frames(positions, len(frame_numbers))
+    distortion = torch.tensor([view.distortion for view in views], dtype=torch.float32)
     return DataparserOutputs(
         image_filenames=images,
-        cameras=_cameras(views, size, positions, len(frame_numbers)),
+        cameras=make_cameras([view.pinhole for view in views], size, times, distortion if distortion.any() else None),
         scene_box=SceneBox(aabb=torch.tensor([[-1.0] * 3, [1.0] * 3])),
         metadata=metadata,
         dataparser_transform=torch.from_numpy(world_to_normalised[:3] * scale).float(),
@@ -103,11 +107,15 @@ def resize_pinhole(pinhole: Pinhole, size: tuple[int, int], new_size: tuple[int,
     return replace(pinhole, fx=pinhole.fx * x, fy=pinhole.fy * y, cx=pinhole.cx * x, cy=pinhole.cy * y)
 
 
-def _cameras(views: list[View], size: tuple[int, int], positions: torch.Tensor, num_frames: int) -> Cameras:
-    pinholes = [view.pinhole for view in views]
+def make_cameras(
+    pinholes: list[Pinhole],
+    size: tuple[int, int],
+    times: Float[Tensor, "images"],
+    distortion: Float[Tensor, "images 6"] | None = None,
+) -> Cameras:
+    """The cameras of images of one size (width, height), in order."""
     intrinsics = torch.tensor([[p.fx, p.fy, p.cx, p.cy] for p in pinholes], dtype=torch.float32)
     fx, fy, cx, cy = intrinsics[..., None].unbind(dim=1)
-    distortion = torch.tensor([view.distortion for view in views], dtype=torch.float32)
     return Cameras(
         camera_to_worlds=torch.from_numpy(np.stack([p.camera_to_world for p in pinholes])).float(),
         fx=fx,
@@ -116,7 +124,7 @@ def _cameras(views: list[View], size: tuple[int, int], positions: torch.Tensor, 
         cy=cy,
         width=size[0],
         height=size[1],
-        distortion_params=distortion if distortion.any() else None,
+        distortion_params=distortion,
         camera_type=CameraType.PERSPECTIVE,
-        times=(positions.float() / max(num_frames - 1, 1))[:, None],
+        times=times[:, None],
     )
