@@ -170,7 +170,7 @@ def test_gradients_reach_the_rows_of_the_batch_alone(make: Make) -> None:
     assert (table.grad != 0).any(dim=1).nonzero().flatten().tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("sizes", [(3, 1, 4), (8,), (2, 0, 6), (0, 0)])
+@pytest.mark.parametrize("sizes", [(3, 1, 4), (8,), (4, 4), (2, 0, 6), (0, 0)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_segment_products_and_two_derivatives_agree_with_a_loop(sizes: tuple[int, ...], bias: bool) -> None:
     torch.manual_seed(0)

@@ -31,9 +31,12 @@ class _SegmentLinear(torch.autograd.Function):
     def forward(ctx, x: Tensor, weights: Tensor, sizes: tuple[int, ...]) -> Tensor:
         ctx.save_for_backward(x, weights)
         ctx.sizes = sizes
+        y = x.new_empty(x.shape[0], weights.shape[1])
+        if len(set(sizes)) == 1:
+            torch.bmm(_stacked(x, sizes), weights.mT, out=_stacked(y, sizes))
+            return y
         if _fits_grouped_mm(x, weights):
             return F.grouped_mm(x, weights.mT, offs=_ends(sizes, x.device))
-        y = x.new_empty(x.shape[0], weights.shape[1])
         for x_k, weight, y_k in zip(x.split(sizes), weights.unbind(0), y.split(sizes), strict=True):
             torch.mm(x_k, weight.t(), out=y_k)
         return y
@@ -54,6 +57,8 @@ class _SegmentOuter(torch.autograd.Function):
     def forward(ctx, a: Tensor, b: Tensor, sizes: tuple[int, ...]) -> Tensor:
         ctx.save_for_backward(a, b)
         ctx.sizes = sizes
+        if len(set(sizes)) == 1:
+            return torch.bmm(_stacked(a, sizes).mT, _stacked(b, sizes))
         if _fits_grouped_mm(a, b):
             return F.grouped_mm(a.t(), b, offs=_ends(sizes, a.device))
         products = a.new_empty(len(sizes), a.shape[1], b.shape[1])
@@ -68,6 +73,11 @@ class _SegmentOuter(torch.autograd.Function):
         a_gradient = _SegmentLinear.apply(b, gradient, ctx.sizes) if needs_a else None
         b_gradient = _SegmentLinear.apply(a, gradient.mT, ctx.sizes) if needs_b else None
         return a_gradient, b_gradient, None  # pyright: ignore[reportReturnType]
+
+
+def _stacked(points: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """The points of segments of one size, [segments, size, numbers]: one batched product is fastest for them."""
+    return points.reshape(len(sizes), sizes[0], points.shape[1])
 
 
 def _fits_grouped_mm(points: Tensor, other: Tensor) -> bool:
