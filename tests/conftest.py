@@ -18,7 +18,7 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Family], Pa
 
     @cache
     def made(family: Family) -> Path:
-        path = tmp_path_factory.mktemp("data") / "sequence"
+        path = tmp_path_factory.mktemp("data") / f"sequence{family.suffix}"
         family.write_data(path)
         return path
 

@@ -15,7 +15,7 @@ class Family:
     """Methods that train on the same kind of data with the same kind of model."""
 
     write_data: Callable[[Path], Any]
-    """Makes a tiny sequence at a path that does not exist yet."""
+    """Makes a tiny sequence, a folder unless `suffix` tells of a file, at a path that does not exist yet."""
     shrink: Callable[[VanillaPipelineConfig, VanillaDataManagerConfig, ModelConfig], None]
     """Makes pipeline, datamanager and model of a method small."""
     variants: Mapping[str, Callable[[ModelConfig], None]]
@@ -26,5 +26,7 @@ class Family:
     """Metrics of every method; each is the mean over the frames that have it."""
     facts: Mapping[str, Any]
     """What the facts of an evaluation say for every method."""
+    suffix: str = ""
+    """Of the tiny sequence's file."""
     outputs: Mapping[str, int] = field(default_factory=dict)
     """Channels of what a camera sees beside rgb, accumulation and depth."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 from rich.console import Console
@@ -28,12 +28,14 @@ class Video:
         size: (width, height) in pixels
         num_frames: how many there are
         frame_rate: frames a second, on average
+        mode: of the pixels: L is gray, RGBA has an alpha channel
     """
 
     path: Path
     size: tuple[int, int]
     num_frames: int
     frame_rate: float
+    mode: Literal["L", "RGB", "RGBA"] = "RGB"
 
 
 def probe_video(path: Path) -> Video:
@@ -41,7 +43,7 @@ def probe_video(path: Path) -> Video:
     with _open_stream(path) as (container, stream):
         num_frames = stream.frames or sum(packet.size > 0 for packet in container.demux(stream))
         size = (stream.codec_context.width, stream.codec_context.height)
-        return Video(path, size, num_frames, float(stream.average_rate or 0))
+        return Video(path, size, num_frames, float(stream.average_rate or 0), _mode(stream.codec_context.format))
 
 
 def extract_frames(folders: dict[Path, Video], frames: list[int], size: tuple[int, int]) -> None:
@@ -90,7 +92,7 @@ def _missing(folder: Path, video: Video, frames: list[int]) -> list[int]:
 def decode_frames(video: Video, frames: list[int]) -> Iterator[tuple[int, Any]]:
     """The chosen frames, ascending, with their indices; the video is read up to the last of them.
 
-    Raises ValueError if the video ends before a frame, or cannot be decoded.
+    Raises ValueError if the video ends before a frame, or a frame cannot be decoded or is of another size.
     """
     from av.error import FFmpegError
 
@@ -101,6 +103,7 @@ def decode_frames(video: Video, frames: list[int]) -> Iterator[tuple[int, Any]]:
         stream.thread_type = "AUTO"
         try:
             for found, frame in enumerate(islice(container.decode(stream), frames[-1] + 1), start=1):
+                _check(frame, found - 1, video)
                 if found - 1 in wanted:
                     yield found - 1, frame
         except FFmpegError as error:
@@ -109,6 +112,23 @@ def decode_frames(video: Video, frames: list[int]) -> Iterator[tuple[int, Any]]:
             ) from None
     if found <= frames[-1]:
         raise ValueError(f"{video.path}: expected {video.num_frames} frames as its header says, found {found}")
+
+
+def _check(frame: Any, index: int, video: Video) -> None:
+    if frame.is_corrupt:  # the decoder has made something up
+        raise ValueError(f"{video.path}: expected a video, found one whose frame {index} is broken")
+    if (frame.width, frame.height) != video.size:
+        expected, found = (f"{width}x{height}" for width, height in (video.size, (frame.width, frame.height)))
+        raise ValueError(f"{video.path}: expected frames of {expected} pixels, found {found} in frame {index}")
+
+
+def _mode(pixels: Any) -> Literal["L", "RGB", "RGBA"]:
+    """Of PyAV's pixel format, where there is one."""
+    if pixels is None or pixels.has_palette:
+        return "RGB"
+    if any(component.is_alpha for component in pixels.components):
+        return "RGBA"
+    return "L" if len(pixels.components) == 1 else "RGB"
 
 
 def _write(folder: Path, size: tuple[int, int], frame: int, picture: Any) -> None:

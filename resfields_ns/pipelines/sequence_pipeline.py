@@ -49,15 +49,19 @@ class SequencePipeline(VanillaPipeline, ABC):
         self, step: int | None = None, output_path: Path | None = None, get_std: bool = False
     ) -> dict[str, Any]:
         """Mean metrics over the frames; outside training also per frame, with the run's facts."""
-        from resfields_ns.pipelines.evaluation import mean_metrics
-
         del get_std
         self.eval()
         frames = self.evaluate_frames(output_path)
         self.train()
         if step is not None:
-            return mean_metrics(frames)
-        return {**mean_metrics(frames), "per_frame": frames, "facts": self.facts()}
+            return self.summary(frames)
+        return {**self.summary(frames), "per_frame": frames, "facts": self.facts()}
+
+    def summary(self, frames: list[dict[str, Any]]) -> dict[str, float]:
+        """Every metric's mean over the frames that have it."""
+        from resfields_ns.pipelines.evaluation import mean_metrics
+
+        return mean_metrics(frames)
 
     def facts(self) -> dict[str, Any]:
         """Everything a reader of the metrics needs to know about run and machine."""

@@ -1,0 +1,76 @@
+"""Pixels that are kept from training, to see how a field fills them in."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """Which pixels of which frames are held out; memory is four bytes for each held-out pixel.
+
+    A pixel is its index row * width + column. Of a held-out frame, all pixels are held out.
+    """
+
+    pixels: Int[Tensor, "frames held"]
+    """The pixels held out of each frame, ascending."""
+    held_out_frames: Bool[Tensor, "frames"]
+    """The frames held out as a whole."""
+    num_pixels: int
+    """Of a frame."""
+
+    @classmethod
+    def choose(
+        cls, num_frames: int, num_pixels: int, pixel_fraction: float, frame_fraction: float, seed: int
+    ) -> "HoldOut":
+        """Choose floor(fraction x count) pixels of every frame, and frames, at random.
+
+        Raises ValueError if no frame is left to train on.
+        """
+        held = _share(pixel_fraction, num_pixels)
+        pixels = torch.empty(num_frames, held, dtype=torch.int32)
+        for frame in range(num_frames):
+            chosen = np.random.default_rng([seed, frame]).choice(num_pixels, held, replace=False, shuffle=False)
+            pixels[frame] = torch.from_numpy(np.sort(chosen).astype(np.int32))
+        frames = torch.zeros(num_frames, dtype=torch.bool)
+        frames[np.random.default_rng(seed).choice(num_frames, _share(frame_fraction, num_frames), replace=False)] = True
+        return cls(pixels, frames, num_pixels)
+
+    @property
+    def any(self) -> bool:
+        """Whether a pixel is held out."""
+        return self.pixels.shape[1] > 0 or bool(self.held_out_frames.any())
+
+    def mask(self, frame: int) -> Bool[Tensor, "pixels"]:
+        """Which pixels of a frame are held out."""
+        if self.held_out_frames[frame]:
+            return torch.ones(self.num_pixels, dtype=torch.bool)
+        mask = torch.zeros(self.num_pixels, dtype=torch.bool)
+        mask[self.pixels[frame].long()] = True
+        return mask
+
+    def draw_seen(self, frames: Int[Tensor, "frames"], samples: int) -> Int[Tensor, "frames samples"]:
+        """Random pixels that are not held out, of frames that are not, each alike, with replacement.
+
+        The j-th of the seen pixels (from 0) comes after as many held-out ones h_i as have i-th place h_i - i <= j.
+        """
+        held = self.pixels[frames]
+        place = torch.randint(self.num_pixels - held.shape[1], (len(frames), samples), dtype=torch.int32)
+        seen_before = held - torch.arange(held.shape[1], dtype=torch.int32)
+        return place.long() + torch.searchsorted(seen_before, place, right=True)
+
+    def draw_held_out(self, frames: Int[Tensor, "frames"], samples: int) -> Int[Tensor, "frames samples"]:
+        """Random pixels that are held out, of frames that have some, each alike, with replacement."""
+        of_frames = torch.randint(self.num_pixels, (len(frames), samples))
+        if self.pixels.shape[1] == 0:
+            return of_frames
+        held = self.pixels[frames]
+        of_pixels = held.gather(1, torch.randint(held.shape[1], (len(frames), samples))).long()
+        return torch.where(self.held_out_frames[frames, None], of_frames, of_pixels)
+
+
+def _share(fraction: float, count: int) -> int:
+    return int(fraction * count + 1e-6)

@@ -1,0 +1,89 @@
+"""Batches of a video's pixels."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from jaxtyping import Float, Int
+from nerfstudio.data.datasets.base_dataset import InputDataset
+from torch import Tensor
+
+from resfields_ns.data.coordinate_datamanager import (
+    CoordinateBatches,
+    CoordinateDataManager,
+    CoordinateDataManagerConfig,
+)
+from resfields_ns.data.video_dataset import VideoDataset
+from resfields_ns.functional.picture_plane import pixel_coordinates
+
+
+@dataclass
+class VideoDataManagerConfig(CoordinateDataManagerConfig):
+    """Random pixels of a video (paper, 4.1 and A.2)."""
+
+    _target: type = field(default_factory=lambda: VideoDataManager)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.camera_res_scale_factor != 1.0:
+            factor = self.camera_res_scale_factor
+            raise ValueError(f"datamanager.camera-res-scale-factor: expected 1, got {factor}; use --image-scale")
+
+
+class VideoDataManager(CoordinateDataManager):
+    """Pixels that are seen in training, and held-out ones in evaluation; a batch has their `image` [N, 3] in 0..1."""
+
+    config: VideoDataManagerConfig
+    train_dataset: VideoDataset
+    eval_dataset: VideoDataset
+
+    @cached_property
+    def dataset_type(self) -> type[VideoDataset]:
+        """Frames of a video."""
+        return VideoDataset
+
+    def make_batches(self, dataset: InputDataset) -> CoordinateBatches:
+        """Batches of the pixels that are seen in training; of the evaluated frames, of those held out, if any are."""
+        assert isinstance(dataset, VideoDataset)
+        evaluated = dataset is self.eval_dataset and dataset.hold_out.any
+        return HeldOutPixels(dataset) if evaluated else SeenPixels(dataset)
+
+
+class _ClipBatches(CoordinateBatches):
+    """Pixels of a video: (y, x) as the field sees them, and `image`, of which the drawn pixels alone become floats."""
+
+    def __init__(self, dataset: VideoDataset, frames: Int[Tensor, "frames"]) -> None:
+        super().__init__(frames)
+        self.hold_out = dataset.hold_out
+        self.pixels = dataset.pixels
+        self.colours = dataset.pixels.array.flatten(1, 2)
+
+    def _batch(
+        self, frames: Int[Tensor, "frames"], pixels: Int[Tensor, "frames samples"]
+    ) -> tuple[Float[Tensor, "points 2"], dict[str, Tensor]]:
+        points = pixel_coordinates(pixels.flatten(), self.pixels.height, self.pixels.width)
+        image = self.colours[frames[:, None], pixels].flatten(end_dim=1).float() / 255.0
+        return points, {"image": image}
+
+
+class SeenPixels(_ClipBatches):
+    """Pixels that are trained on."""
+
+    def __init__(self, dataset: VideoDataset) -> None:
+        super().__init__(dataset, (~dataset.hold_out.held_out_frames).nonzero()[:, 0])
+
+    def draw(self, frames: Int[Tensor, "frames"], samples: int) -> tuple[Float[Tensor, "points 2"], dict[str, Tensor]]:
+        """Draw `samples` pixels of each of `frames`."""
+        return self._batch(frames, self.hold_out.draw_seen(frames, samples))
+
+
+class HeldOutPixels(_ClipBatches):
+    """Pixels that are held out."""
+
+    def __init__(self, dataset: VideoDataset) -> None:
+        hold_out = dataset.hold_out
+        some = hold_out.held_out_frames | (hold_out.pixels.shape[1] > 0)
+        super().__init__(dataset, some.nonzero()[:, 0])
+
+    def draw(self, frames: Int[Tensor, "frames"], samples: int) -> tuple[Float[Tensor, "points 2"], dict[str, Tensor]]:
+        """Draw `samples` pixels of each of `frames`."""
+        return self._batch(frames, self.hold_out.draw_held_out(frames, samples))

@@ -1,0 +1,78 @@
+"""A hash grid over time and space with a small MLP: the baseline of the paper's Table 1 (Müller et al. 2022)."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from nerfstudio.configs.base_config import InstantiateConfig
+from nerfstudio.field_components.encodings import HashEncoding
+from nerfstudio.field_components.mlp import MLP
+from nerfstudio.utils.external import TCNN_EXISTS
+from torch import Tensor, nn
+
+from resfields_ns.functional.segments import TimeSegments
+
+
+@dataclass
+class HashGridFieldConfig(InstantiateConfig):
+    """Instant NGP; the defaults are those that the paper found best (A.2)."""
+
+    _target: type = field(default_factory=lambda: HashGridField)
+    num_levels: int = 8
+    """Grids (L), each 1.5 times as fine as the one before."""
+    log2_hashmap_size: int = 23
+    """Binary logarithm of the number of entries of a grid (T)."""
+    coarsest_resolution: int = 16
+    """Cells along a side of the coarsest grid."""
+    num_layers: int = 2
+    """Hidden layers of the MLP."""
+    hidden_dim: int = 64
+    """Width of the MLP."""
+
+    def __post_init__(self) -> None:
+        for option in ("num_levels", "log2_hashmap_size", "coarsest_resolution", "num_layers", "hidden_dim"):
+            if (value := getattr(self, option)) < 1:
+                raise ValueError(f"hash-grid.{option.replace('_', '-')}: expected at least 1, got {value}")
+
+
+GROWTH = 1.5  # of the resolution from level to level, as in the released code
+
+
+class HashGridField(nn.Module):
+    """Numbers at points of a sequence; tinycudann computes them where it and a GPU are there, torch elsewhere.
+
+    The checkpoint of the one does not fit the other.
+
+    Args:
+        config: sizes
+        num_frames: frames of the sequence; time is one of the grid's axes, so they do not matter
+        num_coordinates: of a point, 2
+        out_dim: numbers that are learnt
+    """
+
+    def __init__(self, config: HashGridFieldConfig, num_frames: int, num_coordinates: int, out_dim: int) -> None:
+        super().__init__()
+        del num_frames
+        assert num_coordinates == 2, "a hash grid has three axes, of which one is time"
+        implementation: Literal["tcnn", "torch"] = "tcnn" if TCNN_EXISTS and torch.cuda.is_available() else "torch"
+        self.encoding = HashEncoding(
+            num_levels=config.num_levels,
+            min_res=config.coarsest_resolution,
+            max_res=round(config.coarsest_resolution * GROWTH ** (config.num_levels - 1)),
+            log2_hashmap_size=config.log2_hashmap_size,
+            implementation=implementation,
+        )
+        self.mlp = MLP(
+            in_dim=self.encoding.get_out_dim(),
+            num_layers=config.num_layers + 1,
+            layer_width=config.hidden_dim,
+            out_dim=out_dim,
+            implementation=implementation,
+        )
+
+    def forward(self, points: Float[Tensor, "points 2"], segments: TimeSegments) -> Float[Tensor, "points out"]:
+        """The numbers at points in [-1, 1]; beyond, those of the border."""
+        times = segments.expand(segments.times)[:, None]
+        inputs = torch.cat((times, 0.5 * (points + 1.0)), dim=1).clamp(0.0, 1.0)
+        return self.mlp(self.encoding(inputs)).float()

@@ -1,0 +1,87 @@
+"""A video as a picture that plays in space (paper, 4.1)."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from nerfstudio.configs.base_config import InstantiateConfig
+from nerfstudio.utils import colormaps
+from torch import Tensor, nn
+
+from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
+from resfields_ns.fields.siren_field import SirenFieldConfig
+from resfields_ns.functional import metrics
+from resfields_ns.functional.coordinates import Coordinates
+from resfields_ns.functional.picture_plane import intersect_picture
+from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
+
+
+@dataclass
+class VideoModelConfig(CoordinateModelConfig):
+    """A network that maps (t, y, x) to a colour; the defaults are the paper's."""
+
+    _target: type = dataclasses.field(default_factory=lambda: VideoModel)
+    network: Literal["siren", "hash-grid"] = "siren"
+    """Siren with residual layers, or the hash grid of Instant NGP, which has none (paper, Table 1)."""
+    field: SirenFieldConfig = dataclasses.field(default_factory=SirenFieldConfig)
+    """The Siren."""
+    hash_grid: HashGridFieldConfig = dataclasses.field(default_factory=HashGridFieldConfig)
+    """The hash grid."""
+
+    @property
+    def network_config(self) -> InstantiateConfig:
+        """Sizes of the network that was chosen."""
+        return {"siren": self.field, "hash-grid": self.hash_grid}[self.network]
+
+
+class VideoModel(CoordinateModel):
+    """Colours of a video's pixels; cameras see the picture hang in space, see `functional/picture_plane.py`.
+
+    `metadata` of the dataset also gives `picture_size`, (height, width) in pixels.
+    """
+
+    config: VideoModelConfig
+
+    def make_field(self) -> nn.Module:
+        """The network."""
+        return self.config.network_config.setup(num_frames=self.num_frames, num_coordinates=2, out_dim=3)
+
+    def get_outputs(self, ray_bundle: Coordinates) -> dict[str, Tensor]:
+        """Colours `rgb` [N, 3] at (y, x) of a batch, not clamped."""
+        return {"rgb": self.field(ray_bundle.points, ray_bundle.segments)}
+
+    def find_hits(
+        self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], times: Float[Tensor, "rays"]
+    ) -> Hits:
+        """The picture's colours where rays meet it."""
+        hit, distances, coordinates = intersect_picture(origins, directions, *self.kwargs["metadata"]["picture_size"])
+        rgb = self.field(coordinates[hit], TimeSegments.from_times(times[hit]))
+        return Hits(hit.nonzero()[:, 0], distances[hit], rgb)
+
+    def get_loss_dict(
+        self, outputs: dict[str, Any], batch: dict[str, Any], metrics_dict: dict | None = None
+    ) -> dict[str, Tensor]:
+        """Mean squared error of colours (paper, 4.1)."""
+        del metrics_dict
+        return {"colour": F.mse_loss(outputs["rgb"], batch["image"].to(self.device))}
+
+    def get_metrics_dict(self, outputs: dict[str, Any], batch: dict[str, Any]) -> dict[str, Tensor]:
+        """PSNR of a batch."""
+        error = F.mse_loss(outputs["rgb"].detach(), batch["image"].to(self.device))
+        return {"psnr": -10.0 * torch.log10(error)}
+
+    def get_image_metrics_and_images(
+        self, outputs: dict[str, Tensor], batch: dict[str, Any]
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """PSNR of a frame's pixels that are trained on and of those held out, where there are any; original beside
+        reconstruction."""
+        rgb, target = outputs["rgb"], batch["image"].to(outputs["rgb"])
+        held_out = batch["held_out"].to(target.device)
+        parts = {"psnr_train": ~held_out, "psnr_test": held_out}
+        values = {name: metrics.masked_psnr(rgb, target, mask) for name, mask in parts.items() if mask.any()}
+        depth = colormaps.apply_depth_colormap(outputs["depth"], accumulation=outputs["accumulation"])
+        return values, {"img": torch.cat((target, rgb), dim=1), "depth": depth}
