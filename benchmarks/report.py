@@ -6,6 +6,7 @@ python -m benchmarks.report [TABLE]
 from itertools import combinations
 from pathlib import Path
 from statistics import mean
+from textwrap import fill
 from typing import Any
 
 import tyro
@@ -51,7 +52,7 @@ def comparison_lines(table: Table, folder: Path) -> list[str]:
             for row in table.rows
             if column.title in row.paper and (ours := our_figure(read_records(folder, row.name), column)) is not None
         }
-        if len(both) < 2:
+        if column.better is None or len(both) < 2:
             continue
         best = max if column.better == "higher" else min
         paper, ours = (best(both, key=lambda row, of=index: both[row][of]) for index in (0, 1))
@@ -71,7 +72,7 @@ def page(table: Table, folder: Path) -> str:
     comparison = comparison_lines(table, folder)
     parts = [
         f"# {table.title}",
-        table.text.strip(),
+        fill(" ".join(table.text.split()), 120),
         f"Machine: {'; '.join(machines)}. Made by `python -m benchmarks.run {table.name} --data DATA` and\n"
         f"`python -m benchmarks.report {table.name}` from the records in `benchmarks/results/{table.name}`.\n"
         "Figures are means over seeds; the paper's are those of its own size and data.",

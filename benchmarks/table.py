@@ -15,7 +15,8 @@ class Column:
     figure: str
     """Where it stands in a record, as a dotted path: `results.psnr`."""
     digits: str = ".2f"
-    better: Literal["higher", "lower"] = "higher"
+    better: Literal["higher", "lower"] | None = "higher"
+    """None where the paper's figure cannot be compared."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,40 @@
+"""Table 1 (and the rows of A.5 that it rests on): a video by Siren, with residual layers, and by a hash grid."""
+
+from benchmarks.table import Row, Table
+from benchmarks.video import (
+    MEMORY_COLUMN,
+    PARAMETERS,
+    PARAMETERS_COLUMN,
+    PSNR_COLUMNS,
+    SIZES,
+    TIME,
+    TIME_COLUMN,
+    VideoSize,
+    field_options,
+    psnr,
+)
+
+
+def _table(size: VideoSize) -> Table:
+    def siren(width: int, residual: bool, paper: dict[str, float]) -> Row:
+        options = field_options(hidden_dim=width) | ({} if residual else field_options(residual_layers=()))
+        label = f"Siren-{width}" + (" + ResFields" if residual else "")
+        return Row((label,), size.method, {**size.overrides, **options}, paper)
+
+    hash_grid = {**size.overrides, "pipeline.model.network": "hash-grid"}
+    return Table(
+        name=f"1{size.suffix}",
+        title="Video approximation (Table 1)",
+        text=size.text,
+        label_columns=("network",),
+        columns=(*PSNR_COLUMNS, PARAMETERS_COLUMN, TIME_COLUMN, MEMORY_COLUMN),
+        rows=(
+            Row(("NGP",), size.method, hash_grid, psnr(34.52, 43.85) | {TIME: 1 / 131, PARAMETERS: 34.2e6}),
+            siren(size.width, False, psnr(31.89, 32.13) | {TIME: 1 / 11.66, PARAMETERS: 0.8e6}),
+            siren(size.wide, False, {PSNR_COLUMNS[0].title: 36.37, TIME: 1 / 3.55}),
+            siren(size.width, True, psnr(39.21, 39.97) | {TIME: 1 / 9.78, PARAMETERS: 8.7e6}),
+        ),
+    )
+
+
+TABLES = tuple(_table(size) for size in SIZES)

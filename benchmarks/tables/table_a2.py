@@ -1,0 +1,40 @@
+"""Table A.2: frames that were not seen, by the number of coefficients."""
+
+from benchmarks.table import Row, Table
+from benchmarks.video import PSNR_COLUMNS, SIZES, VideoSize, clip_options, field_options, psnr
+
+PAPER = {
+    90: psnr(21.61, 40.90),
+    80: psnr(22.01, 40.82),
+    70: psnr(24.57, 40.76),
+    60: psnr(26.06, 40.62),
+    50: psnr(26.12, 40.58),
+    40: psnr(25.54, 40.41),
+    30: psnr(26.51, 40.18),
+    20: psnr(27.32, 39.91),
+    10: psnr(27.34, 39.37),
+}
+
+
+def _table(size: VideoSize) -> Table:
+    hold_out = clip_options(held_out_pixels=0.0, held_out_frames=0.1)
+    shared = {**size.overrides, **field_options(hidden_dim=size.width), **hold_out}
+    plain = Row(("Siren", ""), size.method, shared | field_options(residual_layers=()), psnr(26.72, 32.36))
+    rows = [
+        Row(
+            ("+ ResFields", f"{share}%"), size.method, shared | field_options(coefficient_fraction=share / 100), figures
+        )
+        for share, figures in PAPER.items()
+    ]
+    return Table(
+        name=f"a2{size.suffix}",
+        title="Time interpolation (Table A.2)",
+        text="10% of the frames are held out, and all pixels of the others seen; rows T_i as a share of the frames. "
+        + size.text,
+        label_columns=("network", "T_i"),
+        columns=PSNR_COLUMNS,
+        rows=(plain, *rows),
+    )
+
+
+TABLES = tuple(_table(size) for size in SIZES)

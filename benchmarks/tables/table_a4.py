@@ -1,0 +1,43 @@
+"""Table A.4: how many pixels are not seen."""
+
+from benchmarks.table import Row, Table
+from benchmarks.video import PSNR_COLUMNS, SIZES, VideoSize, clip_options, field_options, psnr
+
+PAPER = {
+    10: (psnr(32.02, 32.27), psnr(39.86, 40.73), psnr(36.67, 37.36), psnr(43.15, 44.75)),
+    20: (psnr(31.99, 32.27), psnr(39.74, 40.75), psnr(36.60, 37.39), psnr(42.95, 44.82)),
+    30: (psnr(31.97, 32.30), psnr(39.59, 40.80), psnr(36.51, 37.42), psnr(42.72, 44.96)),
+    40: (psnr(31.91, 32.29), psnr(39.39, 40.85), psnr(36.41, 37.50), psnr(42.33, 45.14)),
+    50: (psnr(31.85, 32.31), psnr(39.09, 40.95), psnr(36.26, 37.61), psnr(41.75, 45.41)),
+    70: (psnr(31.59, 32.40), psnr(37.70, 41.49), psnr(35.54, 38.04), psnr(38.96, 46.61)),
+}
+"""By the share in percent: the narrow network, with residual layers, the wide one, with residual layers."""
+
+
+def _table(size: VideoSize) -> Table:
+    networks = {
+        f"Siren-{size.width}": field_options(hidden_dim=size.width, residual_layers=()),
+        f"Siren-{size.width} + ResFields": field_options(hidden_dim=size.width),
+        f"Siren-{size.wide}": field_options(hidden_dim=size.wide, residual_layers=()),
+        f"Siren-{size.wide} + ResFields": field_options(hidden_dim=size.wide),
+    }
+    return Table(
+        name=f"a4{size.suffix}",
+        title="Unseen pixels (Table A.4)",
+        text="The share of every frame's pixels that is held out. " + size.text,
+        label_columns=("unseen", "network"),
+        columns=PSNR_COLUMNS,
+        rows=tuple(
+            Row(
+                (f"{share}%", name),
+                size.method,
+                {**size.overrides, **options, **clip_options(held_out_pixels=share / 100)},
+                paper,
+            )
+            for share, figures in PAPER.items()
+            for (name, options), paper in zip(networks.items(), figures, strict=True)
+        ),
+    )
+
+
+TABLES = tuple(_table(size) for size in SIZES)

@@ -1,0 +1,45 @@
+"""Table A.8: clips of more or fewer independent segments."""
+
+from benchmarks.table import Row, Table
+from benchmarks.video import PSNR_COLUMNS, SIZES, VideoSize, clip_options, field_options, psnr
+
+CLIPS = ("unrelated", "six", "one")
+PAPER = {
+    0: (psnr(19.40, 19.65), psnr(33.68, 34.05), psnr(36.49, 36.94)),
+    1: (psnr(23.34, 23.78), psnr(36.85, 37.40), psnr(38.77, 39.38)),
+    2: (psnr(24.26, 24.89), psnr(38.26, 38.98), psnr(40.02, 40.80)),
+    4: (psnr(25.51, 26.47), psnr(39.95, 40.94), psnr(42.02, 43.06)),
+    8: (psnr(26.84, 28.39), psnr(41.46, 42.82), psnr(43.62, 45.00)),
+    10: (psnr(27.26, 29.09), psnr(41.86, 43.34), psnr(44.07, 45.57)),
+    20: (psnr(28.39, 31.50), psnr(42.82, 44.77), psnr(45.01, 46.96)),
+    40: (psnr(29.18, 33.64), psnr(43.32, 45.85), psnr(45.78, 48.12)),
+}
+"""By rank, of the clips."""
+
+
+def _table(size: VideoSize) -> Table:
+    shared = {**size.overrides, **field_options(hidden_dim=size.width), **clip_options(frames="::", image_scale=1.0)}
+    return Table(
+        name=f"a8{size.suffix}",
+        title="Independent segments (Table A.8)",
+        text="Three clips of 48 frames of 160 x 68 (`python -m benchmarks.independent_segments`): unrelated pictures "
+        "(windows of frames of *bikes*, *bigbuckbunny* and *carphone*), the six segments of *bikes* with eight frames "
+        "each, and 48 frames of one of them. The paper's: 250 photographs, all of *bikes*, all of *cat*, 510 x 351. "
+        + size.text,
+        label_columns=("clip", "rank"),
+        columns=PSNR_COLUMNS,
+        rows=tuple(
+            Row(
+                (clip, str(rank) if rank else "plain"),
+                size.method,
+                shared | (field_options(rank=rank) if rank else field_options(residual_layers=())),
+                figures[index],
+                data=f"{clip}.npy",
+            )
+            for index, clip in enumerate(CLIPS)
+            for rank, figures in PAPER.items()
+        ),
+    )
+
+
+TABLES = tuple(_table(size) for size in SIZES)
