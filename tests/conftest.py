@@ -8,6 +8,7 @@ import pytest
 
 from resfields_ns.models.ray_model import DynamicRayModelConfig
 from tests.family import Family
+from tests.kinect_scene import DEVICES, write_recordings
 from tests.methods import METHODS, tiny_config, trained
 from tests.ray_family import RAY_FAMILY
 
@@ -43,3 +44,9 @@ def tiny_run(demo_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     config.timestamp = "tiny"
     trained(config)
     return config.get_base_dir() / "config.yml"
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], Path]:
+    """Recordings of three made-up RGB-D devices by their names, and the rig."""
+    return write_recordings(tmp_path_factory.mktemp("recordings"), DEVICES)

@@ -70,7 +70,7 @@ def _meet_ball(origin: np.ndarray, directions: np.ndarray, centre: np.ndarray) -
 
 
 def _colours(points: np.ndarray, ball: np.ndarray, hit: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    squares = np.min([(points[:, 0] - x) ** 2 + (points[:, 2] - z) ** 2 for x, _, z in MARKS], axis=0)
+    squares = sum(np.min([(points[:, axis] - at) ** 2 for at in set(MARKS[:, axis])], axis=0) for axis in (0, 2))
     floor = 40.0 + 200.0 * np.exp(-squares / (2.0 * _MARK_RADIUS**2))
     on_ball = 128.0 + 100.0 * np.sin(12.0 * (points - centre))
     colours = np.where(ball[:, None], on_ball, floor[:, None])
@@ -161,10 +161,10 @@ class Device:
 
     def images(self, time: int) -> tuple[np.ndarray, np.ndarray]:
         """Colour and depth, through the lenses."""
-        depth = _directions(tuple(self.depth_lens), self.depth_sensor, self.depth_offset, self.depth_size)
-        color = _directions(tuple(self.color_lens), (1280, 960), (0, 120), self.color_size)
-        seconds = time / 1e6
-        return view(color, self.pose, seconds)["rgb"], view(depth, self.depth_pose, seconds)["depth"]
+        depth = (tuple(self.depth_lens), self.depth_sensor, self.depth_offset, self.depth_size)
+        color = (tuple(self.color_lens), (1280, 960), (0, 120), self.color_size)
+        color_pose, depth_pose = (tuple(pose.ravel().tolist()) for pose in (self.pose, self.depth_pose))
+        return _image("rgb", color, color_pose, time), _image("depth", depth, depth_pose, time)
 
     def tracks(self) -> list[TrackData]:
         """The tracks of the recording; the infrared images are empty."""
@@ -197,6 +197,14 @@ class Device:
         write_mkv(path, self.tracks(), self.tags(), {"calibration.json": json.dumps(self.calibration()).encode()})
 
 
+DEVICES = {
+    "left": Device(-50.0, shift=160),
+    "middle": Device(0.0, start_offset=1_000_000 - PERIOD, num_frames=3, sync_mode="MASTER"),
+    "right": Device(55.0, shift=320, color_format="MJPG"),
+}
+"""The middle one starts a frame before the others."""
+
+
 def write_recordings(folder: Path, devices: dict[str, Device]) -> tuple[dict[str, Path], Path]:
     """Write a recording of each device and the rig; returns their files."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -223,6 +231,16 @@ def distort(plane: np.ndarray, lens: tuple[float, ...]) -> np.ndarray:
     )
 
 
+_Lens = tuple[tuple[float, ...], tuple[int, int], tuple[int, int], tuple[int, int]]
+
+
+@lru_cache
+def _image(kind: str, lens: _Lens, pose: tuple[float, ...], time: int) -> np.ndarray:
+    image = view(_directions(*lens), np.array(pose).reshape(4, 4), time / 1e6)[kind]
+    image.flags.writeable = False
+    return image
+
+
 @lru_cache
 def _directions(
     lens: tuple[float, ...], sensor: tuple[int, int], offset: tuple[int, int], size: tuple[int, int]
@@ -231,13 +249,11 @@ def _directions(
     x, y = np.meshgrid(np.arange(size[0]) + 0.5 + offset[0], np.arange(size[1]) + 0.5 + offset[1])
     seen = (np.stack([x, y], axis=-1) / sensor - lens[:2]) / lens[2:4]
     plane, step = seen, 1e-6
-    for _ in range(6):
-        value = distort(plane, lens)
+    while np.abs((value := distort(plane, lens)) - seen).max() > 1e-10:
         a, b = np.moveaxis((distort(plane + [step, 0.0], lens) - value) / step, -1, 0)
         c, d = np.moveaxis((distort(plane + [0.0, step], lens) - value) / step, -1, 0)
         u, v = np.moveaxis(seen - value, -1, 0)
         plane = plane + np.stack([d * u - c * v, a * v - b * u], axis=-1) / (a * d - b * c)[..., None]
-    assert np.abs(distort(plane, lens) - seen).max() < 1e-10
     return np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
 
 

@@ -373,6 +373,16 @@ _CALIBRATION_ERRORS: dict[str, tuple[Callable[[Path], object], str]] = {
         r"cam1\.yml: expected the key 'tvec', found",
     ),
     "no rotation": (_break_rotation, r"cam1\.json: R: expected a rotation, found"),
+    "a fisheye lens": (
+        lambda folder: _edit(folder / "calibration" / "cam1.yml", "image_width:", "fisheye_model: 1\nimage_width:"),
+        r"cam1\.yml: expected a lens of OpenCV's models without fisheye .*, found 'fisheye_model': undistort the vid",
+    ),
+    "a fisheye lens in ROS's words": (
+        lambda folder: _edit(
+            folder / "calibration" / "cam1.yml", "image_width:", "distortion_model: equidistant\nimage_width:"
+        ),
+        r"cam1\.yml: expected a lens of OpenCV's models without fisheye .*, found 'equidistant': undistort the video",
+    ),
     "no YAML": (
         lambda folder: (folder / "calibration" / "cam1.yml").write_text("no: [1"),
         r"cam1\.yml: expected OpenCV's YAML, found a file that cannot be read",
@@ -414,8 +424,10 @@ def test_mistakes_in_files(mistake: str, broken: Path) -> None:
 
 def test_mistakes_in_colmap_models(recording: Path, tmp_path: Path) -> None:
     text = _write_colmap_text(tmp_path / "text", _cameras(_DISTORTION))
-    _edit(text / "cameras.txt", "FULL_OPENCV", "FOV")
-    with pytest.raises(ValueError, match=r"cameras\.txt: camera 1: expected one of SIMPLE_PINHOLE, .*, found FOV"):
+    _edit(text / "cameras.txt", "FULL_OPENCV", "OPENCV_FISHEYE")
+    with pytest.raises(
+        ValueError, match=r"cameras\.txt: camera 1: expected one of SIMPLE_PINHOLE, .* OPENCV_FISHEYE: u"
+    ):
         videos(recording / "videos", tmp_path / "capture", text)
     binary = _write_colmap_binary(tmp_path / "binary", _cameras(_DISTORTION))
     _truncate(binary / "images.bin")

@@ -80,7 +80,10 @@ def _camera_names(image_name: str) -> tuple[str, ...]:
 
 def _intrinsics(camera: Any, name: str) -> Intrinsics:
     if camera.model not in _NUM_FOCAL_LENGTHS:
-        raise ValueError(f"{name}: expected one of {', '.join(_NUM_FOCAL_LENGTHS)}, found {camera.model}")
+        raise ValueError(
+            f"{name}: expected one of {', '.join(_NUM_FOCAL_LENGTHS)}, found {camera.model}: "
+            "undistort the videos first, as COLMAP's image_undistorter does"
+        )
     expected = colmap.CAMERA_MODEL_NAMES[camera.model].num_params
     if len(camera.params) != expected or not np.isfinite(camera.params).all():
         raise ValueError(

@@ -4,6 +4,7 @@
     distortion_coefficients  k1 k2 p1 p2 [k3 [k4 k5 k6]]; none without
     R or rvec, T or tvec     world to camera
     image_width, image_height  of the pictures that it was made with; those of the video without
+    distortion_model         plumb_bob or rational_polynomial, where it is told; a fisheye lens is an error
 
 Matrices are OpenCV's own, or nested lists. OpenCV counts pixels from the centre of the first one.
 """
@@ -23,6 +24,7 @@ from resfields_ns.videos.calibration import Calibration
 
 SUFFIXES = (".yml", ".yaml", ".json")
 _NUMBERS_OF_COEFFICIENTS = (0, 4, 5, 8)
+_MODELS = ("plumb_bob", "rational_polynomial")  # ROS's names of OpenCV's models
 
 
 def read_opencv_files(folder: Path, sizes: dict[str, tuple[int, int]]) -> Calibration:
@@ -42,6 +44,7 @@ def _camera(path: Path, video_size: tuple[int, int]) -> CalibratedCamera:
     name = str(path)
     content = read_json(path) if path.suffix == ".json" else _read_yaml(path)
     record = {key: _flat(value) for key, value in content.items()}
+    _check_model(record, name)
     matrix = read_array(record, "camera_matrix", (9,), name).reshape(3, 3)
     if matrix[[0, 1, 2, 2, 2], [1, 0, 0, 1, 2]].tolist() != [0.0, 0.0, 0.0, 0.0, 1.0] or min(np.diag(matrix)) <= 0.0:
         raise ValueError(
@@ -84,7 +87,7 @@ def _node_value(node: Any) -> Any:
         return [_node_value(node.at(index)) for index in range(node.size())]
     if node.isMap() and not node.getNode("dt").empty():
         return node.mat().tolist()
-    return None
+    return node.string() if node.isString() else None
 
 
 def _flat(value: Any) -> Any:
@@ -95,6 +98,18 @@ def _flat(value: Any) -> Any:
         return np.array(value).ravel().tolist() if isinstance(value, list) else value
     except ValueError:
         return value
+
+
+def _check_model(record: dict[str, Any], name: str) -> None:
+    """Raise ValueError for a fisheye lens: four coefficients alone do not tell it from another."""
+    model = record.get("distortion_model", _MODELS[0])
+    if record.get("fisheye_model"):
+        model = "fisheye_model"
+    if model not in _MODELS:
+        raise ValueError(
+            f"{name}: expected a lens of OpenCV's models without fisheye ({', '.join(_MODELS)}), found {model!r}: "
+            "undistort the video first, and leave its coefficients out"
+        )
 
 
 def _rotation(record: dict[str, Any], name: str) -> Float64[np.ndarray, "3 3"]:
