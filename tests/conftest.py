@@ -1,5 +1,6 @@
 """Shared data: small made-up sequences and a run trained on one for a moment, each made once."""
 
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -8,9 +9,10 @@ import pytest
 
 from resfields_ns.models.ray_model import DynamicRayModelConfig
 from tests.family import Family
-from tests.kinect_scene import DEVICES, write_recordings
+from tests.kinect_scene import DEVICES, write_capture, write_recordings
 from tests.methods import METHODS, tiny_config, trained
 from tests.ray_family import RAY_FAMILY
+from tests.video_scene import DISTORTION, make_cameras, write_opencv_yaml, write_videos
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +52,27 @@ def tiny_run(demo_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], Path]:
     """Recordings of three made-up RGB-D devices by their names, and the rig."""
     return write_recordings(tmp_path_factory.mktemp("recordings"), DEVICES)
+
+
+@pytest.fixture(scope="session")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Videos of three cameras through distorted lenses, with their calibration in `calibration`."""
+    folder = tmp_path_factory.mktemp("recording")
+    cameras = make_cameras(DISTORTION)
+    write_videos(folder / "videos", cameras)
+    write_opencv_yaml(folder / "calibration", cameras)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def rgbd_capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """RGB-D cameras left, middle and right, 4 frames of 48 x 32 pixels; `own_capture` is a copy to change."""
+    folder = tmp_path_factory.mktemp("rgbd") / "capture"
+    write_capture(folder)
+    return folder
+
+
+@pytest.fixture
+def own_capture(rgbd_capture: Path, tmp_path: Path) -> Path:
+    """A copy of `rgbd_capture` that a test may change."""
+    return Path(shutil.copytree(rgbd_capture, tmp_path / "capture"))

@@ -8,6 +8,7 @@ Notation: the world is in metres, +y is up; camera axes are OpenCV's; pixels hav
 import io
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -102,6 +103,13 @@ def write_capture(folder: Path, num_frames: int = 4, size: tuple[int, int] = (48
             for kind, image in view(directions, camera.camera_to_world, time / 1e6).items():
                 (folder / name / kind).mkdir(exist_ok=True)
                 Image.fromarray(image).save(folder / name / kind / f"{frame}.png")
+
+
+def change_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what a JSON file holds."""
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
 
 
 @dataclass

@@ -1,9 +1,7 @@
 """The kinect-rgbd dataparser: cameras, times, depths and crops agree with a scene whose geometry is known."""
 
 import json
-import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +19,10 @@ from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 from resfields_ns.kinect.lens import undistort_pixels
 from resfields_ns.kinect.undistorted_capture import undistort_capture
 from resfields_ns.models.ray_model import DynamicRayModelConfig
-from tests.kinect_scene import BALL_RADIUS, COLOR_LENS, PERIOD, ball_centre, view, write_capture
+from tests.kinect_scene import BALL_RADIUS, COLOR_LENS, PERIOD, ball_centre, change_json, view
 from tests.methods import METHODS, tiny_config, trained
 
 _POINTS = np.random.default_rng(0).uniform([-0.3, 0.2, -0.3], [0.3, 0.9, 0.3], size=(50, 3))
-
-
-@pytest.fixture(scope="module")
-def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Cameras left, middle and right, 4 frames of 48 x 32 pixels; copy it before changing it."""
-    folder = tmp_path_factory.mktemp("rgbd") / "capture"
-    write_capture(folder)
-    return folder
-
-
-@pytest.fixture
-def own(capture: Path, tmp_path: Path) -> Path:
-    """A copy that a test may change."""
-    return Path(shutil.copytree(capture, tmp_path / "capture"))
 
 
 def _parse(capture: Path, split: str = "train", **options: Any) -> DataparserOutputs:
@@ -51,7 +35,7 @@ def _to_world(outputs: DataparserOutputs, points: np.ndarray) -> np.ndarray:
 
 
 def _project(outputs: DataparserOutputs, index: int, world: np.ndarray) -> np.ndarray:
-    """Pixels of world points by nerfstudio's own parameters."""
+    """Pixels of world points by nerfstudio's own_capture parameters."""
     matrix = np.linalg.inv(outputs.metadata["normalised_to_world"].double().numpy())
     points = world @ matrix[:3, :3].T + matrix[:3, 3]
     cameras = outputs.cameras
@@ -62,19 +46,13 @@ def _project(outputs: DataparserOutputs, index: int, world: np.ndarray) -> np.nd
     return np.stack([x, y], axis=-1)
 
 
-def _change_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
-
-
 @pytest.mark.parametrize("crop", [True, False])
 @pytest.mark.parametrize("image_scale", [1.0, 0.5])
 @pytest.mark.parametrize("split", ["train", "val", "test"])
-def test_points_land_on_their_pixels(capture: Path, split: str, image_scale: float, crop: bool) -> None:
-    outputs = _parse(capture, split, crop=crop, image_scale=image_scale)
+def test_points_land_on_their_pixels(rgbd_capture: Path, split: str, image_scale: float, crop: bool) -> None:
+    outputs = _parse(rgbd_capture, split, crop=crop, image_scale=image_scale)
     for index, name in enumerate(outputs.metadata["camera_names"]):
-        camera = read_rgbd_camera(capture / name / "camera.json")
+        camera = read_rgbd_camera(rgbd_capture / name / "camera.json")
         window = outputs.metadata["crop_windows"][index]
         size = np.array([int(outputs.cameras.width[index]), int(outputs.cameras.height[index])])
         expected = camera.intrinsics.project(camera.to_camera(_POINTS)) - [window.left, window.top]
@@ -84,9 +62,9 @@ def test_points_land_on_their_pixels(capture: Path, split: str, image_scale: flo
 
 
 @pytest.mark.parametrize("crop", [True, False])
-def test_depth_along_the_rays_lands_on_the_ball(capture: Path, crop: bool) -> None:
+def test_depth_along_the_rays_lands_on_the_ball(rgbd_capture: Path, crop: bool) -> None:
     """To the millimetre, at the time of the frame."""
-    outputs = _parse(capture, crop=crop)
+    outputs = _parse(rgbd_capture, crop=crop)
     dataset = CaptureDataset(outputs)
     for index in range(len(dataset)):
         item, rays = dataset[index], outputs.cameras.generate_rays(camera_indices=index)
@@ -100,8 +78,8 @@ def test_depth_along_the_rays_lands_on_the_ball(capture: Path, crop: bool) -> No
         assert (np.abs(distance - BALL_RADIUS)[cosine > 0.2] < 0.001).all()
 
 
-def test_crop_shows_the_box_and_no_less(capture: Path) -> None:
-    whole, part = _parse(capture, crop=False), _parse(capture)
+def test_crop_shows_the_box_and_no_less(rgbd_capture: Path) -> None:
+    whole, part = _parse(rgbd_capture, crop=False), _parse(rgbd_capture)
     before, after = CaptureDataset(whole), CaptureDataset(part)
     arrays, depth = before.load_arrays(), before.load_depth()
     cropped_arrays, cropped_depth = after.load_arrays(), after.load_depth()
@@ -116,9 +94,9 @@ def test_crop_shows_the_box_and_no_less(capture: Path) -> None:
     assert cropped_arrays["mask"][0].numel() < 0.6 * arrays["mask"][0].numel()
 
 
-def test_box_is_around_the_masked_depth(capture: Path) -> None:
+def test_box_is_around_the_masked_depth(rgbd_capture: Path) -> None:
     """All of the ball that cameras see lies in it; its corners lie on the unit sphere of normalised space."""
-    outputs = _parse(capture)
+    outputs = _parse(rgbd_capture)
     box = outputs.scene_box.aabb
     torch.testing.assert_close(box[0], -box[1])
     assert box[1].norm().item() == pytest.approx(1.0)
@@ -132,29 +110,29 @@ def test_box_is_around_the_masked_depth(capture: Path) -> None:
     assert (upper - lower < 2.0 * BALL_RADIUS * 1.3).all()
 
 
-def test_without_masks_the_box_holds_the_floor_too(own: Path) -> None:
-    for folder in own.glob("*/mask"):
+def test_without_masks_the_box_holds_the_floor_too(own_capture: Path) -> None:
+    for folder in own_capture.glob("*/mask"):
         shutil.rmtree(folder)
-    outputs = _parse(own)
+    outputs = _parse(own_capture)
     lower, upper = _to_world(outputs, outputs.scene_box.aabb.double().numpy())
     assert (lower[[0, 2]] < -0.8).all() and (upper[[0, 2]] > 0.8).all()
     assert outputs.metadata["mask_filenames"] is None
 
 
-def test_box_of_the_file_is_in_metres_of_the_world(own: Path) -> None:
-    (own / "aabb.txt").write_text("[-0.5, 0, -0.5, 0.5, 1.2, 0.4]")
-    outputs = _parse(own)
+def test_box_of_the_file_is_in_metres_of_the_world(own_capture: Path) -> None:
+    (own_capture / "aabb.txt").write_text("[-0.5, 0, -0.5, 0.5, 1.2, 0.4]")
+    outputs = _parse(own_capture)
     corners = _to_world(outputs, outputs.scene_box.aabb.double().numpy())
     np.testing.assert_allclose(corners, [[-0.5, 0.0, -0.5], [0.5, 1.2, 0.4]], atol=1e-6)
-    for folder in own.glob("*/depth"):
+    for folder in own_capture.glob("*/depth"):
         shutil.rmtree(folder)
-    without_depth = _parse(own)
+    without_depth = _parse(own_capture)
     assert without_depth.metadata["depth_filenames"] is None
     torch.testing.assert_close(without_depth.scene_box.aabb, outputs.scene_box.aabb)
 
 
-def test_world_and_normalised_space_are_inverse(capture: Path) -> None:
-    outputs = _parse(capture)
+def test_world_and_normalised_space_are_inverse(rgbd_capture: Path) -> None:
+    outputs = _parse(rgbd_capture)
     normalised = torch.from_numpy(_POINTS).float()
     world = torch.from_numpy(_to_world(outputs, _POINTS)).float()
     transform = outputs.dataparser_transform
@@ -164,23 +142,23 @@ def test_world_and_normalised_space_are_inverse(capture: Path) -> None:
     assert outputs.metadata["depth_to_normalised"] == pytest.approx(0.001 / scale)
 
 
-def test_both_splits_share_one_space(capture: Path) -> None:
-    train, test = _parse(capture), _parse(capture, "test")
+def test_both_splits_share_one_space(rgbd_capture: Path) -> None:
+    train, test = _parse(rgbd_capture), _parse(rgbd_capture, "test")
     torch.testing.assert_close(train.metadata["normalised_to_world"], test.metadata["normalised_to_world"])
     torch.testing.assert_close(train.scene_box.aabb, test.scene_box.aabb)
 
 
-def test_metadata_is_that_of_other_captures(capture: Path, demo_capture: Path) -> None:
+def test_metadata_is_that_of_other_captures(rgbd_capture: Path, demo_capture: Path) -> None:
     owlii = OwliiDataParserConfig(data=demo_capture).setup().get_dataparser_outputs("train")
-    metadata = _parse(capture).metadata
+    metadata = _parse(rgbd_capture).metadata
     assert metadata.keys() == owlii.metadata.keys() | {"crop_windows"}
     for key, value in owlii.metadata.items():
         assert metadata[key] is None or isinstance(metadata[key], type(value)), key
 
 
-def test_images_are_ordered_by_camera_then_frame(capture: Path) -> None:
-    outputs = _parse(capture, frames="1:4:2")
-    expected = [capture / camera / "rgb" / f"000{frame}.png" for camera in ("left", "middle") for frame in (1, 3)]
+def test_images_are_ordered_by_camera_then_frame(rgbd_capture: Path) -> None:
+    outputs = _parse(rgbd_capture, frames="1:4:2")
+    expected = [rgbd_capture / camera / "rgb" / f"000{frame}.png" for camera in ("left", "middle") for frame in (1, 3)]
     assert outputs.image_filenames == expected
     assert outputs.metadata["mask_filenames"] == [path.parents[1] / "mask" / path.name for path in expected]
     assert outputs.metadata["depth_filenames"] == [path.parents[1] / "depth" / path.name for path in expected]
@@ -199,15 +177,17 @@ def test_images_are_ordered_by_camera_then_frame(capture: Path) -> None:
         ({"train_cameras": ("right", "left")}, ["right", "left"], "right"),
     ],
 )
-def test_cameras_are_chosen_by_name(capture: Path, options: dict[str, Any], train: list[str], validation: str) -> None:
-    names = _parse(capture, **options).metadata["camera_names"]
+def test_cameras_are_chosen_by_name(
+    rgbd_capture: Path, options: dict[str, Any], train: list[str], validation: str
+) -> None:
+    names = _parse(rgbd_capture, **options).metadata["camera_names"]
     assert list(dict.fromkeys(names)) == train
-    assert set(_parse(capture, "val", **options).metadata["camera_names"]) == {validation}
+    assert set(_parse(rgbd_capture, "val", **options).metadata["camera_names"]) == {validation}
 
 
-def test_frames_are_matched_by_time(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The middle camera starts two frames early by its own clock, and its images are numbered from there."""
-    folder = own / "middle"
+def test_frames_are_matched_by_time(own_capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The middle camera starts two frames early by its own_capture clock, and its images are numbered from there."""
+    folder = own_capture / "middle"
     stamps = json.loads((folder / "timestamps.json").read_text())
     for kind in ("rgb", "depth", "mask"):
         for frame in ("0000", "0001"):
@@ -215,11 +195,11 @@ def test_frames_are_matched_by_time(own: Path, capsys: pytest.CaptureFixture[str
     times = dict(zip([f"{frame:04d}" for frame in range(6)], range(0, 6 * PERIOD, PERIOD), strict=True))
     (folder / "timestamps.json").write_text(json.dumps(times))
     offset = (stamps["0000"] - 2 * PERIOD + 250) / 1000
-    outputs = _parse(own, time_offsets_ms={"middle": offset})
+    outputs = _parse(own_capture, time_offsets_ms={"middle": offset})
     names = [path.stem for path in outputs.image_filenames if path.parent.parent.name == "middle"]
     assert names == ["0002", "0003", "0004", "0005"]
     assert "Matched 4 frames of 3 cameras to left; largest gap 0.250 ms (camera middle," in _line(capsys)
-    other = _parse(own, time_offsets_ms={"middle": offset}, reference_camera="middle")
+    other = _parse(own_capture, time_offsets_ms={"middle": offset}, reference_camera="middle")
     assert other.image_filenames == outputs.image_filenames
 
 
@@ -227,35 +207,35 @@ def _line(capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
-def test_frames_that_only_some_cameras_have_at_the_ends_are_left_out(own: Path) -> None:
+def test_frames_that_only_some_cameras_have_at_the_ends_are_left_out(own_capture: Path) -> None:
     for kind in ("rgb", "depth", "mask"):
-        (own / "right" / kind / "0000.png").unlink()
-    _change_json(own / "right" / "timestamps.json", lambda times: times.pop("0000"))
-    outputs = _parse(own)
+        (own_capture / "right" / kind / "0000.png").unlink()
+    change_json(own_capture / "right" / "timestamps.json", lambda times: times.pop("0000"))
+    outputs = _parse(own_capture)
     assert outputs.metadata["num_frames"] == 3
     assert {path.stem for path in outputs.image_filenames} == {"0001", "0002", "0003"}
 
 
-def test_a_gap_in_the_middle(own: Path) -> None:
+def test_a_gap_in_the_middle(own_capture: Path) -> None:
     for kind in ("rgb", "depth", "mask"):
-        (own / "right" / kind / "0001.png").unlink()
-    _change_json(own / "right" / "timestamps.json", lambda times: times.pop("0001"))
+        (own_capture / "right" / kind / "0001.png").unlink()
+    change_json(own_capture / "right" / "timestamps.json", lambda times: times.pop("0001"))
     message = (
         "--largest-gap-ms: expected images of .* within 17 ms of .* camera left, found 33.3 ms: camera right at fr"
     )
     with pytest.raises(ValueError, match=message):
-        _parse(own)
-    images = _parse(own, "val", largest_gap_ms=40.0).image_filenames
+        _parse(own_capture)
+    images = _parse(own_capture, "val", largest_gap_ms=40.0).image_filenames
     assert [path.stem for path in images] == ["0000", "0000", "0002", "0003"]
 
 
-def test_undistorted_captures_are_parsed(own: Path, tmp_path: Path) -> None:
+def test_undistorted_captures_are_parsed(own_capture: Path, tmp_path: Path) -> None:
     """Depth lands on the ball, within the depth that a pixel covers; the original is refused."""
     for name in ("left", "middle", "right"):
-        _distort(own / name)
+        _distort(own_capture / name)
     with pytest.raises(ValueError, match="middle.*distortion: expected images without|left.*distortion: expected"):
-        _parse(own)
-    undistort_capture(own, tmp_path / "out")
+        _parse(own_capture)
+    undistort_capture(own_capture, tmp_path / "out")
     assert not list(tmp_path.glob(".out*"))
     outputs = _parse(tmp_path / "out", crop=False)
     dataset = CaptureDataset(outputs)
@@ -266,15 +246,15 @@ def test_undistorted_captures_are_parsed(own: Path, tmp_path: Path) -> None:
         distance = np.linalg.norm(_to_world(outputs, points) - ball_centre(seconds), axis=-1)
         assert np.median(np.abs(distance - BALL_RADIUS)) < 0.006
     with pytest.raises(ValueError, match="out: expected a folder that is new or empty, found one that is in use"):
-        undistort_capture(own, tmp_path / "out")
+        undistort_capture(own_capture, tmp_path / "out")
     with pytest.raises(ValueError, match="expected folders of cameras with a camera.json, found none"):
         undistort_capture(tmp_path / "nowhere", tmp_path / "new")
-    Image.fromarray(np.zeros((8, 8), np.uint16)).save(own / "right" / "depth" / "0002.png")
+    Image.fromarray(np.zeros((8, 8), np.uint16)).save(own_capture / "right" / "depth" / "0002.png")
     with pytest.raises(ValueError, match="0002.png: expected 48x32 pixels as camera.json, found 8x8"):
-        undistort_capture(own, tmp_path / "new")
-    (own / "left" / "timestamps.json").unlink()
+        undistort_capture(own_capture, tmp_path / "new")
+    (own_capture / "left" / "timestamps.json").unlink()
     with pytest.raises(ValueError, match="timestamps.json: expected the times of the images, found no such file"):
-        undistort_capture(own, tmp_path / "new")
+        undistort_capture(own_capture, tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["capture", "out"]
 
 
@@ -282,7 +262,7 @@ def _distort(folder: Path) -> None:
     """Let a camera's images be those of a lens."""
     camera = read_rgbd_camera(folder / "camera.json")
     k1, k2, k3, k4, k5, k6, _, _, p2, p1 = COLOR_LENS[4:]
-    _change_json(folder / "camera.json", lambda c: c.update(distortion=[k1, k2, p1, p2, k3, k4, k5, k6]))
+    change_json(folder / "camera.json", lambda c: c.update(distortion=[k1, k2, p1, p2, k3, k4, k5, k6]))
     plane = undistort_pixels(camera.intrinsics.pixel_grid(), read_rgbd_camera(folder / "camera.json").intrinsics)
     directions = np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
     for frame, stamp in json.loads((folder / "timestamps.json").read_text()).items():
@@ -290,9 +270,9 @@ def _distort(folder: Path) -> None:
             Image.fromarray(image).save(folder / kind / f"{frame}.png")
 
 
-def test_rgbd_method_trains(capture: Path, tmp_path: Path) -> None:
-    """The depth of the capture makes part of the loss, and the run evaluates on the held-out camera."""
-    config = tiny_config(METHODS["tnerf-resfields-rgbd"], capture, tmp_path)
+def test_rgbd_method_trains(rgbd_capture: Path, tmp_path: Path) -> None:
+    """The depth of the rgbd_capture makes part of the loss, and the run evaluates on the held-out camera."""
+    config = tiny_config(METHODS["tnerf-resfields-rgbd"], rgbd_capture, tmp_path)
     datamanager, model = config.pipeline.datamanager, config.pipeline.model
     assert isinstance(datamanager, CaptureDataManagerConfig) and isinstance(model, DynamicRayModelConfig)
     datamanager.dataparser = KinectRGBDDataParserConfig()
@@ -308,117 +288,3 @@ def test_rgbd_method_trains(capture: Path, tmp_path: Path) -> None:
 def test_is_known_to_nerfstudio_as_timed() -> None:
     assert KinectRGBD.includes_time
     assert isinstance(kinect_rgbd_specification.config, KinectRGBDDataParserConfig)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"image_scale": 0.0}, "--image-scale: expected above 0 and at most 1, found 0.0"),
-        ({"mask_threshold": 255}, "--mask-threshold: expected 0 to 254, found 255"),
-        ({"largest_gap_ms": 0.0}, "--largest-gap-ms: expected a number above 0, found 0.0"),
-        ({"train_cameras": ("a", "a")}, "--train-cameras: expected different cameras, found ['a', 'a']"),
-    ],
-)
-def test_options(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(message)):
-        KinectRGBDDataParserConfig(**options)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"train_cameras": ("back",)}, "--train-cameras: expected cameras of .* (left, middle, right), found 'back'"),
-        ({"validation_camera": "back"}, "--validation-camera: expected cameras of .*, found 'back'"),
-        (
-            {"reference_camera": "middle", "train_cameras": ("left",)},
-            "--reference-camera: expected one of the cameras used (left, right), found 'middle'",
-        ),
-        ({"time_offsets_ms": {"back": 1.0}}, "--time-offsets-ms: expected cameras of .*, found 'back'"),
-        (
-            {"time_offsets_ms": {"right": 9000.0}},
-            "capture: expected cameras of one clock that overlap in time, found 1",
-        ),
-        ({"frames": "0:9"}, "--frames: expected frames below 4, found '0:9'"),
-    ],
-)
-def test_options_that_do_not_fit_the_capture(capture: Path, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message.replace("(", r"\(").replace(")", r"\)")):
-        _parse(capture, **options)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            lambda c: c.update(distortion=[0.1] + [0.0] * 7),
-            "distortion: expected images without distortion, found [0.1,",
-        ),
-        (lambda c: c.update(distortion=[0.0] * 5), "distortion: expected 8 numbers, found [0.0, "),
-        (lambda c: c.pop("fx"), "expected the key 'fx', found camera_to_world, cx, cy, "),
-        (lambda c: c.update(fy=-3.0), "expected fx and fy above 0, found 45.6 and -3"),
-        (lambda c: c.update(width=40.5), "width: expected a whole number of pixels, found 40.5"),
-        (lambda c: c.update(width=40), "expected 48x32 pixels as its images, found 40x32"),
-        (lambda c: c.update(cx="x"), "cx: expected a number, found 'x'"),
-        (lambda c: c["camera_to_world"][0].__setitem__(0, 3.0), "camera_to_world: expected a rotation, found [[3.0,"),
-    ],
-)
-def test_camera_files_with_something_wrong(own: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
-    path = own / "middle" / "camera.json"
-    _change_json(path, change)
-    with pytest.raises(ValueError, match=re.escape(f"{path}: {message}")) as error:
-        _parse(own)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda times: times.pop("0002"), "expected the key '0002', found 0000, 0001, 0003"),
-        (lambda times: times.update({"0009": 5}), "expected times of the camera's 4 images, found one of '0009'"),
-        (lambda times: times.update({"0002": 5}), "expected times that ascend with the images' names, found 10"),
-        (lambda times: times.update({"0002": "now"}), "0002: expected a number, found 'now'"),
-    ],
-)
-def test_times_with_something_wrong(own: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
-    path = own / "middle" / "timestamps.json"
-    _change_json(path, change)
-    with pytest.raises(ValueError, match=re.escape(f"{path}: {message}")):
-        _parse(own)
-
-
-@pytest.mark.parametrize("name", ["camera.json", "timestamps.json"])
-def test_missing_file(own: Path, name: str) -> None:
-    (own / "middle" / name).unlink()
-    with pytest.raises(
-        ValueError, match=re.escape(f"{own / 'middle' / name}: expected a JSON file, found no such file")
-    ):
-        _parse(own)
-
-
-def test_neither_box_nor_depth(own: Path) -> None:
-    for folder in own.glob("*/depth"):
-        shutil.rmtree(folder)
-    with pytest.raises(
-        ValueError, match="expected a scene box .aabb.txt, metres. or depth images to find it, found nei"
-    ):
-        _parse(own)
-
-
-def test_depth_without_a_reading(own: Path) -> None:
-    for path in own.glob("*/depth/*.png"):
-        Image.fromarray(np.zeros((32, 48), np.uint16)).save(path)
-    with pytest.raises(ValueError, match="expected depth readings .with masks, on the foreground. to find the scene"):
-        _parse(own)
-
-
-def test_box_that_a_camera_does_not_see(own: Path) -> None:
-    (own / "aabb.txt").write_text("[10, 0, 0, 11, 1, 1]")
-    with pytest.raises(ValueError, match=r"camera left: expected it to see the scene box \[\[10.0, 0.0, 0.0\], "):
-        _parse(own)
-
-
-def test_one_camera_alone(own: Path) -> None:
-    shutil.rmtree(own / "left")
-    shutil.rmtree(own / "right")
-    with pytest.raises(ValueError, match="expected cameras to train on and one to evaluate on, found middle"):
-        _parse(own)
