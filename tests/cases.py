@@ -34,7 +34,24 @@ from resfields_ns.layers import (
     ResidualOptions,
     SirenMLP,
     SoftplusGeometricMLP,
+    TimeLinear,
 )
+from resfields_ns.layers.residual import (
+    ChunkedLinear,
+    CoefficientLinear,
+    CPLinear,
+    DirectLinear,
+    ExpertsLinear,
+    FrameMatricesLinear,
+    HyperNetworkLinear,
+    MatrixMatrixLinear,
+    ModulatedLinear,
+    OutputResidualLinear,
+    ResidualLinear,
+    TuckerLinear,
+)
+from resfields_ns.layers.spline_table import SplineTable
+from resfields_ns.layers.time_table import frame_table
 from resfields_ns.models.hierarchical_sampler import HierarchicalSampler
 from resfields_ns.models.samplers import OccupancySampler, Sampler, SamplerConfig, UniformSampler
 
@@ -48,7 +65,7 @@ def fill_parameters(module: torch.nn.Module, scale: float = 1.0) -> None:
     """Give coefficients and bases numbers as large as those of training, so that time matters."""
     with torch.no_grad():
         for name, parameter in module.named_parameters():
-            if name.endswith(("table", "basis")):
+            if name.endswith(("table", "basis", "factors", "core", "experts", "deviations")):
                 parameter.normal_(0.0, scale)
 
 
@@ -59,10 +76,43 @@ def perturb_parameters(module: torch.nn.Module, scale: float = 0.1) -> None:
             parameter.add_(scale * torch.randn_like(parameter))
 
 
-RESIDUAL_LAYERS: dict[str, Callable[..., ResFieldLinear]] = {
+LOW_RANK_LAYERS: dict[str, Callable[..., ResFieldLinear]] = {
     "row_per_frame": ResFieldLinear,
-    "row_per_two_frames": partial(ResFieldLinear, coefficient_fraction=0.5),
+    "row_per_two_frames": partial(ResFieldLinear, make_coefficients=partial(frame_table, fraction=0.5)),
+    "spline": partial(ResFieldLinear, make_coefficients=lambda num_frames, width: SplineTable(4, 3, width)),
 }
+COEFFICIENT_LAYERS: dict[str, Callable[..., CoefficientLinear]] = {
+    **LOW_RANK_LAYERS,
+    "output": OutputResidualLinear,
+    "modulated": ModulatedLinear,
+    "direct": DirectLinear,
+    "frame_matrices": FrameMatricesLinear,
+    "matrix_matrix": MatrixMatrixLinear,
+    "cp": CPLinear,
+    "tucker": partial(TuckerLinear, matrix_rank=3),
+}
+RESIDUAL_LAYERS: dict[str, Callable[..., ResidualLinear]] = {
+    **COEFFICIENT_LAYERS,
+    "hypernetwork": HyperNetworkLinear,
+    "experts": ExpertsLinear,
+    "weight_chunks": partial(ChunkedLinear, weight_chunks=3),
+    "residual_chunks": partial(ChunkedLinear, residual_chunks=3),
+    "both_chunks": partial(ChunkedLinear, weight_chunks=2, residual_chunks=4),
+}
+RESIDUAL_PARAMETERS: dict[str, tuple[tuple[str, ...], ...]] = {
+    **dict.fromkeys(LOW_RANK_LAYERS, (("coefficients.table",), ("basis",))),
+    "output": (("coefficients.table",),),
+    "frame_matrices": (("coefficients.table",),),
+    "matrix_matrix": (("coefficients.table",), ("basis",)),
+    "hypernetwork": (("basis",),),
+    "cp": (("coefficients.table",), ("out_factors",), ("in_factors",)),
+    "tucker": (("coefficients.table",), ("core",), ("out_factors",), ("in_factors",)),
+    "experts": (("experts",),),
+    "weight_chunks": (("deviations", "basis"),),
+    "residual_chunks": (("deviations", "basis"),),
+    "both_chunks": (("deviations", "basis"),),
+}
+"""Sets of parameters, any of which, all zero, leaves nothing but the base weight, where there is one."""
 
 
 def _plain_linear(in_features: int, out_features: int, num_frames: int, rank: int, bias: bool = True) -> PlainLinear:
@@ -70,10 +120,7 @@ def _plain_linear(in_features: int, out_features: int, num_frames: int, rank: in
     return PlainLinear(in_features, out_features, bias)
 
 
-LINEAR_LAYERS: dict[str, Callable[..., ResFieldLinear | PlainLinear]] = {
-    **RESIDUAL_LAYERS,
-    "plain": _plain_linear,
-}
+LINEAR_LAYERS: dict[str, Callable[..., TimeLinear]] = {**RESIDUAL_LAYERS, "plain": _plain_linear}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ exact here, and transmittance has 1e-7 added there.
 """
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +25,20 @@ from resfields_ns.functional.compositing import composite, compositing_weights
 from resfields_ns.functional.losses import eikonal
 from resfields_ns.functional.rays import intersect_box
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.layers import ResFieldLinear
+from resfields_ns.layers import ResFieldLinear, ResidualOptions, SirenMLP
+from resfields_ns.layers.residual import (
+    CPLinear,
+    DirectLinear,
+    ExpertsLinear,
+    FrameMatricesLinear,
+    ModulatedLinear,
+    ResidualLinear,
+    TuckerLinear,
+)
 from resfields_ns.models.ray_model import DENSITIES, DynamicRayModelConfig
 from resfields_ns.released.method import infer_method
 from resfields_ns.released.names import copy_released, misfits, released_parameters
+from tests.cases import over
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
 pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason="values of the released code are not at hand")
@@ -51,26 +63,85 @@ def assert_close(ours: torch.Tensor, released: torch.Tensor, relative: float) ->
     assert (ours.flatten() - released.flatten()).norm() <= relative * released.norm()
 
 
-@pytest.mark.parametrize("mode", ["lookup", "interpolation"])
-def test_residual_layer(mode: str) -> None:
-    golden = load(f"layer_{mode}_vm_add")
-    out_features, in_features = golden["param/weight"].shape
-    rows, rank = golden["param/weights_t"].shape
-    layer = ResFieldLinear(in_features, out_features, num_frames=rows, rank=rank)
-    copy_residual_layer(layer, golden, "param/")
+Released = dict[str, torch.Tensor]  # parameters of a layer under their released names
+
+LAYERS: dict[str, tuple[Callable[..., ResidualLinear], dict[str, Callable[[Released], torch.Tensor]]]] = {
+    "lookup_vm_add": (ResFieldLinear, {}),
+    "interpolation_vm_add": (ResFieldLinear, {}),
+    "lookup_vm_mul": (ModulatedLinear, {}),
+    "lookup_vm_none": (DirectLinear, {}),
+    "lookup_none_add": (FrameMatricesLinear, {"coefficients.table": lambda released: released["matrix_t"]}),
+    "lookup_cp_add": (
+        CPLinear,
+        {
+            "coefficients.table": lambda released: released["lin_w"] * released["lin_f1"],
+            "out_factors": lambda released: released["lin_f2"],
+            "in_factors": lambda released: released["lin_f3"],
+        },
+    ),
+    "lookup_tucker_add": (
+        TuckerLinear,
+        {
+            "coefficients.table": lambda released: released["factors.0"],
+            "core": lambda released: released["core"],
+            "out_factors": lambda released: released["factors.1"],
+            "in_factors": lambda released: released["factors.2"],
+        },
+    ),
+    "interpolation_loe_none": (
+        ExpertsLinear,  # ours adds experts to a base weight
+        {
+            "weight": lambda released: torch.zeros_like(released["weight"]),
+            "experts": lambda released: released["matrix_t"],
+        },
+    ),
+}
+"""The class of each of the released layers, and its parameters where they are not found by the default below."""
+RELEASED_NAMES = {"coefficients.table": "weights_t", "basis": "matrix_t"}
+
+
+@over("name", {name: name for name in LAYERS})
+def test_residual_layer(name: str) -> None:
+    golden, meta = load(f"layer_{name}"), load_meta(f"layer_{name}")
+    released = {key.removeprefix("param/"): value for key, value in golden.items() if key.startswith("param/")}
+    kind, parameters = LAYERS[name]
+    rank = meta["rank"] if isinstance(meta["rank"], int) else meta["rank"][0]
+    layer = kind(meta["in_features"], meta["out_features"], meta["num_frames"], rank)
+    if isinstance(layer, TuckerLinear):  # its two ranks over the matrix differ in this file alone
+        layer.core, layer.out_factors, layer.in_factors = (
+            torch.nn.Parameter(torch.empty_like(released[key])) for key in ("core", "factors.1", "factors.2")
+        )
+    with torch.no_grad():
+        for own_name, parameter in layer.named_parameters():
+            default = released.get(RELEASED_NAMES.get(own_name, own_name))
+            value = parameters[own_name](released) if own_name in parameters else default
+            assert value is not None
+            parameter.copy_(value.view_as(parameter))
     times = {
-        "lookup": timeline.times_from_frames(golden["in/frame_index"], rows),
+        "lookup": timeline.times_from_frames(golden["in/frame_index"], meta["num_frames"]),
         "interpolation": 0.5 * (golden["in/time"] + 1.0),
-    }[mode]
+    }[meta["mode"]]
     assert_close(layer(golden["in/x"], times), golden["out/y"], 1e-5)
 
 
-def copy_residual_layer(layer: ResFieldLinear, golden: dict[str, torch.Tensor], prefix: str) -> None:
+def test_every_released_layer_is_compared() -> None:
+    assert {path.stem.removeprefix("layer_") for path in GOLDEN.glob("layer_*.npz")} == LAYERS.keys()
+
+
+def test_siren() -> None:
+    golden, meta = load("siren"), load_meta("siren")
+    sizes = [meta["in_features"], *[meta["hidden"]] * meta["hidden_layers"], meta["out_features"]]
+    options = ResidualOptions(tuple(meta["residual_layers"]), rank=meta["rank"])
+    mlp = SirenMLP(list(zip(sizes, sizes[1:], strict=False)), options.layer_maker(meta["num_frames"]))
     with torch.no_grad():
-        layer.weight.copy_(golden[f"{prefix}weight"])
-        layer.bias.copy_(golden[f"{prefix}bias"])
-        layer.coefficients.table.copy_(golden[f"{prefix}weights_t"])
-        layer.basis.copy_(golden[f"{prefix}matrix_t"].view_as(layer.basis))
+        for name, parameter in mlp.named_parameters():
+            layer, own_name = re.fullmatch(r"layers\.(\d+)\.(.*)", name).groups()  # pyright: ignore[reportOptionalMemberAccess]
+            released = golden[f"param/net.{layer}.{RELEASED_NAMES.get(own_name, own_name)}"]
+            parameter.copy_(released.view_as(parameter))
+    times = timeline.times_from_frames(golden["in/frame_index"], meta["num_frames"])
+    points = golden["in/coords_tyx"]
+    segments = TimeSegments.from_times(times).repeat(points.shape[1])
+    assert_close(mlp(points.flatten(end_dim=1), segments), golden["out/y"], 1e-5)
 
 
 def released_model(golden: dict[str, torch.Tensor], meta: dict) -> tuple[DynamicField, Density]:

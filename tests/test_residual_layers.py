@@ -1,4 +1,4 @@
-"""Residual layers: Eq. 3 and 4 to the letter, in any order of times, and nn.Linear where time cannot matter."""
+"""Layers over time: their formulas to the letter, in any order of times, and nn.Linear where time cannot matter."""
 
 from collections.abc import Callable
 
@@ -8,18 +8,34 @@ from torch import Tensor, nn
 
 from resfields_ns.functional.residual_weights import truncate_rank
 from resfields_ns.functional.segment_linear import segment_linear
-from resfields_ns.layers import ResFieldLinear, TimeTable
-from tests.cases import LINEAR_LAYERS, RESIDUAL_LAYERS, fill_parameters, over
+from resfields_ns.layers import ResFieldLinear, TimeLinear
+from resfields_ns.layers.residual import ChunkedLinear, TuckerLinear
+from tests.cases import (
+    COEFFICIENT_LAYERS,
+    LINEAR_LAYERS,
+    LOW_RANK_LAYERS,
+    RESIDUAL_LAYERS,
+    RESIDUAL_PARAMETERS,
+    fill_parameters,
+    over,
+)
+from tests.slow_layers import slow_linear, slow_matrix
 
 _IN, _OUT, _FRAMES, _RANK = 4, 3, 6, 2
-Make = Callable[..., ResFieldLinear]
+Make = Callable[..., TimeLinear]
 
 
-def _layer(make: Make, dtype: torch.dtype = torch.float64, **options: bool) -> ResFieldLinear:
+def _layer(make: Make, dtype: torch.dtype = torch.float64, **options: bool) -> TimeLinear:
     torch.manual_seed(0)
     layer = make(_IN, _OUT, _FRAMES, _RANK, **options)
     fill_parameters(layer)
     return layer.to(dtype)
+
+
+def _low_rank(make: Make) -> ResFieldLinear:
+    layer = _layer(make)
+    assert isinstance(layer, ResFieldLinear)
+    return layer
 
 
 def _inputs(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
@@ -29,53 +45,25 @@ def _inputs(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     return torch.randn(len(times), 3, _IN, generator=generator).to(dtype), times
 
 
-def _slow_matrix(layer: ResFieldLinear, time: float) -> list[list[Tensor]]:
-    """W + sum_r v_r(t) M_r, entry by entry in float64."""
-    table, basis, weight = (p.double() for p in (layer.coefficients.table, layer.basis, layer.weight))
-    last = len(table) - 1
-    lower = min(int(time * last + 1e-5), last)
-    upper, share = min(lower + 1, last), max(time * last - lower, 0.0)
-    rows = []
-    for o in range(weight.shape[0]):
-        row = []
-        for i in range(weight.shape[1]):
-            entry = weight[o, i]
-            for r in range(basis.shape[0]):
-                entry = entry + ((1.0 - share) * table[lower, r] + share * table[upper, r]) * basis[r, o, i]
-            row.append(entry)
-        rows.append(row)
-    return rows
-
-
-def _slow_linear(layer: ResFieldLinear, x: Tensor, times: Tensor) -> Tensor:
-    outputs = []
-    for item, time in zip(x.double(), times.tolist(), strict=True):
-        matrix = _slow_matrix(layer, time)
-        for sample in item:
-            outputs += [
-                sum((matrix[o][i] * sample[i] for i in range(_IN)), layer.bias[o].double()) for o in range(_OUT)
-            ]
-    return torch.stack(outputs).view(*x.shape[:-1], _OUT)
-
-
-@over("make", RESIDUAL_LAYERS)
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 2e-6)])
-def test_follows_equations_3_and_4(make: Make, dtype: torch.dtype, tolerance: float) -> None:
+@over("make", LINEAR_LAYERS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 1e-5)])
+def test_follows_its_formula(make: Make, dtype: torch.dtype, tolerance: float) -> None:
     layer = _layer(make, dtype)
     x, times = _inputs(dtype)
-    expected = [torch.stack([torch.stack(row) for row in _slow_matrix(layer, time)]) for time in times.tolist()]
-    torch.testing.assert_close(layer.compose(times).double(), torch.stack(expected), atol=tolerance, rtol=tolerance)
-    torch.testing.assert_close(layer(x, times).double(), _slow_linear(layer, x, times), atol=tolerance, rtol=tolerance)
+    expected = torch.stack([slow_matrix(layer, time) for time in times.tolist()])
+    matrices = layer.compose(times).double().expand_as(expected)
+    torch.testing.assert_close(matrices, expected, atol=tolerance, rtol=tolerance)
+    torch.testing.assert_close(layer(x, times).double(), slow_linear(layer, x, times), atol=tolerance, rtol=tolerance)
 
 
 @over("make", RESIDUAL_LAYERS)
-def test_gradients_follow_equations_3_and_4(make: Make) -> None:
+def test_gradients_follow_its_formula(make: Make) -> None:
     layer = _layer(make)
     x, times = _inputs()
     x.requires_grad_()
     wanted = [x, *layer.parameters()]
     fast = torch.autograd.grad(layer(x, times).sin().sum(), wanted)
-    slow = torch.autograd.grad(_slow_linear(layer, x, times).sin().sum(), wanted)
+    slow = torch.autograd.grad(slow_linear(layer, x, times).sin().sum(), wanted)
     for mine, theirs in zip(fast, slow, strict=True):
         torch.testing.assert_close(mine, theirs, atol=1e-12, rtol=1e-12)
 
@@ -89,39 +77,54 @@ def test_gradients_are_the_numerical_ones(make: Make) -> None:
     def call(x: Tensor, *parameters: Tensor) -> Tensor:
         return torch.func.functional_call(layer, dict(zip(names, parameters, strict=True)), (x, times))
 
-    assert torch.autograd.gradcheck(call, (x.requires_grad_(), *values))
+    assert torch.autograd.gradcheck(call, (x.requires_grad_(), *values), fast_mode=True)
 
 
-@over("make", RESIDUAL_LAYERS)
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("zero", ["coefficients.table", "basis"])
-def test_without_residual_it_is_nn_linear_bit_for_bit(make: Make, bias: bool, zero: str) -> None:
-    layer = _layer(make, torch.float32, bias=bias)
-    nn.init.zeros_(layer.get_parameter(zero))
+@pytest.mark.parametrize(
+    ("name", "zeros"), [(name, zeros) for name, sets in RESIDUAL_PARAMETERS.items() for zeros in sets]
+)
+def test_without_residual_it_is_nn_linear_bit_for_bit(name: str, zeros: tuple[str, ...], bias: bool) -> None:
+    layer = _layer(RESIDUAL_LAYERS[name], torch.float32, bias=bias)
+    for zero in zeros:
+        nn.init.zeros_(layer.get_parameter(zero))
     plain = nn.Linear(_IN, _OUT, bias=bias)
     plain.load_state_dict({name: value for name, value in layer.state_dict().items() if name in ("weight", "bias")})
     x, _ = _inputs(torch.float32)
     for time in (0.0, 0.3, 1.0):
         assert torch.equal(layer(x, torch.full((len(x),), time)), plain(x))
     times = torch.linspace(0.0, 1.0, len(x))
-    assert torch.equal(layer.compose(times), plain.weight.expand(len(x), -1, -1))
+    assert torch.equal(layer.compose(times).expand(len(x), -1, -1), plain.weight.expand(len(x), -1, -1))
     torch.testing.assert_close(layer(x, times), plain(x), atol=1e-6, rtol=1e-6)
 
 
-@over("make", RESIDUAL_LAYERS)
+@over("make", COEFFICIENT_LAYERS)
 def test_constant_coefficients_do_not_see_time(make: Make) -> None:
     layer = _layer(make)
+    table = layer.get_parameter("coefficients.table")
     with torch.no_grad():
-        layer.coefficients.table.copy_(torch.randn(_RANK).expand_as(layer.coefficients.table))
+        table.copy_(torch.randn(table.shape[1]).expand_as(table))
     x, times = _inputs()
-    torch.testing.assert_close(layer(x, times), layer(x, torch.zeros_like(times)), atol=1e-13, rtol=1e-13)
+    torch.testing.assert_close(layer(x, times), layer(x, torch.zeros_like(times)), atol=1e-12, rtol=1e-12)
 
 
 @over("make", RESIDUAL_LAYERS)
 def test_other_coefficients_do_see_time(make: Make) -> None:
     layer = _layer(make)
     x, times = _inputs()
-    assert ((layer(x, times) - layer(x, torch.full_like(times, 0.7))).abs().amax(dim=(1, 2)) > 1e-3).all()
+    start, end = layer(x, torch.zeros_like(times)), layer(x, torch.ones_like(times))
+    assert ((start - end).abs().amax(dim=(1, 2)) > 1e-3).all()
+
+
+@over("make", RESIDUAL_LAYERS)
+def test_starts_close_to_its_base_weight(make: Make) -> None:
+    """So that an MLP starts as its plain twin does; direct weights have none, and start close to zero."""
+    torch.manual_seed(0)
+    layer = make(64, 64, 50, 10)
+    base = sum(layer.base_weights, torch.zeros(64, 64))
+    assert (layer.compose(torch.linspace(0.0, 1.0, 7)) - base).abs().max() < 0.02
+    x, times = torch.randn(7, 64), torch.linspace(0.0, 1.0, 7)
+    assert (layer(x, times) - torch.nn.functional.linear(x, base, layer.bias)).abs().max() < 0.1
 
 
 @over("make", LINEAR_LAYERS)
@@ -155,9 +158,9 @@ def test_an_empty_batch_has_an_empty_answer(make: Make) -> None:
     assert _layer(make)(torch.zeros(0, 7, _IN, dtype=torch.float64), torch.zeros(0)).shape == (0, 7, _OUT)
 
 
-@over("make", RESIDUAL_LAYERS)
-def test_gradients_reach_the_rows_of_the_batch_alone(make: Make) -> None:
-    layer = _layer(make)
+@pytest.mark.parametrize("name", ["row_per_frame", "row_per_two_frames"])
+def test_gradients_reach_the_rows_of_the_batch_alone(name: str) -> None:
+    layer = _low_rank(LOW_RANK_LAYERS[name])
     table = layer.coefficients.table
     x, _ = _inputs()
     last = len(table) - 1
@@ -168,6 +171,25 @@ def test_gradients_reach_the_rows_of_the_batch_alone(make: Make) -> None:
     layer(x, torch.full((len(x),), 1.5 / last)).sum().backward()
     assert table.grad is not None
     assert (table.grad != 0).any(dim=1).nonzero().flatten().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "own"),
+    [
+        ("weight_chunks", "deviations", [0, 1, 2]),
+        ("residual_chunks", "basis", [0, 1, 2]),
+        ("both_chunks", "deviations", [0, 0, 1]),
+        ("both_chunks", "basis", [0, 1, 2]),
+    ],
+)
+def test_chunks_touch_their_own_frames_alone(name: str, parameter: str, own: list[int]) -> None:
+    layer = _layer(RESIDUAL_LAYERS[name])
+    x, _ = _inputs()
+    for frame, chunk in zip((0, 2, 4), own, strict=True):
+        (gradient,) = torch.autograd.grad(
+            layer(x, torch.full((len(x),), frame / 5)).sum(), layer.get_parameter(parameter)
+        )
+        assert (gradient != 0.0).flatten(start_dim=1).any(dim=1).nonzero().flatten().tolist() == [chunk]
 
 
 @pytest.mark.parametrize("sizes", [(3, 1, 4), (8,), (4, 4), (2, 0, 6), (0, 0)])
@@ -194,34 +216,6 @@ def test_segment_products_and_two_derivatives_agree_with_a_loop(sizes: tuple[int
         torch.testing.assert_close(mine, theirs, atol=1e-11, rtol=1e-11)
 
 
-@pytest.mark.parametrize("num_rows", range(1, 61))
-def test_a_node_has_the_values_of_its_row_bit_for_bit(num_rows: int) -> None:
-    coefficients = TimeTable(num_rows, width=3, std=0.01)
-    divided_in_float32 = torch.arange(num_rows, dtype=torch.float32) / max(num_rows - 1, 1)
-    divided_in_float64 = torch.tensor([k / max(num_rows - 1, 1) for k in range(num_rows)])
-    assert torch.equal(coefficients(divided_in_float32), coefficients.table)
-    assert torch.equal(coefficients(divided_in_float64), coefficients.table)
-
-
-@pytest.mark.parametrize("num_rows", [2, 3, 7, 60])
-def test_halfway_between_nodes_is_the_mean(num_rows: int) -> None:
-    coefficients = TimeTable(num_rows, width=3, std=0.01).double()
-    times = (torch.arange(num_rows - 1, dtype=torch.float64) + 0.5) / (num_rows - 1)
-    mean = 0.5 * (coefficients.table[:-1] + coefficients.table[1:])
-    torch.testing.assert_close(coefficients(times), mean, atol=1e-14, rtol=1e-12)
-
-
-def test_times_beyond_the_sequence_see_its_ends() -> None:
-    coefficients = TimeTable(4, width=3, std=0.01)
-    assert torch.equal(coefficients(torch.tensor([-0.5, 1.5])), coefficients.table[[0, 3]])
-
-
-@pytest.mark.parametrize(("num_frames", "fraction", "rows"), [(50, 1.0, 50), (50, 0.3, 15), (7, 0.5, 3), (3, 0.1, 1)])
-def test_coefficient_rows_are_a_share_of_the_frames(num_frames: int, fraction: float, rows: int) -> None:
-    layer = ResFieldLinear(_IN, _OUT, num_frames, _RANK, coefficient_fraction=fraction)
-    assert layer.coefficients.table.shape == (rows, _RANK)
-
-
 def test_residuals_start_small() -> None:
     torch.manual_seed(0)
     layer = ResFieldLinear(64, 64, num_frames=400, rank=10)
@@ -231,28 +225,29 @@ def test_residuals_start_small() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("make", "options", "message"),
     [
-        ({"rank": 0}, r"rank: expected at least 1, got 0"),
-        ({"num_frames": 0}, r"num_frames: expected at least 1, got 0"),
-        ({"coefficient_fraction": 0.0}, r"coefficient_fraction: expected a number in \(0, 1\], got 0\.0"),
-        ({"coefficient_fraction": 1.5}, r"coefficient_fraction: expected a number in \(0, 1\], got 1\.5"),
+        (ResFieldLinear, {"rank": 0}, r"rank: expected at least 1, got 0"),
+        (ResFieldLinear, {"num_frames": 0}, r"num_frames: expected at least 1, got 0"),
+        (TuckerLinear, {"matrix_rank": 0}, r"matrix_rank: expected at least 1, got 0"),
+        (ChunkedLinear, {"weight_chunks": 6}, r"weight_chunks: expected 1 to the 5 frames, got 6"),
+        (ChunkedLinear, {"residual_chunks": 0}, r"residual_chunks: expected 1 to the 5 frames, got 0"),
     ],
 )
-def test_errors_name_the_option(options: dict[str, float], message: str) -> None:
+def test_errors_name_the_option(make: Make, options: dict[str, int], message: str) -> None:
     sizes = {"in_features": 2, "out_features": 2, "num_frames": 5, "rank": 1}
     with pytest.raises(ValueError, match=f"^{message}$"):
-        ResFieldLinear(**(sizes | options))  # pyright: ignore[reportArgumentType]
+        make(**(sizes | options))
 
 
 def _residuals(layer: ResFieldLinear, coefficients: Tensor) -> Tensor:
     return coefficients @ layer.basis.flatten(start_dim=1)
 
 
-@over("make", RESIDUAL_LAYERS)
+@over("make", LOW_RANK_LAYERS)
 @pytest.mark.parametrize("rank", [1, 2])
 def test_a_truncated_residual_is_the_best_of_its_rank(make: Make, rank: int) -> None:
-    layer = _layer(make)
+    layer = _low_rank(make)
     table = layer.coefficients.table
     truncated = _residuals(layer, truncate_rank(table, layer.basis, rank))
     left, values, right = torch.linalg.svd(_residuals(layer, table), full_matrices=False)
@@ -260,19 +255,20 @@ def test_a_truncated_residual_is_the_best_of_its_rank(make: Make, rank: int) -> 
     torch.testing.assert_close(truncated, best, atol=1e-10, rtol=1e-8)
 
 
-@over("make", RESIDUAL_LAYERS)
+@over("make", LOW_RANK_LAYERS)
 def test_a_residual_of_full_rank_is_itself(make: Make) -> None:
-    layer = _layer(make)
+    layer = _low_rank(make)
     table = layer.coefficients.table
     torch.testing.assert_close(
         _residuals(layer, truncate_rank(table, layer.basis, _RANK)), _residuals(layer, table), atol=1e-10, rtol=1e-8
     )
 
 
-@over("make", RESIDUAL_LAYERS)
+@over("make", LOW_RANK_LAYERS)
 @pytest.mark.parametrize("scale", [0.0, 0.5, 2.0])
 def test_a_scaled_residual_moves_the_answer_in_proportion(make: Make, scale: float) -> None:
-    layer = _layer(make).eval()
+    layer = _low_rank(make)
+    layer.eval()
     x, times = _inputs()
     base = torch.nn.functional.linear(x, layer.weight, layer.bias)
     whole = layer(x, times)

@@ -153,5 +153,6 @@ class DynamicField(nn.Module):
     def turn_inside_out(self) -> None:
         """Make the initial sphere positive inside, as a density is."""
         last = self.mlp.layers[-1]
-        last.weight[0].neg_()
+        for weight in last.base_weights:
+            weight[0].neg_()
         last.bias[0].neg_()

@@ -20,6 +20,13 @@ def compose_weights(
     return composed.view(-1, *weight.shape)
 
 
+def span(
+    coefficients: Float[Tensor, "segments rank"], basis: Float[Tensor, "rank rows columns"]
+) -> Float[Tensor, "segments rows columns"]:
+    """sum_r v_r M_r for every segment (Eq. 4)."""
+    return (coefficients @ basis.flatten(start_dim=1)).view(-1, *basis.shape[1:])
+
+
 def truncate_rank(
     coefficients: Float[Tensor, "rows rank"], basis: Float[Tensor, "rank out in"], rank: int
 ) -> Float[Tensor, "rows rank"]:

@@ -8,9 +8,10 @@ from resfields_ns.layers.encoding import (
     WindowedPositionalEncoding,
 )
 from resfields_ns.layers.geometric_mlp import GeometricMLP
-from resfields_ns.layers.linear import PlainLinear, ResFieldLinear, TimeLinear
+from resfields_ns.layers.linear import PlainLinear, TimeLinear
 from resfields_ns.layers.mlp import MLP, ReLUMLP, SirenMLP
 from resfields_ns.layers.relu_geometric_mlp import ReLUGeometricMLP
+from resfields_ns.layers.residual.low_rank import ResFieldLinear
 from resfields_ns.layers.residual_options import ResidualOptions
 from resfields_ns.layers.shown_residuals import largest_rank, show_residuals
 from resfields_ns.layers.softplus_geometric_mlp import SoftplusGeometricMLP

@@ -61,14 +61,14 @@ class GeometricMLP(MLP):
         """Geometric initialisation: output 0 is |x| - radius, whatever the encodings hold."""
         num_encodings = self.in_dim - self.num_coordinates
         for index, layer in enumerate(self.layers):
-            fan_out, fan_in = layer.weight.shape
-            nn.init.normal_(layer.weight, 0.0, math.sqrt(2.0 / fan_out))
-            nn.init.zeros_(layer.bias)
-            if index == 0 or index in self.skip_layers:
-                nn.init.zeros_(layer.weight[:, fan_in - num_encodings :])
-            if index == len(self.layers) - 1:
-                nn.init.normal_(layer.weight, math.sqrt(math.pi / fan_in), 1e-4)
-                nn.init.constant_(layer.bias, -self.radius)
+            is_last = index == len(self.layers) - 1
+            for weight in layer.base_weights:
+                nn.init.normal_(weight, 0.0, math.sqrt(2.0 / layer.out_features))
+                if index == 0 or index in self.skip_layers:
+                    nn.init.zeros_(weight[:, layer.in_features - num_encodings :])
+                if is_last:
+                    nn.init.normal_(weight, math.sqrt(math.pi / layer.in_features), 1e-4)
+            nn.init.constant_(layer.bias, -self.radius if is_last else 0.0)
 
     @abstractmethod
     def activation_and_slope(
@@ -116,4 +116,5 @@ class GeometricMLP(MLP):
             if index < len(self.layers) - 1:
                 hidden, slope = self.activation_and_slope(hidden)
                 slopes.append(slope)
+            hidden = layer.shifted(hidden, segments)
         return hidden, slopes

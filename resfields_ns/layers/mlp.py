@@ -45,8 +45,7 @@ class MLP(nn.Module, ABC):
         last = len(self.layers) - 1
         for index, (layer, weights) in enumerate(zip(self.layers, self.compose(segments.times), strict=True)):
             x = segment_linear(x, weights, segments.sizes, layer.bias)
-            if index < last:
-                x = self.activation(x)
+            x = layer.shifted(self.activation(x) if index < last else x, segments)
         return x
 
 
@@ -56,7 +55,8 @@ class ReLUMLP(MLP):
     def reset_parameters(self) -> None:
         """Initialise weights for ReLU; biases keep the default of `nn.Linear`."""
         for layer in self.layers:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            for weight in layer.base_weights:
+                nn.init.kaiming_normal_(weight, nonlinearity="relu")
 
     def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
         """max(x, 0)."""
@@ -71,9 +71,9 @@ class SirenMLP(MLP):
     def reset_parameters(self) -> None:
         """Uniform weights that keep the distribution of activations from layer to layer."""
         for index, layer in enumerate(self.layers):
-            fan_in = layer.weight.shape[1]
-            bound = 1.0 / fan_in if index == 0 else (6.0 / fan_in) ** 0.5 / self.OMEGA
-            nn.init.uniform_(layer.weight, -bound, bound)
+            bound = 1.0 / layer.in_features if index == 0 else (6.0 / layer.in_features) ** 0.5 / self.OMEGA
+            for weight in layer.base_weights:
+                nn.init.uniform_(weight, -bound, bound)
 
     def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
         """sin(30 x)."""

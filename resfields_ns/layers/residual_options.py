@@ -1,11 +1,38 @@
 """The options of residual layers, and the layers that they stand for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
-from resfields_ns.layers.linear import PlainLinear, ResFieldLinear, TimeLinear
+from resfields_ns.layers.coefficients import Coefficients
+from resfields_ns.layers.linear import PlainLinear, TimeLinear
 from resfields_ns.layers.mlp import MakeLayers
+from resfields_ns.layers.residual import (
+    ChunkedLinear,
+    CoefficientLinear,
+    CPLinear,
+    DirectLinear,
+    ExpertsLinear,
+    FrameMatricesLinear,
+    HyperNetworkLinear,
+    MatrixMatrixLinear,
+    ModulatedLinear,
+    OutputResidualLinear,
+    ResFieldLinear,
+    ResidualLinear,
+    TuckerLinear,
+)
+from resfields_ns.layers.time_table import frame_table
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a residual layer stands: its inputs and outputs, and how many residual layers are before it."""
+
+    shape: tuple[int, int]
+    num_frames: int
+    level: int
 
 
 @dataclass
@@ -17,16 +44,49 @@ class ResidualOptions:
 
     residual_layers: tuple[int, ...] = (1, 2, 3)
     """Layers, counted from 0, whose weights carry a time-dependent residual; none is the plain baseline."""
+    residual: Literal[
+        "low-rank",
+        "output",
+        "modulated",
+        "direct",
+        "frame-matrices",
+        "matrix-matrix",
+        "hypernetwork",
+        "cp",
+        "tucker",
+        "experts",
+    ] = "low-rank"
+    """How weights depend on time: the paper's way, or one of those that it compares with (Tables 6 and 7)."""
     rank: int = 10
-    """Rank of the residuals (R_i)."""
+    """Rank of the residuals (R_i). 'output' and 'frame-matrices' have none; 'experts' has as many in the first residual
+    layer, and twice as many in each that follows."""
+    matrix_rank: int = 64
+    """'tucker' alone: rank over the inputs and outputs of a layer."""
     coefficient_fraction: float = 1.0
     """Coefficient rows per residual layer as a share of the frames (T_i)."""
+    weight_chunks: int = 1
+    """Long sequences: chunks of consecutive frames with shared weights of their own ('low-rank' alone)."""
+    residual_chunks: int = 1
+    """Long sequences: chunks of consecutive frames with residuals of their own ('low-rank' alone)."""
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ValueError(f"field.rank: expected at least 1, got {self.rank}")
+        for option, value in (
+            ("rank", self.rank),
+            ("matrix-rank", self.matrix_rank),
+            ("weight-chunks", self.weight_chunks),
+            ("residual-chunks", self.residual_chunks),
+        ):
+            if value < 1:
+                raise ValueError(f"field.{option}: expected at least 1, got {value}")
         if not 0.0 < self.coefficient_fraction <= 1.0:
             raise ValueError(f"field.coefficient-fraction: expected (0, 1], got {self.coefficient_fraction}")
+        if self.residual in ("hypernetwork", "experts") and self.coefficient_fraction != 1.0:
+            raise ValueError(
+                f"field.coefficient-fraction: expected 1.0, as residual {self.residual} has no coefficients, "
+                f"got {self.coefficient_fraction}"
+            )
+        if self.residual != "low-rank" and max(self.weight_chunks, self.residual_chunks) > 1:
+            raise ValueError(f"field.residual: expected low-rank in chunks, got {self.residual}")
 
     def check_residual_layers(self, num_layers: int) -> None:
         """Raise ValueError if one of the residual layers is none of an MLP's `num_layers`."""
@@ -34,14 +94,80 @@ class ResidualOptions:
             raise ValueError(f"field.residual-layers: expected 0 to {num_layers - 1}, got {outside[0]}")
 
     def layer_maker(self, num_frames: int) -> MakeLayers:
-        """What an `MLP` over a sequence of `num_frames` frames makes its layers with."""
+        """What an `MLP` over a sequence of `num_frames` frames makes its layers with.
+
+        Raises ValueError if there are more chunks than frames.
+        """
+        for option, chunks in (("weight-chunks", self.weight_chunks), ("residual-chunks", self.residual_chunks)):
+            if chunks > num_frames:
+                raise ValueError(f"field.{option}: expected at most the {num_frames} frames, got {chunks}")
         return partial(self._make_layers, num_frames)
 
     def _make_layers(self, num_frames: int, shapes: Sequence[tuple[int, int]]) -> list[TimeLinear]:
         self.check_residual_layers(len(shapes))
+        levels = {index: level for level, index in enumerate(sorted(set(self.residual_layers)))}
         return [
-            ResFieldLinear(*shape, num_frames, self.rank, coefficient_fraction=self.coefficient_fraction)
-            if index in self.residual_layers
+            RESIDUALS[self.residual](self, Place(shape, num_frames, levels[index]))
+            if index in levels
             else PlainLinear(*shape)
             for index, shape in enumerate(shapes)
         ]
+
+    def make_coefficients(self, num_frames: int, width: int) -> Coefficients:
+        """Coefficients over a sequence, or over a chunk of one."""
+        return frame_table(num_frames, width, self.coefficient_fraction)
+
+
+MakeResidual = Callable[[ResidualOptions, Place], ResidualLinear]
+
+
+def _of_coefficients(kind: type[CoefficientLinear]) -> MakeResidual:
+    def make(options: ResidualOptions, place: Place) -> ResidualLinear:
+        return kind(*place.shape, place.num_frames, options.rank, make_coefficients=options.make_coefficients)
+
+    return make
+
+
+def _low_rank(options: ResidualOptions, place: Place) -> ResidualLinear:
+    if options.weight_chunks == options.residual_chunks == 1:
+        return _of_coefficients(ResFieldLinear)(options, place)
+    return ChunkedLinear(
+        *place.shape,
+        place.num_frames,
+        options.rank,
+        make_coefficients=options.make_coefficients,
+        weight_chunks=options.weight_chunks,
+        residual_chunks=options.residual_chunks,
+    )
+
+
+def _hypernetwork(options: ResidualOptions, place: Place) -> ResidualLinear:
+    return HyperNetworkLinear(*place.shape, place.num_frames, options.rank)
+
+
+def _tucker(options: ResidualOptions, place: Place) -> ResidualLinear:
+    return TuckerLinear(
+        *place.shape,
+        place.num_frames,
+        options.rank,
+        make_coefficients=options.make_coefficients,
+        matrix_rank=options.matrix_rank,
+    )
+
+
+def _experts(options: ResidualOptions, place: Place) -> ResidualLinear:
+    return ExpertsLinear(*place.shape, place.num_frames, options.rank * 2**place.level)
+
+
+RESIDUALS: dict[str, MakeResidual] = {
+    "low-rank": _low_rank,
+    "output": _of_coefficients(OutputResidualLinear),
+    "modulated": _of_coefficients(ModulatedLinear),
+    "direct": _of_coefficients(DirectLinear),
+    "frame-matrices": _of_coefficients(FrameMatricesLinear),
+    "matrix-matrix": _of_coefficients(MatrixMatrixLinear),
+    "hypernetwork": _hypernetwork,
+    "cp": _of_coefficients(CPLinear),
+    "tucker": _tucker,
+    "experts": _experts,
+}

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from resfields_ns.layers.linear import ResFieldLinear
+from resfields_ns.layers.residual.low_rank import ResFieldLinear
 
 
 def largest_rank(module: nn.Module) -> int:

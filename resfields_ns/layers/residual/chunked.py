@@ -1,0 +1,61 @@
+"""The paper's layer for long sequences (A.6, Table A.9)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from resfields_ns.functional.chunks import Chunks
+from resfields_ns.functional.residual_weights import compose_weights
+from resfields_ns.layers.coefficients import INITIAL_STD, MakeCoefficients
+from resfields_ns.layers.residual.residual_linear import ResidualLinear
+from resfields_ns.layers.time_table import frame_table
+
+
+class ChunkedLinear(ResidualLinear):
+    """y = (W + D_c + sum_r v_cr(t) M_cr) x + b in chunk c of consecutive frames.
+
+    Chunks of weights have a shared weight W + D_c of their own, D starting at 0; chunks of residuals have coefficients
+    and a basis of their own. The two may be different numbers; with one chunk of each it is `ResFieldLinear`.
+
+    Args:
+        in_features, out_features, num_frames, rank, bias, make_coefficients: as for `CoefficientLinear`
+        weight_chunks: chunks of shared weights, at most the frames
+        residual_chunks: chunks of residual weights, at most the frames
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        num_frames: int,
+        rank: int,
+        bias: bool = True,
+        make_coefficients: MakeCoefficients = frame_table,
+        weight_chunks: int = 1,
+        residual_chunks: int = 1,
+    ) -> None:
+        super().__init__(in_features, out_features, num_frames, rank, bias)
+        for name, count in (("weight_chunks", weight_chunks), ("residual_chunks", residual_chunks)):
+            if not 1 <= count <= num_frames:
+                raise ValueError(f"{name}: expected 1 to the {num_frames} frames, got {count}")
+        self.weight_chunks = Chunks(num_frames, weight_chunks)
+        self.residual_chunks = Chunks(num_frames, residual_chunks)
+        self.deviations = nn.Parameter(torch.zeros(weight_chunks, out_features, in_features))
+        self.coefficients = nn.ModuleList(
+            make_coefficients(self.residual_chunks.size(chunk), rank) for chunk in range(residual_chunks)
+        )
+        self.basis = nn.Parameter(INITIAL_STD * torch.randn(residual_chunks, rank, out_features, in_features))
+
+    def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments out in"]:
+        """The layer's matrix at every time."""
+        deviations, bases = self.deviations.unbind(0), self.basis.unbind(0)
+        pairs = self.weight_chunks.index(times) * len(bases) + self.residual_chunks.index(times)
+        groups, composed = [pairs[:0]], [self.weight[None][:0]]
+        for pair in pairs.unique().tolist():
+            (group,) = (pairs == pair).nonzero(as_tuple=True)
+            weight_chunk, residual_chunk = divmod(pair, len(bases))
+            local = self.residual_chunks.local_times(times[group], residual_chunk)
+            weight = self.weight + deviations[weight_chunk]
+            composed.append(compose_weights(weight, self.coefficients[residual_chunk](local), bases[residual_chunk]))
+            groups.append(group)
+        return torch.cat(composed)[torch.cat(groups).argsort()]
