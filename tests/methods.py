@@ -15,9 +15,11 @@ from nerfstudio.plugins.types import MethodSpecification
 
 from resfields_ns.engine.trainer import ResFieldsTrainer, ResFieldsTrainerConfig
 from resfields_ns.models.ray_model import DynamicRayModelConfig
+from resfields_ns.models.scene_flow_model import SceneFlowModelConfig
 from resfields_ns.models.video_model import VideoModelConfig
 from tests.family import Family
 from tests.ray_family import RAY_FAMILY
+from tests.scene_flow_family import SCENE_FLOW_FAMILY
 from tests.video_family import VIDEO_FAMILY
 
 METHODS: dict[str, MethodSpecification] = {
@@ -25,7 +27,11 @@ METHODS: dict[str, MethodSpecification] = {
     for entry in entry_points(group="nerfstudio.method_configs")
     if entry.value.startswith("resfields_ns.")
 }
-FAMILIES: dict[type[ModelConfig], Family] = {DynamicRayModelConfig: RAY_FAMILY, VideoModelConfig: VIDEO_FAMILY}
+FAMILIES: dict[type[ModelConfig], Family] = {
+    DynamicRayModelConfig: RAY_FAMILY,
+    VideoModelConfig: VIDEO_FAMILY,
+    SceneFlowModelConfig: SCENE_FLOW_FAMILY,
+}
 """The family of a method, by its model."""
 FIELDS = {
     name: model.field

@@ -13,7 +13,6 @@ from torch import Tensor
 from resfields_ns.fields.flows.dct import DCTMotion
 from resfields_ns.fields.flows.motion import Motion
 from resfields_ns.fields.flows.scene_flow_field import MOTIONS, SceneFlowFieldConfig
-from resfields_ns.functional.balls import nearest_balls
 from resfields_ns.functional.dct import dct_basis
 from resfields_ns.functional.flow import Flow, flow_between_frames, l1_error
 from resfields_ns.functional.segments import TimeSegments
@@ -154,25 +153,3 @@ def test_impossible_sizes_are_refused(options: dict[str, Any], message: str) -> 
 def test_a_single_frame_does_not_flow() -> None:
     with pytest.raises(ValueError, match="^num_frames: expected a sequence of at least 2 frames, got 1$"):
         _SMALL.setup(num_frames=1)
-
-
-def test_nearest_balls_are_those_of_a_slow_loop() -> None:
-    centres, radius = 0.5 * _random(30, 3), 0.15
-    origins = F.normalize(_random(200, 3), dim=-1) * 3.0
-    directions = F.normalize(0.7 * _random(400, 3)[200:] - origins, dim=-1)
-    origins[0], directions[0] = centres[4], directions[1]  # from inside a ball
-    index, distance = nearest_balls(origins, directions, centres, radius)
-    met = 0
-    for ray, (o, d) in enumerate(zip(origins, directions, strict=True)):
-        entered = {}
-        for ball, c in enumerate(centres):
-            along = float(d @ (c - o))
-            passed = float((o + along * d - c).norm())
-            if passed <= radius and (s := along - (radius**2 - passed**2) ** 0.5) > 0.0:
-                entered[s] = ball
-        if not entered:
-            assert distance[ray].isinf()
-            continue
-        met += 1
-        assert index[ray] == entered[min(entered)] and distance[ray].item() == pytest.approx(min(entered))
-    assert 20 < met < 200

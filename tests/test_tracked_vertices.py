@@ -69,5 +69,5 @@ def test_the_seed_decides_the_split() -> None:
 @pytest.mark.parametrize("share", [0.0, 1.0, 0.01])
 def test_a_split_without_a_side_is_refused(share: float) -> None:
     message = "expected a share that leaves vertices to train and to evaluate on, found .* of 10$"
-    with pytest.raises(ValueError, match=f"^--train-share: {message}"):
+    with pytest.raises(ValueError, match=f"^datamanager.train-share: {message}"):
         split_vertices(10, share, seed=0)

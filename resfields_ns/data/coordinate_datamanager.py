@@ -29,7 +29,7 @@ class CoordinateBatches(ABC):
     def draw(
         self, frames: Int[Tensor, "frames"], samples: int
     ) -> tuple[Float[Tensor, "points dims"], dict[str, Tensor]]:
-        """Draw `samples` points of each of `frames`, frame after frame, and what is known at each point."""
+        """Draw points of `frames`, frame after frame: `samples` or fewer of each, and what is known at each point."""
 
 
 @dataclass
@@ -99,8 +99,8 @@ class CoordinateDataManager(VanillaDataManager[InputDataset], ABC):
         self, batches: CoordinateBatches, dataset: InputDataset, count: int
     ) -> tuple[Coordinates, dict[str, Tensor]]:
         frames = self._choose(batches.frames, count)
-        samples = count // len(frames)
-        points, batch = batches.draw(frames, samples)
+        points, batch = batches.draw(frames, count // len(frames))
+        samples = len(points) // len(frames)
         times = times_from_frames(frames, dataset.metadata["num_frames"]).to(self.device)
         segments = TimeSegments(times, (samples,) * len(frames))
         batch = {name: values.to(self.device) for name, values in batch.items()}

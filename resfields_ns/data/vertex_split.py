@@ -15,8 +15,8 @@ def split_vertices(
     num_train = round(train_share * num_vertices)
     if not 0 < num_train < num_vertices:
         raise ValueError(
-            f"--train-share: expected a share that leaves vertices to train and to evaluate on, found {train_share} "
-            f"of {num_vertices}"
+            "datamanager.train-share: expected a share that leaves vertices to train and to evaluate on, found "
+            f"{train_share} of {num_vertices}"
         )
     order = torch.randperm(num_vertices, generator=torch.Generator().manual_seed(seed))
     return order[:num_train].sort().values, order[num_train:].sort().values
