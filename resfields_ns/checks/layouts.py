@@ -15,12 +15,12 @@ _SIGNS = {
     "nerfies": "dataset.json",
     "owlii": "*/cameras_sphere.npz",
 }
-"""Name of each dataparser -> a pattern of files that only its captures have."""
+"""Name of each dataparser of captures -> a pattern of files that only these have."""
 
 
 def dataparser_names() -> list[str]:
-    """Names of the dataparsers that this project brings."""
-    return sorted(_entry_points())
+    """Names of this project's dataparsers of captures; others read what has no cameras, as videos and meshes."""
+    return sorted(_SIGNS.keys() & _entry_points().keys())
 
 
 def recognise_dataparser(capture: Path) -> str:
@@ -30,9 +30,9 @@ def recognise_dataparser(capture: Path) -> str:
     """
     if not capture.is_dir():
         raise ValueError(f"{capture}: expected the folder of a capture, found no such folder")
-    found = [name for name, sign in _SIGNS.items() if name in _entry_points() and any(capture.glob(sign))]
+    found = [name for name in dataparser_names() if any(capture.glob(_SIGNS[name]))]
     if len(found) != 1:
-        signs = ", ".join(f"{sign} ({name})" for name, sign in _SIGNS.items() if name in _entry_points())
+        signs = ", ".join(f"{_SIGNS[name]} ({name})" for name in dataparser_names())
         raise ValueError(
             f"{capture}: expected files of one known layout, {signs}, found {' and '.join(found) or 'none of them'}; "
             f"--dataparser chooses one of {', '.join(dataparser_names())}"
@@ -41,8 +41,8 @@ def recognise_dataparser(capture: Path) -> str:
 
 
 def check_dataparser(name: str) -> str:
-    """Return the name; ValueError if this project has no dataparser of that name."""
-    if name not in _entry_points():
+    """Return the name; ValueError if this project has no dataparser of captures of that name."""
+    if name not in dataparser_names():
         raise ValueError(f"--dataparser: expected one of {', '.join(dataparser_names())}, found {name!r}")
     return name
 
