@@ -1,0 +1,73 @@
+"""Table A.9: long sequences in chunks of frames."""
+
+from typing import Any
+
+from benchmarks.table import Row, Table
+from benchmarks.video import (
+    PARAMETERS,
+    PARAMETERS_COLUMN,
+    PSNR_COLUMNS,
+    SIZES,
+    TIME_COLUMN,
+    VideoSize,
+    clip_options,
+    field_options,
+    psnr,
+)
+
+PAPER = {
+    2: ((2.6, 35.65, 35.87), (4.2, 35.96, 36.22), (4.6, 37.01, 37.31)),
+    4: ((3.0, 37.06, 37.32), (8.1, 37.30, 37.66), (8.9, 38.89, 39.31)),
+    8: ((3.8, 38.58, 38.90), (16.0, 38.36, 38.84), (17.5, 40.49, 41.08)),
+    16: ((5.3, 39.55, 39.96), (31.7, 39.47, 40.06), (34.8, 41.32, 42.13)),
+}
+"""By the number of chunks, of which the shared weights, the residuals or both have one each: millions, test, train."""
+
+
+def _parts(chunks: int) -> dict[str, dict[str, Any]]:
+    return {
+        "shared": field_options(weight_chunks=chunks),
+        "residual": field_options(residual_chunks=chunks),
+        "both": field_options(weight_chunks=chunks, residual_chunks=chunks),
+    }
+
+
+def _paper(millions: float, test: float, train: float) -> dict[str, float]:
+    return psnr(test, train) | {PARAMETERS: 1e6 * millions}
+
+
+def _table(size: VideoSize, text: str, changes: dict[str, Any]) -> Table:
+    shared = {**size.overrides, **clip_options(frames="::"), **changes}
+    whole = (
+        Row(("Siren", "1", ""), size.method, shared | field_options(residual_layers=()), _paper(0.2, 28.18, 28.21)),
+        Row(("+ ResFields", "1", ""), size.method, shared, _paper(2.2, 34.58, 34.78)),
+    )
+    chunked = tuple(
+        Row(("+ ResFields", str(chunks), part), size.method, shared | options, _paper(*figures))
+        for chunks, rows in PAPER.items()
+        for (part, options), figures in zip(_parts(chunks).items(), rows, strict=True)
+    )
+    return Table(
+        name=f"a9{size.suffix}",
+        title="Long sequences (Table A.9)",
+        text=f"Chunks of frames that have shared weights, residuals or both of their own. {text}",
+        label_columns=("network", "chunks", "part"),
+        columns=(PARAMETERS_COLUMN, *PSNR_COLUMNS, TIME_COLUMN),
+        rows=whole + chunked,
+    )
+
+
+PAPER_SIZE, SMALL_SIZE = SIZES
+SMALL_STEPS = 1500
+
+TABLES = (
+    _table(PAPER_SIZE, "The paper's network, width 256.", field_options(hidden_dim=256)),
+    _table(
+        SMALL_SIZE,
+        f"""
+All 250 frames of *bikes* at 160 x 68, 10% of the pixels held out; width 32, {SMALL_STEPS} steps of 5,000 samples of 50
+frames, Adam with 2e-3 falling to a tenth along a cosine. The paper's figures: 1024 frames of a recording at 512 x 288,
+width 256.""",
+        field_options(hidden_dim=32) | {"max_num_iterations": SMALL_STEPS},
+    ),
+)
