@@ -50,6 +50,7 @@ from resfields_ns.layers.residual import (
     ResidualLinear,
     TuckerLinear,
 )
+from resfields_ns.layers.residual_options import RESIDUALS
 from resfields_ns.layers.spline_table import SplineTable
 from resfields_ns.layers.time_table import frame_table
 from resfields_ns.models.hierarchical_sampler import HierarchicalSampler
@@ -66,7 +67,7 @@ def fill_parameters(module: torch.nn.Module, scale: float = 1.0) -> None:
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             if name.endswith(("table", "basis", "factors", "core", "experts", "deviations")):
-                parameter.normal_(0.0, scale)
+                parameter.add_(scale * torch.randn_like(parameter))
 
 
 def perturb_parameters(module: torch.nn.Module, scale: float = 0.1) -> None:
@@ -134,12 +135,14 @@ class MLPCase:
     activation: Callable[[Tensor], Tensor]
     skip_layers: tuple[int, ...] = ()
     residual_layers: tuple[int, ...] = ()
+    residual: Any = "low-rank"
+    scale: float = 0.15
 
     def make(self, **options: Any) -> MLP:
-        """The MLP, with large residuals."""
-        residuals = ResidualOptions(self.residual_layers, rank=2)
+        """The MLP, with residuals about as large as its weights."""
+        residuals = ResidualOptions(self.residual_layers, self.residual, rank=2)
         mlp = self.build(**({"make_layers": residuals.layer_maker(self.NUM_FRAMES)} | options))
-        fill_parameters(mlp, scale=0.15)
+        fill_parameters(mlp, self.scale)
         return mlp
 
 
@@ -166,11 +169,23 @@ MLP_KINDS = {
     "geometric_relu_skip_1": _relu_geometric((1,)),
 }
 RESIDUAL_SUBSETS = {"none": (), "some": (1, 3), "all": (0, 1, 2, 3)}
-MLPS = {
-    f"{kind}-{subset}": replace(case, residual_layers=indices)
-    for kind, case in MLP_KINDS.items()
-    for subset, indices in RESIDUAL_SUBSETS.items()
-}
+MLPS = (
+    {
+        f"{kind}-{subset}": replace(case, residual_layers=indices)
+        for kind, case in MLP_KINDS.items()
+        for subset, indices in RESIDUAL_SUBSETS.items()
+    }
+    | {
+        f"{kind}-{residual}": replace(
+            MLP_KINDS[kind],
+            residual_layers=RESIDUAL_SUBSETS["all"],
+            residual=residual,
+            scale=0.02 if residual in ("frame-matrices", "experts") else MLPCase.scale,  # these are no products
+        )
+        for kind in ("siren", "geometric_softplus_skip_1_2")
+        for residual in list(RESIDUALS)[1:]
+    }
+)
 GEOMETRIC_MLPS = {name: case for name, case in MLPS.items() if name.startswith("geometric")}
 
 COLOURS = {"feature": FeatureColour, "view_dependent": ViewDependentColour, "view_basis": ViewBasisColour}

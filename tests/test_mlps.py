@@ -16,10 +16,10 @@ from resfields_ns.layers import (
     MLP,
     GeometricMLP,
     ReLUGeometricMLP,
-    ResFieldLinear,
     ResidualOptions,
     SoftplusGeometricMLP,
 )
+from resfields_ns.layers.residual import ResidualLinear
 from tests.cases import GEOMETRIC_MLPS, MLP_KINDS, MLPS, MLPCase, over
 
 _SIZES = (3, 1, 4, 2)
@@ -40,22 +40,16 @@ def _points(dtype: torch.dtype = torch.float64) -> tuple[Tensor, TimeSegments]:
     return points.to(dtype), TimeSegments(torch.tensor(_TIMES, dtype=dtype), _SIZES)
 
 
-def _slow_matrix(layer: nn.Module, time: Tensor) -> Tensor:
-    if not isinstance(layer, ResFieldLinear):
-        return layer.get_parameter("weight")
-    coefficients = layer.coefficients(time[None])[0]
-    return sum((v * basis for v, basis in zip(coefficients, layer.basis, strict=True)), layer.weight)
-
-
 def _slow_mlp(case: MLPCase, mlp: MLP, point: Tensor, time: Tensor) -> Tensor:
-    """One point through ordinary layers whose weights were added up before."""
-    hidden = point
+    """One point through ordinary layers whose weights were composed before."""
+    hidden, segment = point, TimeSegments.single(time[None], 1)
     for index, layer in enumerate(mlp.layers):
         if index in case.skip_layers:
             hidden = torch.cat((hidden, point)) / math.sqrt(2.0)
-        hidden = F.linear(hidden, _slow_matrix(layer, time), layer.get_parameter("bias"))
+        hidden = F.linear(hidden, layer.compose(time[None])[0], layer.bias)
         if index < len(mlp.layers) - 1:
             hidden = case.activation(hidden)
+        hidden = layer.shifted(hidden[None], segment)[0]
     return hidden
 
 
@@ -113,7 +107,7 @@ def test_no_points_have_no_outputs(case: MLPCase) -> None:
 
 @over("case", MLPS)
 def test_exactly_the_chosen_layers_are_residual(case: MLPCase) -> None:
-    residual = [index for index, layer in enumerate(_mlp(case).layers) if isinstance(layer, ResFieldLinear)]
+    residual = [index for index, layer in enumerate(_mlp(case).layers) if isinstance(layer, ResidualLinear)]
     assert residual == list(case.residual_layers)
 
 
