@@ -1,16 +1,17 @@
 """Table A.9: long sequences in chunks of frames."""
 
+from dataclasses import replace
 from typing import Any
 
 from benchmarks.table import Row, Table
 from benchmarks.video import (
+    LONG_SMALL_SIZE,
+    PAPER_SIZE,
     PARAMETERS,
     PARAMETERS_COLUMN,
     PSNR_COLUMNS,
-    SIZES,
     TIME_COLUMN,
     VideoSize,
-    clip_options,
     field_options,
     psnr,
 )
@@ -36,8 +37,8 @@ def _paper(millions: float, test: float, train: float) -> dict[str, float]:
     return psnr(test, train) | {PARAMETERS: 1e6 * millions}
 
 
-def _table(size: VideoSize, text: str, changes: dict[str, Any]) -> Table:
-    shared = {**size.overrides, **clip_options(frames="::"), **changes}
+def _table(size: VideoSize) -> Table:
+    shared = {**size.overrides, **field_options(hidden_dim=size.width)}
     whole = (
         Row(("Siren", "1", ""), size.method, shared | field_options(residual_layers=()), _paper(0.2, 28.18, 28.21)),
         Row(("+ ResFields", "1", ""), size.method, shared, _paper(2.2, 34.58, 34.78)),
@@ -50,24 +51,12 @@ def _table(size: VideoSize, text: str, changes: dict[str, Any]) -> Table:
     return Table(
         name=f"a9{size.suffix}",
         title="Long sequences (Table A.9)",
-        text=f"Chunks of frames that have shared weights, residuals or both of their own. {text}",
+        text="Chunks of frames with shared weights, residuals or both of their own; 10% of the pixels are held out. "
+        f"{size.text} The paper's figures: 1024 frames of a recording at 512 x 288, width 256.",
         label_columns=("network", "chunks", "part"),
         columns=(PARAMETERS_COLUMN, *PSNR_COLUMNS, TIME_COLUMN),
         rows=whole + chunked,
     )
 
 
-PAPER_SIZE, SMALL_SIZE = SIZES
-SMALL_STEPS = 1500
-
-TABLES = (
-    _table(PAPER_SIZE, "The paper's network, width 256.", field_options(hidden_dim=256)),
-    _table(
-        SMALL_SIZE,
-        f"""
-All 250 frames of *bikes* at 160 x 68, 10% of the pixels held out; width 32, {SMALL_STEPS} steps of 5,000 samples of 50
-frames, Adam with 2e-3 falling to a tenth along a cosine. The paper's figures: 1024 frames of a recording at 512 x 288,
-width 256.""",
-        field_options(hidden_dim=32) | {"max_num_iterations": SMALL_STEPS},
-    ),
-)
+TABLES = (_table(replace(PAPER_SIZE, width=256)), _table(LONG_SMALL_SIZE))
