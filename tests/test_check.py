@@ -75,12 +75,19 @@ def test_too_little_memory_or_disk(demo_capture: Path, monkeypatch: pytest.Monke
     assert needed in problem.text and "0 MB are free" in problem.text
 
 
-def test_arrays_too_large_for_memory_need_disk(demo_capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arrays_too_large_for_memory_need_disk(
+    demo_capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Colours (49 kB) and depth (33 kB) of 16 training images are above the limit, masks and test images below it."""
     monkeypatch.setattr(resources, "LARGEST_IN_MEMORY", 20_000)
     monkeypatch.setattr(resources, "_readable", str)
     (finding,) = resources.check_resources(load_capture(demo_capture, "owlii"), [])
     assert f"on disk {16 * 32 * 32 * (3 + 2)} for large arrays" in finding.text
+    mounts = [SimpleNamespace(mountpoint="/", fstype="ext4"), SimpleNamespace(mountpoint=str(tmp_path), fstype="tmpfs")]
+    monkeypatch.setattr(resources.psutil, "disk_partitions", lambda **_: mounts)
+    monkeypatch.setattr(resources.tempfile, "gettempdir", lambda: str(tmp_path))
+    _, finding = resources.check_resources(load_capture(demo_capture, "owlii"), [])
+    assert finding.level == "warning" and f"would lie in {tmp_path}, which is memory (tmpfs)" in finding.text
 
 
 def test_frames_are_read_sparingly(demo_capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,6 +229,9 @@ def test_says_what_it_wrote(demo_capture: Path, rf_render_meshes: Command, capsy
     assert lines[0] == f"Wrote 4 frames of 5 cameras, 32 x 32 pixels, to {out}"
     scale, *offset = [float(text) for text in re.findall(r"-?\d[\d.e-]*", lines[2].partition(":")[2])]
     np.testing.assert_allclose([scale, *offset], [0.8, 0.4, 1.1, -0.3], atol=1e-6)
+    options = "--train-cameras cam_train_1 cam_train_3 cam_train_6 cam_train_8 --test-cameras cam_test"
+    assert lines[3] == f"Look it over: rf-check {out} -- {options}"
+    assert lines[4] == f"Train with: ns-train tnerf-resfields-small --data {out} owlii {options}"
 
 
 # Mistakes

@@ -43,6 +43,9 @@ def check_resources(capture: Capture, moments: list[Moment]) -> list[Finding]:
         if needed > free:
             text = f"training needs about {_readable(needed)} of {what}, and {_readable(free)} are free"
             findings.append(Finding("warning", _CHECK, text, advice))
+    if mapped and _is_memory(temporary):
+        text = f"large arrays ({_readable(mapped)}) would lie in {temporary}, which is memory (tmpfs)"
+        findings.append(Finding("warning", _CHECK, text, "let TMPDIR name a folder on a disk"))
     return findings
 
 
@@ -65,6 +68,12 @@ def _files(capture: Capture) -> list[Path]:
 
 def _free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
+
+
+def _is_memory(folder: Path) -> bool:
+    """Whether a folder's files are kept in memory."""
+    mounts = {Path(mount.mountpoint): mount.fstype for mount in psutil.disk_partitions(all=True)}
+    return next((mounts[path] for path in (folder, *folder.parents) if path in mounts), "") == "tmpfs"
 
 
 def _readable(size: float | int) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -20,3 +21,13 @@ def run_command(command: Callable[..., Any]) -> None:
     except ValueError as error:
         print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def print_training(capture: Path, cameras: list[str], method: str) -> None:
+    """Print how to look a capture over and train on it, with `cam_test`, or else its first camera, held out."""
+    test = "cam_test" if "cam_test" in cameras else cameras[0]
+    others = [name for name in cameras if name != test]
+    if others:
+        options = f"--train-cameras {' '.join(others)} --test-cameras {test}"
+        print(f"Look it over: rf-check {capture} -- {options}")
+        print(f"Train with: ns-train {method} --data {capture} owlii {options}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from resfields_ns.commands.command_line import run_command
+from resfields_ns.commands.command_line import print_training, run_command
 
 if TYPE_CHECKING:
     from resfields_ns.mesh_sequences.rig import Rig
@@ -110,6 +110,7 @@ def render_meshes(
         f"Placement: --metres-per-unit {placement.metres_per_unit:.9g} --offset",
         *(f"{x:.9g}" for x in placement.offset),
     )
+    print_training(out, list(cameras.world_matrices), "tnerf-resfields-small")
 
 
 def _chosen_rig(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from resfields_ns.commands.command_line import run_command
+from resfields_ns.commands.command_line import print_training, run_command
 
 if TYPE_CHECKING:
     from resfields_ns.data.video_frames import Video
@@ -63,17 +63,12 @@ def videos(
     foregrounds = _foregrounds(found, aligned, masks, plates, plate_threshold)
     convert_videos(out, found, calibrated, aligned, space, image_size, foregrounds, show_progress=True)
 
-    first, *others = found
-    num_frames = len(aligned[first])
+    num_frames = len(next(iter(aligned.values())))
     print(f"Wrote {num_frames} frames of {len(found)} cameras, {image_size[0]}x{image_size[1]} pixels, to {out}")
     if offsets is not None:
         starts = ", ".join(f"{name} {chosen[0]}" for name, chosen in aligned.items())
         print(f"They start with the videos' frames {starts}")
-    if others:
-        print(
-            f"Train with: ns-train tnerf-resfields --data {out} owlii --train-cameras {' '.join(others)} "
-            f"--test-cameras {first}"
-        )
+    print_training(out, list(found), "tnerf-resfields")
 
 
 def _image_size(videos: "dict[str, Video]", size: tuple[int, int] | None) -> tuple[int, int]:
