@@ -32,7 +32,6 @@ class RenderOptions(ABC):
 
     def main(self) -> None:
         """Render the movie and say where it is."""
-        from resfields_ns.export.rendering import render_movie
         from resfields_ns.export.trained_run import load_trained_run
         from resfields_ns.export.video import check_movie_path
 
@@ -41,7 +40,7 @@ class RenderOptions(ABC):
         run = load_trained_run(self.load_config)
         run.show_residuals(self.residual_scale, self.residual_rank)
         cameras, fps = self.cameras_and_fps(run)
-        render_movie(run, cameras, self.output_path, fps, self.output, self.scale)
+        self.render(run, cameras, fps)
         print(f"Wrote {len(cameras)} pictures to {self.output_path}")
 
     @abstractmethod
@@ -51,28 +50,64 @@ class RenderOptions(ABC):
         Raises ValueError for an option that the run cannot meet.
         """
 
+    def render(self, run: Any, cameras: Any, fps: float) -> None:
+        """Write what the cameras see."""
+        from resfields_ns.export.rendering import render_movie
+
+        render_movie(run, cameras, self.output_path, fps, self.output, self.scale)
+
 
 @dataclass
-class RenderTime(RenderOptions):
-    """Hold a camera still while time runs."""
+class RenderSweep(RenderOptions):
+    """A camera that is still while time runs."""
 
-    camera: str | None = None
-    """Camera of the capture, held as at its first frame; by default the first training camera."""
     frames: str = "::"
     """Frames of the run, counted from 0, as start:stop:step."""
     slow_motion: int = 1
     """Pictures for each step from one frame to the next."""
+
+    def sweep(self, run: Any, camera: Any) -> Any:
+        """The camera at the times of the frames and between them."""
+        from resfields_ns.export.camera_paths import hold_camera, sweep_times
+
+        _check_positive("--slow-motion", self.slow_motion)
+        frames = parse_frames(self.frames, run.num_frames)
+        return hold_camera(camera, sweep_times(frames, run.num_frames, self.slow_motion))
+
+
+@dataclass
+class RenderTime(RenderSweep):
+    """Hold a camera still while time runs."""
+
+    camera: str | None = None
+    """Camera of the capture, held as at its first frame; by default the first training camera."""
     fps: float = 24.0
     """Pictures a second."""
 
     def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
         """The camera at the times of the frames and between them."""
-        from resfields_ns.export.camera_paths import hold_camera, sweep_times
-
-        _check_positive("--slow-motion", self.slow_motion)
         _check_positive("--fps", self.fps)
-        frames = parse_frames(self.frames, run.num_frames)
-        return hold_camera(run.camera(self.camera), sweep_times(frames, run.num_frames, self.slow_motion)), self.fps
+        return self.sweep(run, run.camera(self.camera)), self.fps
+
+
+@dataclass
+class RenderVideo(RenderSweep):
+    """Play a video beside its reconstruction, which is on the right; `--scale` and `--slow-motion` refine it."""
+
+    fps: float | None = None
+    """Pictures a second; by default the video's own, or 24 where it does not tell."""
+
+    def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
+        """The camera whose view the picture fills."""
+        fps = self.fps if self.fps is not None else run.train_dataset.metadata.get("frame_rate") or 24.0
+        _check_positive("--fps", fps)
+        return self.sweep(run, run.camera(None)), fps
+
+    def render(self, run: Any, cameras: Any, fps: float) -> None:
+        """Write original and reconstruction side by side."""
+        from resfields_ns.export.rendering import render_beside_original
+
+        render_beside_original(run, cameras, self.output_path, fps, self.output, self.scale)
 
 
 @dataclass
@@ -153,7 +188,8 @@ def render(
     | Annotated[RenderFreeze, tyro.conf.subcommand("freeze")]
     | Annotated[RenderOrbit, tyro.conf.subcommand("orbit")]
     | Annotated[RenderDataset, tyro.conf.subcommand("dataset")]
-    | Annotated[RenderCameraPath, tyro.conf.subcommand("camera-path")],
+    | Annotated[RenderCameraPath, tyro.conf.subcommand("camera-path")]
+    | Annotated[RenderVideo, tyro.conf.subcommand("video")],
 ) -> None:
     """Render a movie of a trained run: mp4, gif, or a folder of png files.
 

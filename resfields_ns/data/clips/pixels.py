@@ -10,7 +10,7 @@ from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
-from resfields_ns.data.clips.clip import CONVERSIONS, Clip
+from resfields_ns.data.clips.clip import CONVERSIONS, Clip, Picture
 from resfields_ns.data.large_arrays import allocate
 
 
@@ -37,15 +37,20 @@ class ClipPixels:
             CONSOLE.print(f"{self.clip.path}: {conversion}.")
         pictures = self.clip.pictures(self.frames)
         for target, picture in zip(array, track(pictures, "Reading frames", len(array), transient=True), strict=True):
-            target.copy_(torch.from_numpy(self._resized(picture)))
+            target.copy_(torch.from_numpy(resized(picture, self.height, self.width)))
         return array
 
-    def _resized(self, picture: np.ndarray) -> np.ndarray:
-        if picture.shape[:2] == (self.height, self.width):
-            return picture
-        image = Image.fromarray(picture).resize((self.width, self.height), resample=Image.Resampling.BILINEAR)
-        return np.array(image)
+    def resized(self, frame: int, height: int, width: int) -> Picture:
+        """One of the frames at another size."""
+        return resized(self.array[frame].numpy(), height, width)
 
     def __deepcopy__(self, memo: dict) -> "ClipPixels":
         """The host copies the metadata of datasets; pixels never change, so copies share them."""
         return self
+
+
+def resized(picture: UInt8[np.ndarray, "rows columns 3"], height: int, width: int) -> Picture:
+    """A picture at another size, filtered where it becomes smaller."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    return np.array(Image.fromarray(picture).resize((width, height), resample=Image.Resampling.BILINEAR))
