@@ -19,11 +19,13 @@ import tyro
 from nerfstudio.engine.trainer import TrainerConfig
 
 from benchmarks.memory import peak_memory_gb
-from benchmarks.overrides import differences, override
+from benchmarks.overrides import flatten, override
 from benchmarks.records import commit_facts, write_record
 from benchmarks.table import Row
 from benchmarks.tables import find_table
 from resfields_ns.commands.command_line import run_command
+
+SETTINGS = ("pipeline", "optimizers", "max_num_iterations", "mixed_precision", "gradient_accumulation_steps")
 
 
 def method_config(name: str) -> TrainerConfig:
@@ -44,8 +46,9 @@ def row_config(row: Row) -> TrainerConfig:
 
 
 def row_settings(row: Row) -> dict[str, Any]:
-    """What a row says otherwise than its method, as its record keeps it."""
-    return differences(row_config(row), method_config(row.method))
+    """What a row's config says about the run, as its record keeps it: all but machine, paths and logging."""
+    config = flatten(row_config(row))
+    return {path: value for path, value in config.items() if path.split(".")[0] in SETTINGS}
 
 
 def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, float]]) -> dict[str, Any]:

@@ -44,10 +44,9 @@ def override(config: Any, changes: Mapping[str, Any], where: str = "") -> Any:
     return replace(config, **new)
 
 
-def differences(config: Any, base: Any) -> dict[str, Any]:
-    """What a config says otherwise than a base, by dotted paths, as JSON values."""
-    ours, theirs = _flat(config, ""), _flat(base, "")
-    return {path: value for path, value in ours.items() if path not in theirs or theirs[path] != value}
+def flatten(config: Any) -> dict[str, Any]:
+    """Everything that a config says, by dotted paths, as JSON values."""
+    return _flat(config, "")
 
 
 def _children(config: Any, where: str) -> dict[str, Any]:

@@ -23,13 +23,13 @@ from resfields_ns.commands.command_line import run_command
 
 
 def check_record(path: Path, settings: dict[str, Any]) -> None:
-    """Raise a ValueError if a record was made with other settings than the table has now."""
-    found = read_record(path).get("config", settings)
-    for name in sorted(found.keys() | settings.keys()):
-        if found.get(name) != settings.get(name):
+    """Raise a ValueError if a record was made with other settings than its row has now; new options do not count."""
+    found = read_record(path).get("config", {})
+    for name in sorted(found.keys() & settings.keys()):
+        if found[name] != settings[name]:
             raise ValueError(
-                f"{path}: expected {name} {settings.get(name)}, found {found.get(name)}; "
-                "the table has changed: move the record away to run it again"
+                f"{path}: expected {name} {settings[name]}, found {found[name]}; "
+                "the table or its method has changed: move the record away to run it again"
             )
 
 
