@@ -39,7 +39,7 @@ def _row(motion: str, width: int, residual: bool, overrides: dict[str, Any]) -> 
     if not residual:
         options["pipeline.model.field.residual_layers"] = ()
     labels = (str(width), motion, "residual" if residual else "plain")
-    paper = dict(zip((FORWARD, BACKWARD), PAPER[motion, width][residual], strict=True))
+    paper: dict[str, float] = dict(zip((FORWARD, BACKWARD), PAPER[motion, width][residual], strict=True))
     return Row(labels, "sceneflow-resfields", overrides | options, paper)
 
 
