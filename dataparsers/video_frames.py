@@ -39,16 +39,16 @@ class VideoFramesDataParserConfig(DataParserConfig):
     """Share of each frame's pixels that is not trained on (paper, 4.1)."""
     held_out_frames: float = 0.0
     """Share of the frames that is not trained on (paper, Table A.2)."""
-    hold_out_seed: int = 0
-    """Which pixels and frames these are."""
+    hold_out_seed: int = 42
+    """Which pixels and frames these are; those of the released code by default."""
 
     def __post_init__(self) -> None:
         check_image_scale(self.image_scale)
         for option, share in (("held-out-pixels", self.held_out_pixels), ("held-out-frames", self.held_out_frames)):
             if not 0.0 <= share < 1.0:
                 raise ValueError(f"--{option}: expected a share from 0 to below 1, found {share}")
-        if self.hold_out_seed < 0:
-            raise ValueError(f"--hold-out-seed: expected 0 or more, found {self.hold_out_seed}")
+        if not 0 <= self.hold_out_seed < 2**32:
+            raise ValueError(f"--hold-out-seed: expected 0 to {2**32 - 1}, found {self.hold_out_seed}")
 
 
 class VideoFrames(DataParser):

@@ -27,7 +27,7 @@ from resfields_ns.fields.warps.translation import TranslationWarpConfig
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.models.ray_model import DENSITIES, DynamicRayModel, DynamicRayModelConfig
 from resfields_ns.pipelines.dynamic_pipeline import DynamicPipeline, DynamicPipelineConfig
-from resfields_ns.released.imported_run import METHODS
+from resfields_ns.released.dynamic_run import METHODS
 from resfields_ns.released.method import infer_method
 from resfields_ns.released.names import released_parameters, released_shape
 from tests.cases import over, perturb_parameters
@@ -194,7 +194,7 @@ def test_plain_baseline(
     for line in (
         "Method: tnerf with density nerf, colour by feature",
         "Residual layers: none",
-        "Frames: 4 (the capture's; the checkpoint does not tell)",
+        f"Frames: 4 (those of {demo_capture}; the checkpoint does not tell)",
         "Steps: 30000",
         f"Parameters: {count}",
         f"Wrote the run to {folder}",

@@ -95,7 +95,7 @@ def test_a_long_video_is_seen_a_part_at_a_time(video: Path) -> None:
         ({"image_scale": 0.0}, "--image-scale: expected"),
         ({"held_out_pixels": 1.0}, "--held-out-pixels: expected a share from 0 to below 1, found 1.0"),
         ({"held_out_frames": -0.1}, "--held-out-frames: expected a share from 0 to below 1, found -0.1"),
-        ({"hold_out_seed": -1}, "--hold-out-seed: expected 0 or more, found -1"),
+        ({"hold_out_seed": -1}, "--hold-out-seed: expected 0 to 4294967295, found -1"),
         ({"image_scale": 0.1}, "--image-scale: expected at least 2x2 pixels to be left, found 0.1"),
         ({"frames": "0:9"}, "--frames: expected frames below 5, found '0:9'"),
     ],

@@ -14,27 +14,26 @@ def import_released(
     output_dir: Path = Path("outputs"),
     frames: str = "::",
 ) -> None:
-    """Make a run from a checkpoint of the authors' released code (markomih/ResFields, dysdf), to view and evaluate.
+    """Make a run from a checkpoint of the authors' released code (markomih/ResFields), to view and evaluate.
 
-    All six methods are known, with both densities. The run cannot be trained on.
+    Known are all six methods of dynamic scenes with both densities, and videos. The run cannot be trained on.
 
     Example: rf-import-released last.ckpt --data basketball --frames 0:100
 
     Args:
         checkpoint: The Lightning checkpoint.
-        data: The capture that it was trained on.
+        data: The capture or video that it was trained on.
         output_dir: Folder of all runs.
-        frames: Frames of the capture that it was trained on, as start:stop:step.
+        frames: Frames of the data that it was trained on, as start:stop:step.
     """
     from resfields_ns.released.imported_run import import_run  # slow to import, and not needed for --help
 
     run = import_run(checkpoint, data, output_dir, frames)
-    method, field = run.method, run.method.field
-    layers = ", ".join(str(layer) for layer in field.residual_layers)
-    frames_from = "" if method.num_frames else " (the capture's; the checkpoint does not tell)"
-    print(f"Method: {method.name} with density {method.density}, colour by {field.colour}")
-    print(f"Residual layers: {f'{layers} of rank {field.rank}' if layers else 'none'}")
-    print(f"Frames: {run.num_frames}{frames_from}")
+    residuals = run.residuals
+    layers = ", ".join(str(layer) for layer in residuals.residual_layers)
+    print(f"Method: {run.description}")
+    print(f"Residual layers: {f'{layers} of rank {residuals.rank}' if layers else 'none'}")
+    print(f"Frames: {run.num_frames}{'' if run.tells_frames else f' (those of {data}; the checkpoint does not tell)'}")
     print(f"Steps: {run.num_steps}")
     print(f"Parameters: {run.num_parameters}")
     print(f"Wrote the run to {run.folder}")

@@ -1,6 +1,8 @@
 """Checkpoints that the authors' released code writes with PyTorch Lightning."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ BUFFERS = ("scene_aabb", "deviation_net.beta_min")
 class ReleasedCheckpoint:
     """What a checkpoint holds of a model."""
 
+    path: Path
     tensors: dict[str, Tensor]
     """Parameters and buffers by released name."""
     num_steps: int
@@ -25,6 +28,14 @@ class ReleasedCheckpoint:
     def parameters(self) -> dict[str, Tensor]:
         """What was trained."""
         return {name: tensor for name, tensor in self.tensors.items() if name not in BUFFERS}
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Name the file in errors of the block."""
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
 
 
 def read_released_checkpoint(path: Path) -> ReleasedCheckpoint:
@@ -45,7 +56,7 @@ def read_released_checkpoint(path: Path) -> ReleasedCheckpoint:
             raise ValueError(f"{path}: state_dict: expected names that start with {PREFIX!r}, found {name!r}")
         if not _is_plain(value):
             raise ValueError(f"{path}: {name}: expected a plain tensor of real numbers, found {_kind(value)}")
-    return ReleasedCheckpoint({name.removeprefix(PREFIX): value for name, value in state.items()}, num_steps)
+    return ReleasedCheckpoint(path, {name.removeprefix(PREFIX): value for name, value in state.items()}, num_steps)
 
 
 def _load(path: Path) -> object:

@@ -58,11 +58,12 @@ _WARPS: dict[type[Warp], dict[str, str]] = {
 def released_parameters(field: DynamicField, density: Density) -> dict[str, nn.Parameter]:
     """The parameters of a field and its density under their released names."""
     rules = {**_FIELD, **_WARPS[type(field.warp)]}
-    named = {_released_name(name, rules): parameter for name, parameter in field.named_parameters()}
+    named = {released_name(name, rules): parameter for name, parameter in field.named_parameters()}
     return named | {_DENSITY[name]: parameter for name, parameter in density.named_parameters()}
 
 
-def _released_name(name: str, rules: Mapping[str, str]) -> str:
+def released_name(name: str, rules: Mapping[str, str]) -> str:
+    """The released name of one of our parameters, by patterns at its start and what stands in their place there."""
     for pattern, released in rules.items():
         if match := re.match(pattern, name):
             return match.expand(released) + name[match.end() :]

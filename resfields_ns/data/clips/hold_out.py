@@ -26,17 +26,19 @@ class HoldOut:
     def choose(
         cls, num_frames: int, num_pixels: int, pixel_fraction: float, frame_fraction: float, seed: int
     ) -> "HoldOut":
-        """Choose floor(fraction x count) pixels of every frame, and frames, at random.
+        """Choose floor(fraction x count) pixels of every frame, and frames, at random, each fraction below 1.
 
-        Raises ValueError if no frame is left to train on.
+        With the same seed, these are the pixels or frames that the released code chooses.
         """
-        held = _share(pixel_fraction, num_pixels)
+        held = int(pixel_fraction * num_pixels)
         pixels = torch.empty(num_frames, held, dtype=torch.int32)
+        random = np.random.RandomState(seed)  # noqa: NPY002
         for frame in range(num_frames):
-            chosen = np.random.default_rng([seed, frame]).choice(num_pixels, held, replace=False, shuffle=False)
+            chosen = random.choice(num_pixels, held, replace=False)
             pixels[frame] = torch.from_numpy(np.sort(chosen).astype(np.int32))
         frames = torch.zeros(num_frames, dtype=torch.bool)
-        frames[np.random.default_rng(seed).choice(num_frames, _share(frame_fraction, num_frames), replace=False)] = True
+        random = np.random.RandomState(seed)  # noqa: NPY002
+        frames[random.choice(num_frames, int(frame_fraction * num_frames), replace=False)] = True
         return cls(pixels, frames, num_pixels)
 
     @property
@@ -70,7 +72,3 @@ class HoldOut:
         held = self.pixels[frames]
         of_pixels = held.gather(1, torch.randint(held.shape[1], (len(frames), samples))).long()
         return torch.where(self.held_out_frames[frames, None], of_frames, of_pixels)
-
-
-def _share(fraction: float, count: int) -> int:
-    return int(fraction * count + 1e-6)
