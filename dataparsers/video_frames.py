@@ -76,7 +76,7 @@ class VideoFrames(DataParser):
         seen = ~self.hold_out.held_out_frames
         chosen = (seen if split == "train" else torch.ones_like(seen)).nonzero()[:, 0]
         height, width = self.pixels.height, self.pixels.width
-        extent = torch.tensor([*half_extents(height, width), _BOX_HALF_DEPTH])
+        extent = torch.tensor([_BOX_HALF_DEPTH, *half_extents(height, width)])
         metadata = {
             "num_frames": len(self.frames),
             "frame_index": chosen,
@@ -97,8 +97,8 @@ class VideoFrames(DataParser):
 
 def _cameras(height: int, width: int, times: torch.Tensor) -> Cameras:
     """A camera for each time, before the middle of a picture that fills its view."""
-    pose = torch.eye(4)[:3].repeat(len(times), 1, 1)
-    pose[:, 2, 3] = _CAMERA_DISTANCE
+    right, up, back = torch.eye(3)[[1, 2, 0]]
+    pose = torch.stack((right, up, back, _CAMERA_DISTANCE * back), dim=-1).repeat(len(times), 1, 1)
     focal = _CAMERA_DISTANCE * max(height, width) / 2.0
     return Cameras(
         camera_to_worlds=pose,

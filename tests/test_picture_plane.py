@@ -16,15 +16,15 @@ def test_coordinates_are_even_steps_from_end_to_end(height: int, width: int) -> 
     assert torch.allclose(coordinates, torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1), atol=1e-6)
 
 
-@pytest.mark.parametrize("direction", [(0.0, 0.0, -1.0), (0.3, -0.2, -0.9)])
+@pytest.mark.parametrize("direction", [(-1.0, 0.0, 0.0), (-0.9, 0.3, -0.2)])
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_rays_to_pixel_centres_meet_their_coordinates(height: int, width: int, direction: tuple) -> None:
     row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     half_width, half_height = half_extents(height, width)
     assert max(half_width, half_height) == 1.0
-    x = (2.0 * (column + 0.5) / width - 1.0) * half_width
-    y = (1.0 - 2.0 * (row + 0.5) / height) * half_height
-    centres = torch.stack((x, y, torch.zeros_like(x)), dim=-1).view(-1, 3)
+    right = (2.0 * (column + 0.5) / width - 1.0) * half_width
+    up = (1.0 - 2.0 * (row + 0.5) / height) * half_height
+    centres = torch.stack((torch.zeros_like(up), right, up), dim=-1).view(-1, 3)
     directions = torch.nn.functional.normalize(torch.tensor(direction), dim=0).expand_as(centres)
     hit, distances, coordinates = intersect_picture(centres - 1.7 * directions, directions, height, width)
     assert hit.all() and torch.allclose(distances, torch.tensor(1.7), atol=1e-5)
@@ -32,8 +32,8 @@ def test_rays_to_pixel_centres_meet_their_coordinates(height: int, width: int, d
 
 
 def test_rays_beside_behind_and_along_the_picture_miss() -> None:
-    origins = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.6, 1.0]])
-    directions = torch.tensor([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
+    origins = torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.6]])
+    directions = torch.tensor([[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
     hit, _, _ = intersect_picture(origins, directions, 10, 20)
     assert hit.tolist() == [True, False, False, False, False]
 

@@ -133,7 +133,7 @@ def test_a_camera_from_behind_sees_the_picture_mirrored_before_white(run: Path, 
     camera = loaded.camera(None)
     front = loaded.model.get_outputs_for_camera(camera)["rgb"]
     behind = deepcopy(camera)
-    turned = [[-1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, -1.0, -distance]]
+    turned = [[0.0, 0.0, -1.0, -distance], [-1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]]
     behind.camera_to_worlds[0] = torch.tensor(turned)
     outputs = loaded.model.get_outputs_for_camera(behind)
     hit = outputs["accumulation"][..., 0] == 1.0

@@ -49,7 +49,7 @@ class VideoDataManager(CoordinateDataManager):
 
 
 class _ClipBatches(CoordinateBatches):
-    """Pixels of a video: (y, x) as the field sees them, and `image`, of which the drawn pixels alone become floats."""
+    """Pixels of a video: (row, column) as the field sees them, and `image`; the drawn pixels alone become floats."""
 
     def __init__(self, dataset: VideoDataset, frames: Int[Tensor, "frames"]) -> None:
         super().__init__(frames)

@@ -1,8 +1,9 @@
 """A picture that hangs in space.
 
-Notation: H x W pixels lie in the plane z = 0, centred at the origin, x to the right and y up; with L = max(H, W), a
-pixel has side 2 / L, so that the longer side spans [-1, 1]. A field sees (y, x), each linspace(-1, 1, n) over the n
-pixels' centres, y downwards (Sitzmann et al. 2020b); the rim of half a pixel lies beyond.
+Notation: H x W pixels lie in the plane x = 0 of space, centred at the origin, and are seen from positive x: y is to the
+right and z up, as viewers have it. With L = max(H, W), a pixel has side 2 / L, so that the longer side spans [-1, 1].
+A field sees (row, column), each linspace(-1, 1, n) over the n pixels' centres, rows from the top (Sitzmann et al.
+2020b); the rim of half a pixel lies beyond.
 """
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 
 def pixel_coordinates(pixels: Int[Tensor, "*batch"], height: int, width: int) -> Float[Tensor, "*batch 2"]:
-    """(y, x) in [-1, 1] of pixels given by their index row * W + column; a picture needs two rows and two columns."""
+    """(row, column) in [-1, 1] of pixels given by their index row * W + column; a picture needs two of each."""
     rows_columns = torch.stack((pixels // width, pixels % width), dim=-1).to(torch.float32)
     return 2.0 * rows_columns / rows_columns.new_tensor([height - 1, width - 1]) - 1.0
 
@@ -25,14 +26,14 @@ def half_extents(height: int, width: int) -> tuple[float, float]:
 def intersect_picture(
     origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], height: int, width: int
 ) -> tuple[Bool[Tensor, "rays"], Float[Tensor, "rays"], Float[Tensor, "rays 2"]]:
-    """Which rays hit the picture, and where: distances along the rays, and (y, x) as the field sees them.
+    """Which rays hit the picture, and where: distances along the rays, and (row, column) as the field sees them.
 
-    From behind, the picture is seen mirrored. Distances and (y, x) of rays that miss mean nothing.
+    From behind, the picture is seen mirrored. Distances and coordinates of rays that miss mean nothing.
     """
-    distances = -origins[:, 2] / directions[:, 2]
-    x, y = (origins[:, :2] + distances[:, None] * directions[:, :2]).unbind(dim=-1)
+    distances = -origins[:, 0] / directions[:, 0]
+    right, up = (origins[:, 1:] + distances[:, None] * directions[:, 1:]).unbind(dim=-1)
     half_width, half_height = half_extents(height, width)
-    inside = (x.abs() <= half_width) & (y.abs() <= half_height)  # false for a ray in or along the plane
+    inside = (right.abs() <= half_width) & (up.abs() <= half_height)  # false for a ray in or along the plane
     longer = max(height, width)
-    coordinates = torch.stack((-y * longer / (height - 1), x * longer / (width - 1)), dim=-1)
+    coordinates = torch.stack((-up * longer / (height - 1), right * longer / (width - 1)), dim=-1)
     return inside & (distances > 0.0), distances, coordinates

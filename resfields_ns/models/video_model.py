@@ -51,7 +51,7 @@ class VideoModel(CoordinateModel):
         return self.config.network_config.setup(num_frames=self.num_frames, num_coordinates=2, out_dim=3)
 
     def get_outputs(self, ray_bundle: Coordinates) -> dict[str, Tensor]:
-        """Colours `rgb` [N, 3] at (y, x) of a batch, not clamped."""
+        """Colours `rgb` [N, 3] at (row, column) of a batch, not clamped."""
         return {"rgb": self.field(ray_bundle.points, ray_bundle.segments)}
 
     def find_hits(
