@@ -72,7 +72,7 @@ def page(table: Table, folder: Path) -> str:
     comparison = comparison_lines(table, folder)
     parts = [
         f"# {table.title}",
-        fill(" ".join(table.text.split()), 120),
+        fill(" ".join(table.text.split()), 120, break_on_hyphens=False),
         f"Machine: {'; '.join(machines)}. Made by `python -m benchmarks.run {table.name} --data DATA` and\n"
         f"`python -m benchmarks.report {table.name}` from the records in `benchmarks/results/{table.name}`.\n"
         "Figures are means over seeds; the paper's are those of its own size and data.",
