@@ -15,7 +15,7 @@ from resfields_ns.kinect.conversion import convert_recordings
 from resfields_ns.kinect.plan import make_plan
 from resfields_ns.kinect.recording import Recording
 from resfields_ns.kinect.request import Request
-from tests.kinect_scene import BALL_BOX, DEVICES
+from tests.kinect_scene import BALL_BOX, DEVICES, PERIOD
 from tests.mkv_writer import write_mkv
 
 
@@ -106,6 +106,19 @@ def test_a_gap_that_no_frame_is_without(recordings: tuple[dict[str, Path], Path]
         write_mkv(paths[name], tracks, device.tags(), {"calibration.json": calibration})
     with pytest.raises(ValueError, match="expected frames of which all devices have images within 5 ms, found none am"):
         convert_recordings(tmp_path / "capture", _request((paths, recordings[1]), largest_gap_ms=5.0))
+
+
+def test_a_camera_without_a_single_match(recordings: tuple[dict[str, Path], Path], tmp_path: Path) -> None:
+    """All its images are half a frame from those of the others."""
+    rig = json.loads(recordings[1].read_text())
+    rig["left"]["time_offset_us"] = PERIOD // 2
+    (tmp_path / "rig.json").write_text(json.dumps(rig))
+    message = (
+        "--largest-gap-ms: expected a colour image of .*left.mkv within 5 ms of a frame, found none: .* is 16.. ms a"
+    )
+    with pytest.raises(ValueError, match=message):
+        convert_recordings(tmp_path / "out", _request((recordings[0], tmp_path / "rig.json"), largest_gap_ms=5.0))
+    assert not list(tmp_path.glob("out*"))
 
 
 def test_devices_that_are_not_wired(recordings: tuple[dict[str, Path], Path], tmp_path: Path) -> None:

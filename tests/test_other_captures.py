@@ -218,7 +218,7 @@ def test_nerfies_without_validation_or_camera_ids(tmp_path: Path) -> None:
 def run(request, captures: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The config.yml of a short run on each of the layouts."""
     config = tiny_config(METHODS["tnerf-resfields"], captures[request.param], tmp_path_factory.mktemp("run"))
-    config.pipeline.datamanager.dataparser = FORMATS[request.param].config(image_scale=0.5)  # pyright: ignore
+    config.pipeline.datamanager.dataparser = FORMATS[request.param].config(image_scale=0.3)  # pyright: ignore
     config.max_num_iterations = 3
     trained(config)
     return config.get_base_dir() / "config.yml"
