@@ -20,8 +20,8 @@ class ArrayFile(Clip):
     """
 
     def __init__(self, path: Path) -> None:
-        self.array = _open(path)
-        shape, dtype = self.array.shape, self.array.dtype
+        array = _open(path)
+        shape, dtype = array.shape, array.dtype
         channels = shape[3] if len(shape) == 4 else 1
         if len(shape) not in (3, 4) or channels not in _MODES or not (dtype == np.uint8 or dtype.kind == "f"):
             expected = "an array [frames, height, width, 3] of uint8 or float"
@@ -35,7 +35,7 @@ class ArrayFile(Clip):
             yield rgb_picture(Image.fromarray(values[..., 0] if self.mode == "L" else values, self.mode))
 
     def _bytes(self, frame: int) -> npt.NDArray[np.uint8]:
-        values = np.array(self.array[frame])
+        values = np.array(_open(self.path)[frame])  # opened anew, so that pages once read do not stay in memory
         if values.dtype == np.uint8:
             return values
         if not (values.min() >= 0.0 and values.max() <= 1.0):  # false for NaN as well
