@@ -16,10 +16,12 @@ from nerfstudio.plugins.types import MethodSpecification
 from resfields_ns.engine.trainer import ResFieldsTrainer, ResFieldsTrainerConfig
 from resfields_ns.models.ray_model import DynamicRayModelConfig
 from resfields_ns.models.scene_flow_model import SceneFlowModelConfig
+from resfields_ns.models.temporal_sdf_model import TemporalSDFModelConfig
 from resfields_ns.models.video_model import VideoModelConfig
 from tests.family import Family
 from tests.ray_family import RAY_FAMILY
 from tests.scene_flow_family import SCENE_FLOW_FAMILY
+from tests.sdf_family import SDF_FAMILY
 from tests.video_family import VIDEO_FAMILY
 
 METHODS: dict[str, MethodSpecification] = {
@@ -31,6 +33,7 @@ FAMILIES: dict[type[ModelConfig], Family] = {
     DynamicRayModelConfig: RAY_FAMILY,
     VideoModelConfig: VIDEO_FAMILY,
     SceneFlowModelConfig: SCENE_FLOW_FAMILY,
+    TemporalSDFModelConfig: SDF_FAMILY,
 }
 """The family of a method, by its model."""
 FIELDS = {

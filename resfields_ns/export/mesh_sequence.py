@@ -12,7 +12,7 @@ from rich.progress import Progress
 from resfields_ns.export.mesh_files import write_mesh
 from resfields_ns.export.surface import extract_surface
 from resfields_ns.export.trained_run import TrainedRun
-from resfields_ns.models.ray_model import DynamicRayModel
+from resfields_ns.models.surface_model import SurfaceModel
 from resfields_ns.timeline import times_from_frames
 
 
@@ -28,9 +28,9 @@ def export_meshes(
     """Write the surface at each frame of the run (counted from 0) and return the files.
 
     Names hold the capture's own frame numbers: mesh_000010.ply. A frame without a surface is named on stderr and
-    skipped. `resolution` and `chunk_size` are those of `extract_surface`. Raises ValueError if the model is not an SDF.
+    skipped. `resolution` and `chunk_size` are those of `extract_surface`. Raises ValueError where the model knows none.
     """
-    if not isinstance(run.model, DynamicRayModel):
+    if not isinstance(run.model, SurfaceModel):
         raise ValueError(f"--load-config: expected a model with a surface, found {type(run.model).__name__}")
     transform = np.eye(4) if units == "normalised" else _normalised_to_world(run)
     console = Console(stderr=True)

@@ -1,4 +1,4 @@
-"""The surface of a dynamic model at a time, as a triangle mesh."""
+"""The surface of a model at a time, as a triangle mesh."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -7,13 +7,11 @@ from dataclasses import dataclass
 import mcubes
 import numpy as np
 import torch
-import torch.nn.functional as F
-import trimesh
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.models.ray_model import DynamicRayModel
+from resfields_ns.models.surface_model import SurfaceModel
+from resfields_ns.supervisions.mesh_points import sample_surface
 
 
 @dataclass(frozen=True)
@@ -25,15 +23,14 @@ class Surface:
     colours: Float[np.ndarray, "vertices 3"]
     """RGB in [0, 1]."""
 
-    def sample_points(self, count: int, seed: int) -> Float[np.ndarray, "count 3"]:
-        """Random points, uniform over the area."""
-        mesh = trimesh.Trimesh(self.vertices, self.faces, process=False)
-        return trimesh.sample.sample_surface(mesh, count, seed=seed)[0].astype(np.float32)
+    def sample(self, count: int, seed: int) -> tuple[Float[np.ndarray, "count 3"], Float[np.ndarray, "count 3"]]:
+        """Random points, uniform over the area, and their unit normals."""
+        return sample_surface(self.vertices, self.faces, count, np.random.default_rng(seed))
 
 
 @torch.no_grad()
-def extract_surface(model: DynamicRayModel, time: float, resolution: int, chunk_size: int = 65_536) -> Surface:
-    """Marching cubes (Lorensen & Cline 1987) on the level of the surface inside the scene box, with colours.
+def extract_surface(model: SurfaceModel, time: float, resolution: int, chunk_size: int = 65_536) -> Surface:
+    """Marching cubes (Lorensen & Cline 1987) on the level of the surface inside the model's box, with colours.
 
     Args:
         model: the trained model
@@ -41,16 +38,19 @@ def extract_surface(model: DynamicRayModel, time: float, resolution: int, chunk_
         resolution: cells along the longest side of the box; the cells are cubes
         chunk_size: points evaluated at once, which bounds the memory
     """
-    box = model.sampler.box
+    box = model.surface_box
     cell = float((box[1] - box[0]).max()) / resolution
     counts = [math.ceil(float(side) / cell - 1e-4) + 1 for side in box[1] - box[0]]
     values = torch.empty(counts[0] * counts[1] * counts[2])
     for start, points in _grid_chunks(box, cell, counts, chunk_size):
-        values[start : start + len(points)] = _level_where_occupied(model, points, time, empty=cell).cpu()
+        values[start : start + len(points)] = model.surface_level(points, time).cpu()
+    values[values.isinf()] = cell  # how far away the surface is where nothing is known
     # mcubes orients faces towards smaller values, which are inside
     vertices, faces = mcubes.marching_cubes(values.view(*counts).numpy(), 0.0)
     vertices = (vertices * cell + box[0].cpu().numpy()).astype(np.float32)
-    return Surface(vertices, faces[:, ::-1].astype(np.int64), _colours(model, vertices, time, chunk_size))
+    points = torch.from_numpy(vertices).to(box.device)
+    colours = _in_chunks(lambda part: model.surface_colours(part, time), points, chunk_size)
+    return Surface(vertices, faces[:, ::-1].astype(np.int64), colours.cpu().numpy())
 
 
 def _grid_chunks(
@@ -62,32 +62,6 @@ def _grid_chunks(
     for start in range(0, total, chunk_size):
         index = torch.arange(start, min(start + chunk_size, total), device=box.device)
         yield start, box[0] + cell * (index[:, None] // strides % extents)
-
-
-def _level_where_occupied(
-    model: DynamicRayModel, points: Float[Tensor, "points 3"], time: float, empty: float
-) -> Float[Tensor, "points"]:
-    """The density's level at points that the sampler calls occupied, `empty` elsewhere."""
-    times = torch.tensor([time], device=points.device)
-    occupied = model.sampler.occupied(points[None], times)[0]
-    values = torch.full_like(points[:, 0], empty)
-    inside = points[occupied]
-    raw, _ = model.field.raw_and_feature(inside, TimeSegments.single(times, len(inside)))
-    values[occupied] = model.density.level(raw)
-    return values
-
-
-def _colours(
-    model: DynamicRayModel, vertices: Float[np.ndarray, "vertices 3"], time: float, chunk_size: int
-) -> Float[np.ndarray, "vertices 3"]:
-    """RGB in [0, 1] of each vertex, seen along its normal."""
-    times = torch.tensor([time], device=model.device)
-
-    def colours(points: Float[Tensor, "points 3"]) -> Float[Tensor, "points 3"]:
-        _, gradient, feature = model.field.raw_gradient_and_feature(points, TimeSegments.single(times, len(points)))
-        return model.field.colour(feature, -model.density.outward * F.normalize(gradient, dim=-1))
-
-    return _in_chunks(colours, torch.from_numpy(vertices).to(model.device), chunk_size).cpu().numpy()
 
 
 def _in_chunks(function: Callable[[Tensor], Tensor], points: Tensor, chunk_size: int) -> Tensor:

@@ -35,6 +35,7 @@ from resfields_ns.models.samplers import (
     SamplerConfig,
     UniformSampler,
 )
+from resfields_ns.models.surface_model import SurfaceModel
 from resfields_ns.viewer.residual_controls import ResidualControls
 from resfields_ns.viewer.time_controls import TimeControls
 
@@ -125,7 +126,7 @@ class _Rendering:
     distance: Float[Tensor, "rays 1"]
 
 
-class DynamicRayModel(Model):
+class DynamicRayModel(Model, SurfaceModel):
     """Renders rgb, accumulation, depth and normals of a dynamic field.
 
     `metadata` of the dataset gives `num_frames`, `mask_filenames` and `depth_filenames`.
@@ -277,6 +278,27 @@ class DynamicRayModel(Model):
         normals = torch.zeros_like(rendering.points)
         normals[visible] = self.density.outward * F.normalize(gradient, dim=-1)
         return _scatter(composite(rendering.weights, normals), rendering.rays, num_rays)
+
+    @property
+    def surface_box(self) -> Float[Tensor, "2 3"]:
+        """The scene box."""
+        return self.sampler.box
+
+    def surface_level(self, points: Float[Tensor, "points 3"], time: float) -> Float[Tensor, "points"]:
+        """The density's level at points that the sampler calls occupied, infinite elsewhere."""
+        times = torch.tensor([time], device=points.device)
+        occupied = self.sampler.occupied(points[None], times)[0]
+        values = torch.full_like(points[:, 0], torch.inf)
+        inside = points[occupied]
+        raw, _ = self.field.raw_and_feature(inside, TimeSegments.single(times, len(inside)))
+        values[occupied] = self.density.level(raw)
+        return values
+
+    def surface_colours(self, points: Float[Tensor, "points 3"], time: float) -> Float[Tensor, "points 3"]:
+        """RGB in [0, 1] of points, each seen along its normal."""
+        segments = TimeSegments.single(torch.tensor([time], device=points.device), len(points))
+        _, gradient, feature = self.field.raw_gradient_and_feature(points, segments)
+        return self.field.colour(feature, -self.density.outward * F.normalize(gradient, dim=-1))
 
     def get_loss_dict(
         self, outputs: dict[str, Any], batch: dict[str, Any], metrics_dict: dict | None = None

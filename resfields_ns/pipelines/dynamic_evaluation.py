@@ -41,5 +41,5 @@ def _chamfer(model: DynamicRayModel, time: float, resolution: int, cloud: Path) 
     surface = extract_surface(model, time, resolution)
     if len(surface.faces) == 0:
         return None
-    points = surface.sample_points(NUM_SURFACE_POINTS, seed=0)
-    return 1000.0 * chamfer_l1(torch.from_numpy(points), read_points(cloud))
+    points, _ = surface.sample(NUM_SURFACE_POINTS, seed=0)
+    return 1000.0 * chamfer_l1(torch.from_numpy(points).float(), read_points(cloud))

@@ -1,0 +1,64 @@
+"""Temporal signed distance functions (paper, 4.2; settings: A.3).
+
+`--pipeline.datamanager.supervision` chooses signed distances, oriented points (for raw scans) or occupancy;
+`--pipeline.model.field.residual-layers` without values gives the plain Siren.
+"""
+
+from dataclasses import replace
+
+import torch
+from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
+from nerfstudio.plugins.types import MethodSpecification
+
+from resfields_ns.dataparsers.deforming_things import DeformingThingsConfig
+from resfields_ns.engine.optimizers import FusedAdamConfig
+from resfields_ns.engine.schedulers import CosineDecayConfig
+from resfields_ns.engine.trainer import ResFieldsTrainerConfig
+from resfields_ns.fields.siren_field import SirenFieldConfig
+from resfields_ns.models.temporal_sdf_model import TemporalSDFModelConfig
+from resfields_ns.pipelines.surface_pipeline import SurfacePipelineConfig
+from resfields_ns.surfaces.surface_datamanager import SurfaceDataManagerConfig
+
+
+def _adam(lr: float) -> dict:
+    return {"optimizer": FusedAdamConfig(lr=lr), "scheduler": CosineDecayConfig()}
+
+
+_sdf = ResFieldsTrainerConfig(
+    method_name="sdf-resfields",
+    max_num_iterations=200_000,
+    steps_per_save=2_000,
+    steps_per_eval_batch=1_000,
+    steps_per_eval_image=5_000,
+    steps_per_eval_all_images=200_000,
+    pipeline=SurfacePipelineConfig(
+        datamanager=SurfaceDataManagerConfig(dataparser=DeformingThingsConfig()), model=TemporalSDFModelConfig()
+    ),
+    optimizers={"field": _adam(5e-5)},
+    machine=MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu"),
+    viewer=ViewerConfig(websocket_host="127.0.0.1", quit_on_train_completion=True),
+    vis="viewer+tensorboard",
+)
+
+sdf_resfields = MethodSpecification(
+    config=_sdf, description="Temporal signed distance functions of a mesh sequence: Siren-256 with residual layers."
+)
+
+sdf_resfields_small = MethodSpecification(
+    config=replace(
+        _sdf,
+        method_name="sdf-resfields-small",
+        max_num_iterations=1_500,
+        steps_per_save=500,
+        steps_per_eval_image=1_000,
+        pipeline=SurfacePipelineConfig(
+            datamanager=SurfaceDataManagerConfig(
+                dataparser=DeformingThingsConfig(), train_num_rays_per_batch=20_000, pool_samples=2_500_000
+            ),
+            model=TemporalSDFModelConfig(field=SirenFieldConfig(hidden_dim=128)),
+            mesh_resolution=96,
+        ),
+        optimizers={"field": _adam(2e-4)},
+    ),
+    description="sdf-resfields sized for two CPU cores and minutes: Siren-128, small batches.",
+)

@@ -1,0 +1,48 @@
+"""Methods that learn sequences of surfaces."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
+from nerfstudio.models.base_model import ModelConfig
+from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
+
+from resfields_ns.models.temporal_sdf_model import TemporalSDFModelConfig
+from resfields_ns.pipelines.surface_pipeline import SurfacePipelineConfig
+from resfields_ns.surfaces.sequence_parser import SequenceParserConfig
+from resfields_ns.surfaces.surface_datamanager import SurfaceDataManagerConfig
+from tests.family import Family
+from tests.small_sequences import write_anime
+
+
+def _write(path: Path) -> None:
+    write_anime(path.parent).rename(path)
+
+
+def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConfig, model: ModelConfig) -> None:
+    """Few samples of a narrow network, and small pictures."""
+    assert isinstance(pipeline, SurfacePipelineConfig) and isinstance(datamanager, SurfaceDataManagerConfig)
+    assert isinstance(datamanager.dataparser, SequenceParserConfig) and isinstance(model, TemporalSDFModelConfig)
+    pipeline.mesh_resolution = 16
+    pipeline.surface_points = 500
+    datamanager.train_num_rays_per_batch = 64
+    datamanager.pool_samples = 400
+    datamanager.dataparser = replace(datamanager.dataparser, image_size=16)
+    model.field = replace(model.field, hidden_dim=16)
+
+
+def _plain(model: ModelConfig) -> None:
+    assert isinstance(model, TemporalSDFModelConfig)
+    model.field = replace(model.field, residual_layers=())
+
+
+SDF_FAMILY = Family(
+    write_data=_write,
+    suffix=".anime",
+    shrink=_shrink,
+    variants={"residual": lambda model: None, "plain": _plain},
+    frames=(0, 1, 2, 3),
+    metrics=("chamfer_l1_x1000", "normal_distance_x100", "f_score"),
+    facts={"supervision": "signed-distances", "mesh_resolution": 16},
+    outputs={"normals": 3},
+)
