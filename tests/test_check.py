@@ -12,12 +12,12 @@ from nerfstudio.cameras.cameras import Cameras
 
 from resfields_ns.checks import resources
 from resfields_ns.checks.capture import load_capture
+from resfields_ns.checks.checked_view import CheckedView
 from resfields_ns.checks.finding import Finding
 from resfields_ns.checks.look_over import look_over
-from resfields_ns.checks.moments import sample_moments
 from resfields_ns.checks.outline import extents, mask_extents, outermost_pixels, reach_beyond
 from resfields_ns.checks.pairs import disagreement
-from resfields_ns.checks.view import View
+from resfields_ns.checks.sampled_moments import sample_moments
 from resfields_ns.checks.wireframes import box_edges, frustum_edges
 from tests.broken_captures import BROKEN, CLEAN
 
@@ -93,9 +93,9 @@ def test_arrays_too_large_for_memory_need_disk(
 def test_frames_are_read_sparingly(demo_capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     capture = load_capture(demo_capture, "owlii")
     assert [moment.frame for moment in sample_moments(capture)] == [0, 1, 2, 3]
-    monkeypatch.setattr("resfields_ns.checks.moments._MOST_MOMENTS", 2)
+    monkeypatch.setattr("resfields_ns.checks.sampled_moments._MOST_MOMENTS", 2)
     assert [moment.frame for moment in sample_moments(capture)] == [0, 3]
-    monkeypatch.setattr("resfields_ns.checks.moments._MOST_BYTES", 1)
+    monkeypatch.setattr("resfields_ns.checks.sampled_moments._MOST_BYTES", 1)
     (moment,) = sample_moments(capture)
     assert len(moment.views) == 5
 
@@ -133,7 +133,7 @@ def test_depth_lies_on_its_own_readings(demo_capture: Path) -> None:
     assert np.isnan(view.depth_residuals(view.pose[:, 3] + view.rays(np.array([[1.0, 1.0]]))[1])).all()
 
 
-def _view(capture: Path, distortion: list[float] | None) -> View:
+def _view(capture: Path, distortion: list[float] | None) -> CheckedView:
     view = sample_moments(load_capture(capture, "owlii"))[1].views[2]
     cameras = view.source.dataset.cameras
     if distortion is not None:

@@ -17,7 +17,7 @@ from resfields_ns.checks.capture import load_capture
 from resfields_ns.checks.finding import Finding
 from resfields_ns.checks.layouts import _SIGNS, dataparser_names, recognise_dataparser
 from resfields_ns.checks.look_over import look_over
-from resfields_ns.checks.moments import sample_moments
+from resfields_ns.checks.sampled_moments import sample_moments
 from resfields_ns.checks.viewer import show_capture
 from resfields_ns.commands import check
 from tests.broken_captures import BROKEN, Break, freeze, remove
@@ -116,7 +116,7 @@ def _truncate(path: Path) -> None:
 
 
 def test_truncated_mask_among_frames_not_looked_at(capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resfields_ns.checks.moments._MOST_MOMENTS", 2)
+    monkeypatch.setattr("resfields_ns.checks.sampled_moments._MOST_MOMENTS", 2)
     _truncate(capture / "cam_train_1" / "mask" / "000001.png")
     (problem,) = _problems(capture)
     assert (problem.level, problem.check) == ("error", "foreground") and "000001.png" in problem.text

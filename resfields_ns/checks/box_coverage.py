@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from resfields_ns.checks.capture import Capture
+from resfields_ns.checks.checked_view import CheckedView
 from resfields_ns.checks.finding import Finding
-from resfields_ns.checks.moments import Moment
-from resfields_ns.checks.view import View
+from resfields_ns.checks.sampled_moments import Moment
 
 _CHECK = "cameras and box"
 _POINTS = 2000  # drawn in the box
@@ -38,7 +38,7 @@ def check_box_coverage(capture: Capture, moments: list[Moment]) -> list[Finding]
     return findings
 
 
-def _seen_counts(seen: list[tuple[View, Bool[np.ndarray, "points"]]]) -> Int[np.ndarray, "points"]:
+def _seen_counts(seen: list[tuple[CheckedView, Bool[np.ndarray, "points"]]]) -> Int[np.ndarray, "points"]:
     """From how many places each point is seen in training images."""
     by_place: dict[tuple[float, ...], list[Bool[np.ndarray, "points"]]] = defaultdict(list)
     for view, visible in seen:

@@ -7,7 +7,7 @@ import numpy as np
 
 from resfields_ns.checks.capture import Capture, CapturedImage
 from resfields_ns.checks.finding import Finding
-from resfields_ns.checks.moments import Moment
+from resfields_ns.checks.sampled_moments import Moment
 
 _CHECK = "cameras"
 _ROTATION_TOLERANCE = 1e-3

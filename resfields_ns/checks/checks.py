@@ -10,8 +10,8 @@ from resfields_ns.checks.depth_silhouettes import check_depth_silhouettes
 from resfields_ns.checks.exposure import check_exposure
 from resfields_ns.checks.finding import Finding
 from resfields_ns.checks.foreground import check_foreground
-from resfields_ns.checks.moments import Moment
 from resfields_ns.checks.resources import check_resources
+from resfields_ns.checks.sampled_moments import Moment
 from resfields_ns.checks.scene_box import check_scene_box
 from resfields_ns.checks.silhouettes import check_silhouettes
 from resfields_ns.checks.times import check_times

@@ -6,11 +6,11 @@ import numpy as np
 from jaxtyping import Float
 
 from resfields_ns.checks.capture import Capture
+from resfields_ns.checks.checked_view import CheckedView
 from resfields_ns.checks.finding import Finding, judge_cameras
-from resfields_ns.checks.moments import Moment
 from resfields_ns.checks.outline import extents, mask_extents, reach_beyond
 from resfields_ns.checks.pixel_limits import pixel_limits
-from resfields_ns.checks.view import View
+from resfields_ns.checks.sampled_moments import Moment
 
 _ADVICE = (
     "check this camera's intrinsics (image size, principal point), extrinsics and time offset; if all cameras are off "
@@ -54,7 +54,7 @@ def check_clouds(capture: Capture, moments: list[Moment]) -> list[Finding]:
     )
 
 
-def _outline_error(pixels: Float[np.ndarray, "points 2"], view: View) -> float:
+def _outline_error(pixels: Float[np.ndarray, "points 2"], view: CheckedView) -> float:
     """How far the points reach beyond the mask, or fall short of it by more than their spacing explains."""
     assert view.mask is not None
     spacing = np.sqrt(view.mask.sum() / len(pixels))

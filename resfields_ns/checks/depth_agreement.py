@@ -7,8 +7,8 @@ import numpy as np
 from resfields_ns.checks.capture import Capture
 from resfields_ns.checks.finding import Finding, Limits, judge_cameras
 from resfields_ns.checks.millimetre_limits import millimetre_limits
-from resfields_ns.checks.moments import Moment
 from resfields_ns.checks.pairs import disagreement, view_pairs
+from resfields_ns.checks.sampled_moments import Moment
 
 _ADVICE = "check this camera's depth scale (millimetres?), depth kind (z or ray), extrinsics and time offset"
 _FEWEST_POINTS = 20

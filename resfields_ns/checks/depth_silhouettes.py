@@ -6,10 +6,10 @@ import numpy as np
 
 from resfields_ns.checks.capture import Capture
 from resfields_ns.checks.finding import Finding, judge_cameras
-from resfields_ns.checks.moments import Moment
 from resfields_ns.checks.outline import reach_beyond
 from resfields_ns.checks.pairs import disagreement, view_pairs
 from resfields_ns.checks.pixel_limits import pixel_limits
+from resfields_ns.checks.sampled_moments import Moment
 
 _ADVICE = (
     "check this camera's extrinsics, intrinsics, depth scale, depth kind (z or ray) and time offset, and that its "

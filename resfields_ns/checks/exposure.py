@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float, Real, UInt8
 
 from resfields_ns.checks.capture import Capture
+from resfields_ns.checks.checked_view import CheckedView
 from resfields_ns.checks.finding import Finding, Limits, judge_cameras
 from resfields_ns.checks.millimetre_limits import millimetre_limits
-from resfields_ns.checks.moments import Moment
 from resfields_ns.checks.pairs import view_pairs
-from resfields_ns.checks.view import View
+from resfields_ns.checks.sampled_moments import Moment
 
 _GAMMA = 2.2
 _DARKEST, _BRIGHTEST = 8, 247  # values beyond are clipped or noise
@@ -86,7 +86,7 @@ def _on_shared_points(capture: Capture, moments: list[Moment]) -> dict[str, Stop
     return dict(zip(cameras, offsets - np.median(offsets, axis=0), strict=True))
 
 
-def _differences(capture: Capture, view: View, other: View) -> Float[np.ndarray, "points 3"]:
+def _differences(capture: Capture, view: CheckedView, other: CheckedView) -> Float[np.ndarray, "points 3"]:
     """In stops, at the depth points of a view that the other one sees at the same depth."""
     points = view.depth_points
     residuals = capture.millimetres_per_unit * np.abs(other.depth_residuals(points))
@@ -96,7 +96,7 @@ def _differences(capture: Capture, view: View, other: View) -> Float[np.ndarray,
     return _stops(ours[usable]) - _stops(theirs[usable])
 
 
-def _colours(view: View, points: Float[np.ndarray, "points 3"]) -> UInt8[np.ndarray, "points 3"]:
+def _colours(view: CheckedView, points: Float[np.ndarray, "points 3"]) -> UInt8[np.ndarray, "points 3"]:
     columns, rows = np.floor(view.project(points)[0]).astype(np.int64).T
     return view.image[rows.clip(0, view.height - 1), columns.clip(0, view.width - 1)]
 

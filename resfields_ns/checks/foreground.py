@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from resfields_ns.checks.capture import Capture, CapturedImage
+from resfields_ns.checks.checked_view import read_view
 from resfields_ns.checks.finding import Finding
-from resfields_ns.checks.moments import Moment
-from resfields_ns.checks.view import read_view
+from resfields_ns.checks.sampled_moments import Moment
 
 _CHECK = "foreground"
 _LEAST_SHARE = 0.002  # of the image

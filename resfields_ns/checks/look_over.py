@@ -6,7 +6,7 @@ from pathlib import Path
 from resfields_ns.checks.capture import Capture, load_capture
 from resfields_ns.checks.checks import check_capture
 from resfields_ns.checks.finding import Finding
-from resfields_ns.checks.moments import Moment, sample_moments
+from resfields_ns.checks.sampled_moments import Moment, sample_moments
 
 _ADVICE = "mend this first: without it nothing else can be looked at; options of the dataparser go behind --"
 

@@ -4,13 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from statistics import median, median_low
 
-from resfields_ns.checks.moments import Moment
-from resfields_ns.checks.view import View
+from resfields_ns.checks.checked_view import CheckedView
+from resfields_ns.checks.sampled_moments import Moment
 
 _MOST_PARTNERS = 8
 
 
-def view_pairs(moments: list[Moment]) -> Iterator[tuple[View, View]]:
+def view_pairs(moments: list[Moment]) -> Iterator[tuple[CheckedView, CheckedView]]:
     """Pairs of different views of one frame; among many cameras, each has only so many partners, spread evenly."""
     for moment in moments:
         count = len(moment.views)

@@ -9,8 +9,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from resfields_ns.checks.capture import Capture
-from resfields_ns.checks.moments import Moment
-from resfields_ns.checks.view import View
+from resfields_ns.checks.checked_view import CheckedView
+from resfields_ns.checks.sampled_moments import Moment
 from resfields_ns.checks.wireframes import box_edges, common_up, frustum_edges
 
 _FRUSTUM_LENGTH = 0.25  # of the cameras' median distance to the middle of the box
@@ -79,13 +79,13 @@ def _draw_scene(axes: Axes, capture: Capture, moment: Moment, screen: Float[np.n
     axes.autoscale_view()
 
 
-def _path(capture: Capture, view: View) -> Float[np.ndarray, "frames 3"]:
+def _path(capture: Capture, view: CheckedView) -> Float[np.ndarray, "frames 3"]:
     """Where the view's camera is over time."""
     images = capture.cameras[view.camera]
     return np.stack([image.dataset.cameras.camera_to_worlds[image.index, :, 3].double().numpy() for image in images])
 
 
-def _draw_image(axes: Axes, capture: Capture, moment: Moment, view: View) -> None:
+def _draw_image(axes: Axes, capture: Capture, moment: Moment, view: CheckedView) -> None:
     """The image, with outline of the mask, box and points as its camera should see them."""
     axes.imshow(view.image, extent=(0.0, view.width, view.height, 0.0), interpolation="nearest")
     if view.mask is not None and view.mask.any():
@@ -103,5 +103,5 @@ def _draw_image(axes: Axes, capture: Capture, moment: Moment, view: View) -> Non
     axes.set_axis_off()
 
 
-def _colour(view: View) -> str:
+def _colour(view: CheckedView) -> str:
     return _TRAIN_COLOUR if view.source.split == "train" else _TEST_COLOUR

@@ -9,7 +9,7 @@ import psutil
 
 from resfields_ns.checks.capture import Capture
 from resfields_ns.checks.finding import Finding
-from resfields_ns.checks.moments import Moment
+from resfields_ns.checks.sampled_moments import Moment
 from resfields_ns.data.large_arrays import LARGEST_IN_MEMORY
 
 _CHECK = "memory and disk"

@@ -5,9 +5,9 @@ import torch
 from jaxtyping import Bool, Float
 
 from resfields_ns.checks.capture import Capture
+from resfields_ns.checks.checked_view import CheckedView
 from resfields_ns.checks.finding import Finding, Limits
-from resfields_ns.checks.moments import Moment
-from resfields_ns.checks.view import View
+from resfields_ns.checks.sampled_moments import Moment
 from resfields_ns.functional.rays import intersect_box
 
 _CHECK = "scene box"
@@ -46,7 +46,7 @@ def check_scene_box(capture: Capture, moments: list[Moment]) -> list[Finding]:
     return findings
 
 
-def _has_foreground_depth(view: View) -> bool:
+def _has_foreground_depth(view: CheckedView) -> bool:
     """Depth without a mask sees the room as well, which the box need not hold."""
     return view.mask is not None and view.depth is not None
 
@@ -87,7 +87,7 @@ def _share_missing(capture: Capture, moments: list[Moment]) -> float:
     return float(np.concatenate(missing).mean()) if missing else 0.0
 
 
-def _rays_miss(view: View, box: Float[np.ndarray, "2 3"]) -> Bool[np.ndarray, "rays"]:
+def _rays_miss(view: CheckedView, box: Float[np.ndarray, "2 3"]) -> Bool[np.ndarray, "rays"]:
     assert view.mask is not None
     rows, columns = np.nonzero(view.mask)
     chosen = np.linspace(0, len(rows) - 1, min(_RAYS_PER_VIEW, len(rows))).astype(np.int64)

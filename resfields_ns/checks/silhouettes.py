@@ -6,12 +6,12 @@ import numpy as np
 from jaxtyping import Float
 
 from resfields_ns.checks.capture import Capture
+from resfields_ns.checks.checked_view import CheckedView
 from resfields_ns.checks.finding import Finding, judge_cameras
-from resfields_ns.checks.moments import Moment
 from resfields_ns.checks.outline import outermost_pixels
 from resfields_ns.checks.pairs import disagreement, view_pairs
 from resfields_ns.checks.pixel_limits import pixel_limits
-from resfields_ns.checks.view import View
+from resfields_ns.checks.sampled_moments import Moment
 
 _ADVICE = (
     "check this camera's extrinsics, intrinsics and time offset, and look at its masks for specks and missing parts"
@@ -55,7 +55,7 @@ def _measurements(capture: Capture, moments: list[Moment]) -> Iterator[tuple[str
             yield view.camera, other.camera, float(np.nanpercentile(missed, 95))
 
 
-def _missed_by(view: View, points: Float[np.ndarray, "rays samples 3"]) -> Float[np.ndarray, "rays"]:
+def _missed_by(view: CheckedView, points: Float[np.ndarray, "rays samples 3"]) -> Float[np.ndarray, "rays"]:
     """Smallest distance of each ray's points to the view's foreground in pixels; NaN for rays out of its sight."""
     pixels, visible = view.project(points.reshape(-1, 3))
     distances = np.full(len(pixels), np.inf)

@@ -9,7 +9,7 @@ import numpy as np
 
 from resfields_ns.checks.capture import Capture, CapturedImage
 from resfields_ns.checks.finding import Finding, Limits
-from resfields_ns.checks.moments import Moment
+from resfields_ns.checks.sampled_moments import Moment
 
 _CHECK = "times"
 _LARGEST_GAP = 1.5  # of the usual step

@@ -8,9 +8,9 @@ import viser.transforms
 from jaxtyping import Float
 
 from resfields_ns.checks.capture import Capture
-from resfields_ns.checks.moments import Moment
+from resfields_ns.checks.checked_view import CheckedView
 from resfields_ns.checks.picture import scene_points
-from resfields_ns.checks.view import View
+from resfields_ns.checks.sampled_moments import Moment
 from resfields_ns.checks.wireframes import box_edges, common_up
 
 _OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0])
@@ -49,7 +49,7 @@ def _add_moment(server: viser.ViserServer, capture: Capture, moment: Moment) -> 
     return handle
 
 
-def _add_view(server: viser.ViserServer, name: str, view: View, centre: Float[np.ndarray, "3"]) -> None:
+def _add_view(server: viser.ViserServer, name: str, view: CheckedView, centre: Float[np.ndarray, "3"]) -> None:
     stride = -(-max(view.width, view.height) // _LARGEST_IMAGE)
     server.scene.add_camera_frustum(
         name,

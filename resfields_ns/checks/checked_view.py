@@ -21,7 +21,7 @@ _MOST_DEPTH_POINTS = 3000
 
 
 @dataclass(frozen=True)
-class View:
+class CheckedView:
     """One image, read from disk.
 
     Args:
@@ -171,7 +171,7 @@ class View:
         return np.stack([distorted_x, distorted_y], axis=-1)
 
 
-def read_view(source: CapturedImage) -> View:
+def read_view(source: CapturedImage) -> CheckedView:
     """Read an image with its mask and depth; ValueError names a file that cannot be read."""
     dataset, index = source.dataset, source.index
     try:
@@ -181,7 +181,7 @@ def read_view(source: CapturedImage) -> View:
         files = [str(path) for path in (source.path, source.mask_path, source.depth_path) if path is not None]
         raise ValueError(f"{', '.join(files)}: expected images that can be read, found {error}") from None
     mask, depth = extra.get("mask"), extra.get("depth")
-    return View(
+    return CheckedView(
         source=source,
         image=image,
         mask=None if mask is None else mask[..., 0].numpy(),

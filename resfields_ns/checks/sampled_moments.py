@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from resfields_ns.checks.capture import Capture, CapturedImage
-from resfields_ns.checks.view import View, read_view
+from resfields_ns.checks.checked_view import CheckedView, read_view
 from resfields_ns.data.point_files import read_points
 
 _MOST_MOMENTS = 5
@@ -29,7 +29,7 @@ class Moment:
 
     frame: int
     number: int
-    views: list[View]
+    views: list[CheckedView]
     cloud: Float[np.ndarray, "points 3"] | None
 
 
