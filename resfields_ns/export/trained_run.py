@@ -42,7 +42,10 @@ class TrainedRun:
         assert isinstance(field, nn.Module)
         most = largest_rank(field)
         if most == 0 and (scale != 1.0 or rank is not None):
-            raise ValueError("--residual-scale, --residual-rank: expected a run with residual layers, found none")
+            raise ValueError(
+                "--residual-scale, --residual-rank: expected a run with residual layers, low-rank and without chunks, "
+                "found none"
+            )
         if rank is not None and not 0 <= rank <= most:
             raise ValueError(f"--residual-rank: expected 0 to {most}, found {rank}")
         show_residuals(field, scale, most if rank is None else rank)
