@@ -5,7 +5,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import torch
 
-from resfields_ns.layers import PlainLinear, ResidualOptions
+from resfields_ns.layers import PlainLinear, ResidualOptions, largest_rank
 from resfields_ns.layers.residual import ChunkedLinear, ExpertsLinear, ResFieldLinear
 from resfields_ns.layers.residual_options import RESIDUALS, Place
 from tests.cases import over
@@ -33,6 +33,12 @@ def test_kinds_are_all_different() -> None:
     place = Place((2, 2), num_frames=4, level=0)
     kinds = {name: type(make(ResidualOptions(), place)) for name, make in RESIDUALS.items()}
     assert len(set(kinds.values())) == len(kinds) and kinds["low-rank"] is ResFieldLinear
+
+
+@over("residual", {name: name for name in RESIDUALS})
+def test_residuals_of_the_paper_alone_can_be_shown_in_part(residual: Any) -> None:
+    module = torch.nn.ModuleList(ResidualOptions((1,), residual=residual, rank=2).layer_maker(num_frames=6)(_SHAPES))
+    assert largest_rank(module) == (2 if residual == "low-rank" else 0)
 
 
 def test_experts_double_from_level_to_level() -> None:
