@@ -7,14 +7,11 @@ gives the plain baseline of each, `--pipeline.model.density nerf` the NeRF densi
 
 from dataclasses import replace
 
-import torch
-from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
 from nerfstudio.plugins.types import MethodSpecification
 
 from resfields_ns.data.capture_datamanager import CaptureDataManagerConfig
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
-from resfields_ns.engine.optimizers import FusedAdamConfig
-from resfields_ns.engine.schedulers import CosineDecayConfig
+from resfields_ns.engine.optimizers import decaying_adam
 from resfields_ns.engine.trainer import ResFieldsTrainerConfig
 from resfields_ns.fields.ambient.hexplane import HexPlaneConfig
 from resfields_ns.fields.ambient.moment import MomentAmbientConfig
@@ -30,10 +27,6 @@ from resfields_ns.models.samplers import SamplerConfig
 from resfields_ns.pipelines.dynamic_pipeline import DynamicPipelineConfig
 
 
-def _adam(lr: float) -> dict:
-    return {"optimizer": FusedAdamConfig(lr=lr), "scheduler": CosineDecayConfig()}
-
-
 def _pipeline(model: DynamicRayModelConfig, rays: int = 1100, background_margin: float = 1.0) -> DynamicPipelineConfig:
     datamanager = CaptureDataManagerConfig(
         dataparser=OwliiDataParserConfig(), train_num_rays_per_batch=rays, background_margin=background_margin
@@ -44,14 +37,9 @@ def _pipeline(model: DynamicRayModelConfig, rays: int = 1100, background_margin:
 _tnerf = ResFieldsTrainerConfig(
     method_name="tnerf-resfields",
     max_num_iterations=400_000,
-    steps_per_save=2_000,
-    steps_per_eval_batch=1_000,
-    steps_per_eval_image=5_000,
     steps_per_eval_all_images=100_000,
     pipeline=_pipeline(DynamicRayModelConfig()),
-    optimizers={"field": _adam(5e-4)},
-    machine=MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu"),
-    viewer=ViewerConfig(websocket_host="127.0.0.1", quit_on_train_completion=True),
+    optimizers={"field": decaying_adam(5e-4)},
     vis="viewer+tensorboard",
 )
 
@@ -77,7 +65,7 @@ tnerf_resfields_small = MethodSpecification(
             rays=384,
             background_margin=0.025,
         ),
-        optimizers={"field": _adam(1e-3)},
+        optimizers={"field": decaying_adam(1e-3)},
     ),
     description="tnerf-resfields sized for two CPU cores and minutes; it starts from the masks' visual hull.",
 )
@@ -148,7 +136,7 @@ hexplane_resfields = MethodSpecification(
                 total_variation_weight=0.01,
             )
         ),
-        optimizers={"field": _adam(5e-4), "planes": _adam(1e-2)},
+        optimizers={"field": decaying_adam(5e-4), "planes": decaying_adam(1e-2)},
     ),
     description="HexPlane (Cao & Johnson 2023) with residual layers in its four-layer head.",
 )

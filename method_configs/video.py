@@ -6,14 +6,11 @@ Instant NGP.
 
 from dataclasses import replace
 
-import torch
-from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
 from nerfstudio.plugins.types import MethodSpecification
 
 from resfields_ns.data.video_datamanager import VideoDataManagerConfig
 from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig
-from resfields_ns.engine.optimizers import FusedAdamConfig
-from resfields_ns.engine.schedulers import CosineDecayConfig
+from resfields_ns.engine.optimizers import decaying_adam
 from resfields_ns.engine.trainer import ResFieldsTrainerConfig
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
 from resfields_ns.fields.siren_field import SirenFieldConfig
@@ -23,23 +20,14 @@ from resfields_ns.pipelines.video_pipeline import VideoPipelineConfig
 ADAM_EPSILON = 1e-11  # that of the released code, 1e-8, for a loss that it multiplies by 1000
 
 
-def _adam(lr: float) -> dict:
-    return {"optimizer": FusedAdamConfig(lr=lr, eps=ADAM_EPSILON), "scheduler": CosineDecayConfig()}
-
-
 _video = ResFieldsTrainerConfig(
     method_name="video-resfields",
     max_num_iterations=100_000,
-    steps_per_save=2_000,
-    steps_per_eval_batch=1_000,
-    steps_per_eval_image=5_000,
     steps_per_eval_all_images=25_000,
     pipeline=VideoPipelineConfig(
         datamanager=VideoDataManagerConfig(dataparser=VideoFramesDataParserConfig()), model=VideoModelConfig()
     ),
-    optimizers={"field": _adam(5e-5)},
-    machine=MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu"),
-    viewer=ViewerConfig(websocket_host="127.0.0.1", quit_on_train_completion=True),
+    optimizers={"field": decaying_adam(5e-5, ADAM_EPSILON)},
     vis="viewer+tensorboard",
 )
 
@@ -66,7 +54,7 @@ video_resfields_small = MethodSpecification(
                 field=SirenFieldConfig(hidden_dim=64), hash_grid=HashGridFieldConfig(log2_hashmap_size=15)
             ),
         ),
-        optimizers={"field": _adam(1e-3)},
+        optimizers={"field": decaying_adam(1e-3, ADAM_EPSILON)},
     ),
     description="video-resfields sized for two CPU cores and minutes: narrow, and at half the video's size.",
 )

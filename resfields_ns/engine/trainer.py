@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils.decorators import check_main_thread
@@ -19,6 +20,20 @@ class ResFieldsTrainerConfig(TrainerConfig):
     """nerfstudio's trainer with atomic checkpoints and exact resuming."""
 
     _target: type = field(default_factory=lambda: ResFieldsTrainer)
+    steps_per_save: int = 2_000
+    """Steps between checkpoints."""
+    steps_per_eval_batch: int = 1_000
+    """Steps between evaluations of a batch."""
+    steps_per_eval_image: int = 5_000
+    """Steps between evaluations of an image."""
+    machine: MachineConfig = field(
+        default_factory=lambda: MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu")
+    )
+    """What it runs on: a GPU where there is one."""
+    viewer: ViewerConfig = field(
+        default_factory=lambda: ViewerConfig(websocket_host="127.0.0.1", quit_on_train_completion=True)
+    )
+    """The viewer, seen from this machine alone unless told otherwise."""
 
 
 class ResFieldsTrainer(Trainer):
