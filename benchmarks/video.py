@@ -64,12 +64,6 @@ all frames.""",
     },
 )
 """For tables that need many frames."""
-PATIENT_SMALL_SIZE = replace(
-    SMALL_SIZE,
-    text=SMALL_SIZE.text.replace("1000 steps of", "3000 steps of").replace("Adam with 2e-3", "Adam with 5e-4"),
-    overrides={**SMALL_SIZE.overrides, "max_num_iterations": 3000, "optimizers.field.optimizer.lr": 5e-4},
-)
-"""For layers of very different parameters, of which some do not stand the other learning rate."""
 
 
 def field_options(**options: Any) -> dict[str, Any]:
