@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs, lints, checks types and runs the tests.
+# Installs, lints, checks types and runs the tests, two at a time; options are pytest's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/install.sh dev
@@ -7,4 +7,4 @@ export PATH="$PWD/.venv/bin:$PATH"
 ruff check .
 ruff format --check .
 pyright --pythonpath .venv/bin/python
-python -m pytest "$@"
+OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist worksteal "$@"
