@@ -59,13 +59,16 @@ class ForegroundBalancedPixels:
         background_margin: float,
     ) -> None:
         margin = max(1, round(background_margin * max(masks.shape[1:])))
+        counts = torch.empty(2, *masks.shape[:2], dtype=torch.long)
 
         def grow(image: int) -> npt.NDArray[np.bool_]:
-            return (grow_mask(masks[image], margin) & ~masks[image]).numpy()
+            background = grow_mask(masks[image], margin) & ~masks[image]
+            counts[:, image] = torch.stack((masks[image], background)).sum(dim=-1)
+            return background.numpy()
 
         background = make_rows(tuple(masks.shape), np.bool_, grow, "Growing masks")
-        self.foreground = _MaskedPixels(masks, frame_index)
-        self.background = _MaskedPixels(background, frame_index)
+        self.foreground = _MaskedPixels(masks, counts[0], frame_index)
+        self.background = _MaskedPixels(background, counts[1], frame_index)
         self.frames = (self.foreground.counts + self.background.counts).nonzero()[:, 0]
 
     def sample(self, frames: Int[Tensor, "rays"]) -> Int[Tensor, "rays 3"]:
@@ -79,11 +82,16 @@ class ForegroundBalancedPixels:
 
 
 class _MaskedPixels:
-    """The true pixels of masks, grouped by frame; of memory it takes one number a row."""
+    """The true pixels of masks, counted by row, and grouped by frame."""
 
-    def __init__(self, masks: Bool[Tensor, "images height width"], frame_index: Int[Tensor, "images"]) -> None:
+    def __init__(
+        self,
+        masks: Bool[Tensor, "images height width"],
+        counts: Int[Tensor, "images height"],
+        frame_index: Int[Tensor, "images"],
+    ) -> None:
         self.masks = masks
-        self.rows = _CountedRows(torch.stack([mask.sum(dim=-1) for mask in masks]), frame_index)
+        self.rows = _CountedRows(counts, frame_index)
         self.counts = self.rows.counts
 
     def draw(self, frames: Int[Tensor, "rays"]) -> Int[Tensor, "rays 3"]:
