@@ -18,11 +18,11 @@ _FOLDERS = {
 }
 _TENSOR_ROOMS = ("functional", "layers")
 _ROOMS_THAT_MAY_BE_IMPORTED = {
-    "functional": {"functional"},
+    "functional": {"functional", "timeline"},
     "layers": {"functional", "layers", "timeline"},
     "fields": {"functional", "layers", "fields", "timeline"},
     "viewer": {"timeline", "viewer"},
-    "models": {"functional", "layers", "fields", "models", "timeline", "viewer"},
+    "models": {"functional", "layers", "fields", "models", "supervisions", "timeline", "viewer"},
 }
 
 _IMPORT_WITH_TORCH_ALONE = """
