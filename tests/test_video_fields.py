@@ -1,0 +1,78 @@
+"""Networks of videos: what they see, where they stop, and sizes that cannot be."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from resfields_ns.data.coordinate_datamanager import CoordinateDataManagerConfig
+from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
+from resfields_ns.fields.siren_field import SirenFieldConfig
+from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.models.video_model import VideoModelConfig
+from tests.cases import perturb_parameters
+
+SEGMENTS = TimeSegments(torch.tensor([0.0, 0.25, 1.0]), (4, 4, 4))
+FIELDS: dict[str, Callable[[], nn.Module]] = {
+    "siren": lambda: SirenFieldConfig(hidden_dim=8).setup(num_frames=5, num_coordinates=2, out_dim=3),
+    "hash_grid": lambda: HashGridFieldConfig(num_levels=3, log2_hashmap_size=9).setup(
+        num_frames=5, num_coordinates=2, out_dim=3
+    ),
+}
+
+
+def _field(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    field = FIELDS[name]()
+    perturb_parameters(field, scale=0.05)
+    return field
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_field_depends_on_time_and_place_and_every_parameter_learns(name: str) -> None:
+    field = _field(name)
+    points = torch.rand(12, 2, generator=torch.manual_seed(1)) * 2.0 - 1.0
+    colours = field(points, SEGMENTS)
+    assert colours.shape == (12, 3)
+    same = field(points[:1].expand(12, 2), SEGMENTS)
+    assert torch.allclose(same[0], same[3]) and not torch.allclose(same[0], same[4])
+    assert not torch.allclose(colours[0], colours[1])
+    gradients = torch.autograd.grad(colours.square().sum(), list(field.parameters()))
+    assert all(gradient.abs().max() > 0.0 for gradient in gradients)
+
+
+def test_a_siren_sees_time_and_place_alike() -> None:
+    """The network's first input is time in [-1, 1], as the coordinates are."""
+    field: Any = _field("siren")
+    seen: list[Tensor] = []
+    field.mlp.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    points = torch.rand(12, 2)
+    field(points, SEGMENTS)
+    times = torch.tensor([-1.0, -0.5, 1.0]).repeat_interleave(4)
+    assert torch.equal(seen[0], torch.cat((times[:, None], points), dim=1))
+
+
+def test_a_hash_grid_ends_at_the_border() -> None:
+    field = _field("hash_grid")
+    beyond, border = (torch.tensor([[0.3, edge]]).expand(12, 2) for edge in (1.2, 1.0))
+    assert torch.equal(field(beyond, SEGMENTS), field(border, SEGMENTS))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SirenFieldConfig(hidden_dim=0), r"field.hidden-dim: expected at least 1, got 0"),
+        (lambda: SirenFieldConfig(num_layers=2), r"field.residual-layers: expected 0 to 2, got 3"),
+        (lambda: HashGridFieldConfig(num_levels=0), r"hash-grid.num-levels: expected at least 1, got 0"),
+        (lambda: VideoModelConfig(fallback_time=1.5), r"model.fallback-time: expected 0 to 1, got 1.5"),
+        (
+            lambda: CoordinateDataManagerConfig(frames_per_batch=0),
+            r"datamanager.frames-per-batch: expected at least 1, got 0",
+        ),
+    ],
+)
+def test_sizes_that_cannot_be(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        make()
