@@ -20,8 +20,8 @@ from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.mesh_sequences.mesh_sequence import MeshSequence
 from resfields_ns.models.temporal_sdf_model import TemporalSDFModel, TemporalSDFModelConfig
 from resfields_ns.pipelines.surface_pipeline import SurfacePipelineConfig
-from resfields_ns.supervisions.oriented_points import OrientedPoints
 from resfields_ns.supervisions.mesh_points import sample_surface
+from resfields_ns.supervisions.oriented_points import OrientedPoints
 from resfields_ns.supervisions.supervision import Supervision
 from resfields_ns.surfaces.surface_datamanager import SUPERVISIONS, SurfaceDataManagerConfig
 from resfields_ns.timeline import frames_from_times
