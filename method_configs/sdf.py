@@ -6,13 +6,10 @@
 
 from dataclasses import replace
 
-import torch
-from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
 from nerfstudio.plugins.types import MethodSpecification
 
 from resfields_ns.dataparsers.deforming_things import DeformingThingsConfig
-from resfields_ns.engine.optimizers import FusedAdamConfig
-from resfields_ns.engine.schedulers import CosineDecayConfig
+from resfields_ns.engine.optimizers import decaying_adam
 from resfields_ns.engine.trainer import ResFieldsTrainerConfig
 from resfields_ns.fields.siren_field import SirenFieldConfig
 from resfields_ns.models.temporal_sdf_model import TemporalSDFModelConfig
@@ -20,23 +17,14 @@ from resfields_ns.pipelines.surface_pipeline import SurfacePipelineConfig
 from resfields_ns.surfaces.surface_datamanager import SurfaceDataManagerConfig
 
 
-def _adam(lr: float) -> dict:
-    return {"optimizer": FusedAdamConfig(lr=lr), "scheduler": CosineDecayConfig()}
-
-
 _sdf = ResFieldsTrainerConfig(
     method_name="sdf-resfields",
     max_num_iterations=200_000,
-    steps_per_save=2_000,
-    steps_per_eval_batch=1_000,
-    steps_per_eval_image=5_000,
     steps_per_eval_all_images=200_000,
     pipeline=SurfacePipelineConfig(
         datamanager=SurfaceDataManagerConfig(dataparser=DeformingThingsConfig()), model=TemporalSDFModelConfig()
     ),
-    optimizers={"field": _adam(5e-5)},
-    machine=MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu"),
-    viewer=ViewerConfig(websocket_host="127.0.0.1", quit_on_train_completion=True),
+    optimizers={"field": decaying_adam(5e-5)},
     vis="viewer+tensorboard",
 )
 
@@ -58,7 +46,7 @@ sdf_resfields_small = MethodSpecification(
             model=TemporalSDFModelConfig(field=SirenFieldConfig(hidden_dim=128)),
             mesh_resolution=96,
         ),
-        optimizers={"field": _adam(2e-4)},
+        optimizers={"field": decaying_adam(2e-4)},
     ),
     description="sdf-resfields sized for two CPU cores and minutes: Siren-128, small batches.",
 )
