@@ -23,6 +23,7 @@ from resfields_ns.pipelines.surface_pipeline import SurfacePipelineConfig
 from resfields_ns.supervisions.mesh_points import sample_surface
 from resfields_ns.supervisions.oriented_points import OrientedPoints
 from resfields_ns.supervisions.supervision import Supervision
+from resfields_ns.surfaces.sequence_parser import SequenceParserConfig
 from resfields_ns.surfaces.surface_datamanager import SUPERVISIONS, SurfaceDataManagerConfig
 from resfields_ns.timeline import frames_from_times
 from tests.cases import over
@@ -97,7 +98,7 @@ def test_the_truth_has_the_least_loss(kind: type[Supervision]) -> None:
     batch = {name: torch.from_numpy(values) for name, values in known.items()}
     points = batch.pop("points")
     model = _model(kind()).train()
-    model.field = Ball(1.0 if kind.is_distance else 300.0)
+    model.add_module("field", Ball(1.0 if kind.is_distance else 300.0))
     losses = {}
     for time in (0.0, 0.25, 0.5, 0.75, 1.0):
         coordinates = Coordinates(points, TimeSegments.single(torch.tensor([time]), len(points)))
@@ -144,6 +145,7 @@ def true_run(
     config = tiny_config(METHODS["sdf-resfields-small"], tiny_data(SDF_FAMILY), tmp_path_factory.mktemp("run"))
     datamanager = config.pipeline.datamanager
     assert isinstance(datamanager, SurfaceDataManagerConfig)
+    assert isinstance(datamanager.dataparser, SequenceParserConfig)
     datamanager.supervision = request.param
     datamanager.dataparser.image_size = 32
     trained(config)
@@ -171,6 +173,7 @@ def test_meshes_come_back_in_the_units_of_the_source(true_run: TrainedRun, tmp_p
 
 def test_the_truth_is_evaluated_as_the_truth(tiny_data: Callable[[Family], Path], tmp_path: Path) -> None:
     config = tiny_config(METHODS["sdf-resfields"], tiny_data(SDF_FAMILY), tmp_path)
+    assert isinstance(config.pipeline, SurfacePipelineConfig)
     config.pipeline.mesh_resolution, config.pipeline.surface_points = 48, 4000
     pipeline = config.pipeline.setup(device="cpu")
     pipeline.model.field = TrueBalls(pipeline.datamanager.train_dataset.metadata["sequence"])
@@ -184,6 +187,7 @@ def test_the_truth_is_evaluated_as_the_truth(tiny_data: Callable[[Family], Path]
 
 def test_frames_of_different_triangles_train(tmp_path: Path) -> None:
     config = tiny_config(METHODS["sdf-resfields"], write_ply_folder(tmp_path), tmp_path / "run")
+    assert isinstance(config.pipeline.datamanager, SurfaceDataManagerConfig)
     config.pipeline.datamanager.dataparser = MeshSequenceParserConfig(image_size=16)
     assert trained(config).step == config.max_num_iterations - 1
 
