@@ -16,13 +16,14 @@ def import_released(
 ) -> None:
     """Make a run from a checkpoint of the authors' released code (markomih/ResFields), to view and evaluate.
 
-    Known are all six methods of dynamic scenes with both densities, and videos. The run cannot be trained on.
+    Known are all six methods of dynamic scenes with both densities, videos and temporal signed distances. The run
+    cannot be trained on.
 
     Example: rf-import-released last.ckpt --data basketball --frames 0:100
 
     Args:
         checkpoint: The Lightning checkpoint.
-        data: The capture or video that it was trained on.
+        data: The capture, video or mesh sequence that it was trained on.
         output_dir: Folder of all runs.
         frames: Frames of the data that it was trained on, as start:stop:step.
     """

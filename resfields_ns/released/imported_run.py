@@ -4,6 +4,7 @@ from pathlib import Path
 
 from resfields_ns.released.checkpoint import read_released_checkpoint
 from resfields_ns.released.dynamic_run import import_dynamic_run
+from resfields_ns.released.sdf_run import import_sdf_run, is_sdf
 from resfields_ns.released.video_run import import_video_run, is_video
 from resfields_ns.released.written_run import ImportedRun
 
@@ -13,12 +14,15 @@ def import_run(checkpoint: Path, data: Path, output_dir: Path, frames: str) -> I
 
     Args:
         checkpoint: the Lightning checkpoint
-        data: the capture or video that it was trained on
+        data: the capture, video or mesh sequence that it was trained on
         output_dir: where runs lie
         frames: frames of the data that it was trained on, as start:stop:step
 
     Raises ValueError, before anything is written, if the checkpoint is not wholly understood or the data are others.
     """
     released = read_released_checkpoint(checkpoint)
-    import_of_task = import_video_run if is_video(released.tensors) else import_dynamic_run
-    return import_of_task(released, data, output_dir, frames)
+    if is_video(released.tensors):
+        return import_video_run(released, data, output_dir, frames)
+    if is_sdf(released.tensors):
+        return import_sdf_run(released, data, output_dir, frames)
+    return import_dynamic_run(released, data, output_dir, frames)

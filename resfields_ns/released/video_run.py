@@ -33,7 +33,7 @@ _NAMES = {
 
 def is_video(tensors: Mapping[str, Tensor]) -> bool:
     """Whether a checkpoint is of a network from (t, y, x) to a colour."""
-    layers = _matrices(tensors)
+    layers = siren_matrices(tensors)
     return bool(layers) and (layers[min(layers)].shape[1], layers[max(layers)].shape[0]) == (3, 3)
 
 
@@ -56,7 +56,7 @@ def import_video_run(released: ReleasedCheckpoint, data: Path, output_dir: Path,
 
 def infer_siren(tensors: Mapping[str, Tensor]) -> tuple[SirenFieldConfig, int | None]:
     """Sizes of a Siren, and the frames of its sequence where it has residual layers to tell."""
-    layers = _matrices(tensors)
+    layers = siren_matrices(tensors)
     tables = {index: tensors.get(f"net.{index}.weights_t") for index in layers}
     coefficients = {index: table for index, table in tables.items() if table is not None and table.ndim == 2}
     num_frames, rank = next((tuple(table.shape) for table in coefficients.values()), (None, SirenFieldConfig.rank))
@@ -71,7 +71,7 @@ def siren_parameters(field: nn.Module) -> dict[str, nn.Parameter]:
     return {released_name(name, _NAMES): parameter for name, parameter in field.named_parameters()}
 
 
-def _matrices(tensors: Mapping[str, Tensor]) -> dict[int, Tensor]:
+def siren_matrices(tensors: Mapping[str, Tensor]) -> dict[int, Tensor]:
     """The weights of the layers, by their index."""
     matches = ((_LAYER.fullmatch(name), tensor) for name, tensor in tensors.items() if tensor.ndim == 2)
     return {int(match[1]): tensor for match, tensor in matches if match}
