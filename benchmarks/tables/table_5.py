@@ -73,10 +73,10 @@ TABLES = (
     _table(
         "-small",
         """
-A galloping fox of 290 vertices over 50 frames, 232 of them trained on (a seed decides which). Eight hidden layers of width
-128, as in the paper, with two octaves for points, as there are few vertices, and trajectories of 24 cosines; 3000 steps of
-4,000 samples, Adam with 1e-3 falling to a tenth along a cosine. Errors are means of L1 norms in the box [-1, 1]^3 at
-held-out vertices. The paper's figures: means over four sequences of DeformingThings4D.""",
+A galloping fox of 290 vertices over 50 frames, 232 of them trained on (a seed decides which). Eight hidden layers of
+width 128, as in the paper, with two octaves for points, as there are few vertices, and trajectories of 24 cosines; 3000
+steps of 4,000 samples, Adam with 1e-3 falling to a tenth along a cosine. Errors are means of L1 norms in the box
+[-1, 1]^3 at held-out vertices. The paper's figures: means over four sequences of DeformingThings4D.""",
         (128,),
         SMALL,
     ),
