@@ -51,7 +51,7 @@ from resfields_ns.layers.residual import (
     TuckerLinear,
 )
 from resfields_ns.layers.residual_options import RESIDUALS
-from resfields_ns.layers.spline_table import SplineTable
+from resfields_ns.layers.spline_table import cubic_spline
 from resfields_ns.layers.time_table import frame_table
 from resfields_ns.models.hierarchical_sampler import HierarchicalSampler
 from resfields_ns.models.samplers import OccupancySampler, Sampler, SamplerConfig, UniformSampler
@@ -80,7 +80,7 @@ def perturb_parameters(module: torch.nn.Module, scale: float = 0.1) -> None:
 LOW_RANK_LAYERS: dict[str, Callable[..., ResFieldLinear]] = {
     "row_per_frame": ResFieldLinear,
     "row_per_two_frames": partial(ResFieldLinear, make_coefficients=partial(frame_table, fraction=0.5)),
-    "spline": partial(ResFieldLinear, make_coefficients=lambda num_frames, width: SplineTable(4, 3, width)),
+    "spline": partial(ResFieldLinear, make_coefficients=partial(cubic_spline, fraction=0.8)),
 }
 COEFFICIENT_LAYERS: dict[str, Callable[..., CoefficientLinear]] = {
     **LOW_RANK_LAYERS,

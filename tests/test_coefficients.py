@@ -6,8 +6,9 @@ from torch import Tensor
 
 from resfields_ns import timeline
 from resfields_ns.functional.chunks import Chunks
-from resfields_ns.layers import TimeTable
-from resfields_ns.layers.spline_table import SplineTable
+from resfields_ns.functional.roughness import roughness
+from resfields_ns.layers import TimeTable, smoothness_losses
+from resfields_ns.layers.spline_table import SplineTable, cubic_spline
 from resfields_ns.layers.time_table import frame_table
 from tests.slow_layers import slow_coefficients
 
@@ -94,6 +95,26 @@ def _derivatives(spline: SplineTable, times: Tensor, highest: int) -> list[Tenso
     for _ in range(highest):
         values += torch.autograd.grad(values[-1].sum(), times, create_graph=True)
     return values
+
+
+@pytest.mark.parametrize(("num_frames", "fraction", "rows"), [(50, 1.0, 52), (51, 0.5, 28), (1, 1.0, 4), (9, 0.01, 4)])
+def test_a_cubic_spline_has_a_piece_between_frames(num_frames: int, fraction: float, rows: int) -> None:
+    assert cubic_spline(num_frames, 2, fraction).table.shape == (rows, 2)
+
+
+def test_roughness_is_the_mean_squared_second_difference() -> None:
+    table = torch.tensor([[0.0, 1.0], [1.0, 1.0], [4.0, 1.0], [9.0, 3.0]])
+    assert roughness(table).item() == pytest.approx((2.0**2 + 2.0**2 + 0.0 + 2.0**2) / 4)
+    assert roughness(torch.arange(8.0)[:, None]).item() == 0.0
+    assert roughness(table[:2]).item() == 0.0
+
+
+def test_smoothness_losses_add_up_what_is_weighted() -> None:
+    parts = [TimeTable(5, 2, std=1.0, smoothness_weight=weight) for weight in (0.0, 0.5, 2.0)]
+    losses = smoothness_losses(torch.nn.ModuleList(parts))
+    expected = 0.5 * roughness(parts[1].table) + 2.0 * roughness(parts[2].table)
+    torch.testing.assert_close(losses, {"smoothness": expected})
+    assert smoothness_losses(parts[0]) == {}
 
 
 @pytest.mark.parametrize(("num_frames", "num_chunks"), [(7, 1), (7, 3), (8, 4), (5, 5), (1024, 16)])

@@ -5,9 +5,10 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import torch
 
-from resfields_ns.layers import PlainLinear, ResidualOptions, largest_rank
+from resfields_ns.layers import PlainLinear, ResidualOptions, TimeTable, largest_rank
 from resfields_ns.layers.residual import ChunkedLinear, ExpertsLinear, ResFieldLinear
 from resfields_ns.layers.residual_options import RESIDUALS, Place
+from resfields_ns.layers.spline_table import SplineTable
 from tests.cases import over
 
 _SHAPES = [(3, 8), (8, 8), (8, 8), (8, 8), (8, 2)]
@@ -41,6 +42,12 @@ def test_residuals_of_the_paper_alone_can_be_shown_in_part(residual: Any) -> Non
     assert largest_rank(module) == (2 if residual == "low-rank" else 0)
 
 
+@pytest.mark.parametrize(("coefficients", "kind"), [("linear", TimeTable), ("spline", SplineTable)])
+def test_coefficients_are_of_the_chosen_kind_and_weight(coefficients: Any, kind: type) -> None:
+    made = ResidualOptions(coefficients=coefficients, smoothness_weight=0.3).make_coefficients(10, 2)
+    assert type(made) is kind and made.smoothness_weight == 0.3
+
+
 def test_experts_double_from_level_to_level() -> None:
     layers = ResidualOptions((1, 3, 4), residual="experts", rank=3).layer_maker(num_frames=50)(_SHAPES)
     assert [layer.rank for layer in layers if isinstance(layer, ExpertsLinear)] == [3, 6, 12]
@@ -66,6 +73,11 @@ def test_chunks_have_parameters_of_their_own(weight_chunks: int, residual_chunks
             {"residual": "experts", "coefficient_fraction": 0.5},
             r"field\.coefficient-fraction: expected 1\.0, as residual experts has no coefficients, got 0\.5",
         ),
+        (
+            {"residual": "hypernetwork", "coefficients": "spline"},
+            r"field\.coefficients: expected linear, as residual hypernetwork has no coefficients, got spline",
+        ),
+        ({"smoothness_weight": -1.0}, r"field\.smoothness-weight: expected a number from 0, got -1\.0"),
         ({"residual": "cp", "weight_chunks": 2}, r"field\.residual: expected low-rank in chunks, got cp"),
         ({"weight_chunks": 7}, r"field\.weight-chunks: expected at most the 6 frames, got 7"),
         ({"residual_chunks": 7}, r"field\.residual-chunks: expected at most the 6 frames, got 7"),

@@ -14,6 +14,7 @@ from resfields_ns.layers.relu_geometric_mlp import ReLUGeometricMLP
 from resfields_ns.layers.residual.low_rank import ResFieldLinear
 from resfields_ns.layers.residual_options import ResidualOptions
 from resfields_ns.layers.shown_residuals import largest_rank, show_residuals
+from resfields_ns.layers.smoothness import smoothness_losses
 from resfields_ns.layers.softplus_geometric_mlp import SoftplusGeometricMLP
 from resfields_ns.layers.time_table import TimeTable
 
@@ -36,4 +37,5 @@ __all__ = [
     "WindowedPositionalEncoding",
     "largest_rank",
     "show_residuals",
+    "smoothness_losses",
 ]

@@ -17,11 +17,13 @@ class Coefficients(nn.Module, ABC):
         num_rows: T_i, at least 1
         width: length of a row
         std: rows start at N(0, std^2)
+        smoothness_weight: of the rows' roughness in `smoothness_losses`
     """
 
-    def __init__(self, num_rows: int, width: int, std: float) -> None:
+    def __init__(self, num_rows: int, width: int, std: float, smoothness_weight: float = 0.0) -> None:
         super().__init__()
         self.table = nn.Parameter(std * torch.randn(num_rows, width))
+        self.smoothness_weight = smoothness_weight
 
     @abstractmethod
     def at(

@@ -1,5 +1,6 @@
 """The options of residual layers, and the layers that they stand for."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,7 @@ from resfields_ns.layers.residual import (
     ResidualLinear,
     TuckerLinear,
 )
+from resfields_ns.layers.spline_table import cubic_spline
 from resfields_ns.layers.time_table import frame_table
 
 
@@ -64,6 +66,10 @@ class ResidualOptions:
     """'tucker' alone: rank over the inputs and outputs of a layer."""
     coefficient_fraction: float = 1.0
     """Coefficient rows per residual layer as a share of the frames (T_i)."""
+    coefficients: Literal["linear", "spline"] = "linear"
+    """Between their rows, coefficients run along straight lines (the paper), or are a cubic spline over time."""
+    smoothness_weight: float = 0.0
+    """Weight of a loss on the coefficients' second differences over time."""
     weight_chunks: int = 1
     """Long sequences: chunks of consecutive frames with shared weights of their own ('low-rank' alone)."""
     residual_chunks: int = 1
@@ -80,11 +86,19 @@ class ResidualOptions:
                 raise ValueError(f"field.{option}: expected at least 1, got {value}")
         if not 0.0 < self.coefficient_fraction <= 1.0:
             raise ValueError(f"field.coefficient-fraction: expected (0, 1], got {self.coefficient_fraction}")
-        if self.residual in ("hypernetwork", "experts") and self.coefficient_fraction != 1.0:
-            raise ValueError(
-                f"field.coefficient-fraction: expected 1.0, as residual {self.residual} has no coefficients, "
-                f"got {self.coefficient_fraction}"
-            )
+        if not 0.0 <= self.smoothness_weight < math.inf:
+            raise ValueError(f"field.smoothness-weight: expected a number from 0, got {self.smoothness_weight}")
+        if self.residual in ("hypernetwork", "experts"):
+            for option, value, default in (
+                ("coefficient-fraction", self.coefficient_fraction, 1.0),
+                ("coefficients", self.coefficients, "linear"),
+                ("smoothness-weight", self.smoothness_weight, 0.0),
+            ):
+                if value != default:
+                    raise ValueError(
+                        f"field.{option}: expected {default}, as residual {self.residual} has no coefficients, "
+                        f"got {value}"
+                    )
         if self.residual != "low-rank" and max(self.weight_chunks, self.residual_chunks) > 1:
             raise ValueError(f"field.residual: expected low-rank in chunks, got {self.residual}")
 
@@ -115,9 +129,13 @@ class ResidualOptions:
 
     def make_coefficients(self, num_frames: int, width: int) -> Coefficients:
         """Coefficients over a sequence, or over a chunk of one."""
-        return frame_table(num_frames, width, self.coefficient_fraction)
+        return COEFFICIENTS[self.coefficients](num_frames, width, self.coefficient_fraction, self.smoothness_weight)
 
 
+COEFFICIENTS: dict[str, Callable[[int, int, float, float], Coefficients]] = {
+    "linear": frame_table,
+    "spline": cubic_spline,
+}
 MakeResidual = Callable[[ResidualOptions, Place], ResidualLinear]
 
 

@@ -24,8 +24,8 @@ class TimeTable(Coefficients):
         return table[lower] * (1.0 - share) + table[upper] * share
 
 
-def frame_table(num_frames: int, width: int, fraction: float = 1.0) -> TimeTable:
+def frame_table(num_frames: int, width: int, fraction: float = 1.0, smoothness_weight: float = 0.0) -> TimeTable:
     """The paper's coefficients: a row for every frame, or for a share of the frames in (0, 1]."""
     if not 0.0 < fraction <= 1.0:
         raise ValueError(f"coefficient_fraction: expected a number in (0, 1], got {fraction}")
-    return TimeTable(max(1, int(num_frames * fraction + 1e-6)), width, INITIAL_STD)
+    return TimeTable(max(1, int(num_frames * fraction + 1e-6)), width, INITIAL_STD, smoothness_weight)

@@ -9,6 +9,7 @@ from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from torch import Tensor, nn
 
+from resfields_ns.layers import smoothness_losses
 from resfields_ns.pipelines.facts import machine_facts
 
 
@@ -36,9 +37,10 @@ class SequencePipeline(VanillaPipeline, ABC):
         """What a reader of the metrics needs to know about how they were taken."""
 
     def get_train_loss_dict(self, step: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-        """Outputs, losses and metrics of a training step."""
+        """Outputs, losses and metrics of a training step; rough coefficients are a loss where a field asks for it."""
         self.step.fill_(step)
-        return super().get_train_loss_dict(step)
+        outputs, losses, metrics = super().get_train_loss_dict(step)
+        return outputs, losses | smoothness_losses(self.model), metrics
 
     def load_pipeline(self, loaded_state: dict[str, Any], step: int) -> None:
         """Load a checkpoint; all names and shapes must fit."""
