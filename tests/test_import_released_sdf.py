@@ -15,7 +15,7 @@ from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.models.temporal_sdf_model import TemporalSDFModel
 from resfields_ns.released.names import released_shape
 from resfields_ns.released.sdf_run import take_our_times
-from resfields_ns.released.video_run import siren_parameters
+from resfields_ns.released.siren import siren_parameters
 from tests.cases import perturb_parameters
 from tests.small_sequences import write_anime, write_ply_folder
 

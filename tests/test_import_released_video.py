@@ -18,7 +18,7 @@ from resfields_ns.fields.siren_field import SirenField, SirenFieldConfig
 from resfields_ns.functional.picture_plane import pixel_coordinates
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.released.names import released_shape
-from resfields_ns.released.video_run import siren_parameters
+from resfields_ns.released.siren import siren_parameters
 from tests.cases import perturb_parameters
 from tests.family import Family
 from tests.video_family import HEIGHT, NUM_FRAMES, VIDEO_FAMILY, WIDTH

@@ -21,7 +21,7 @@ from resfields_ns.models.temporal_sdf_model import TemporalSDFModelConfig
 from resfields_ns.pipelines.surface_pipeline import SurfacePipeline
 from resfields_ns.released.checkpoint import ReleasedCheckpoint
 from resfields_ns.released.names import copy_released, misfits
-from resfields_ns.released.video_run import infer_siren, siren_matrices, siren_parameters
+from resfields_ns.released.siren import infer_siren, siren_matrices, siren_parameters
 from resfields_ns.released.written_run import ImportedRun, check_num_frames, write_run
 
 

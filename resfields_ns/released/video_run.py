@@ -3,14 +3,13 @@
 What is known of these: the class SirenMLP in models/fields.py of markomih/ResFields, and datasets/video_dataset.py.
 """
 
-import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from resfields_ns.data.video_datamanager import VideoDataManagerConfig
 from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig
@@ -20,15 +19,9 @@ from resfields_ns.method_configs.video import video_resfields
 from resfields_ns.models.video_model import VideoModelConfig
 from resfields_ns.pipelines.video_pipeline import VideoPipeline
 from resfields_ns.released.checkpoint import ReleasedCheckpoint
-from resfields_ns.released.names import copy_released, misfits, released_name
+from resfields_ns.released.names import copy_released, misfits
+from resfields_ns.released.siren import infer_siren, siren_matrices, siren_parameters
 from resfields_ns.released.written_run import ImportedRun, check_num_frames, write_run
-
-_LAYER = re.compile(r"net\.(\d{1,2})\.weight")
-_NAMES = {
-    r"mlp\.layers\.(\d+)\.coefficients\.table": r"net.\1.weights_t",
-    r"mlp\.layers\.(\d+)\.basis": r"net.\1.matrix_t",
-    r"mlp\.layers\.": "net.",
-}
 
 
 def is_video(tensors: Mapping[str, Tensor]) -> bool:
@@ -52,29 +45,6 @@ def import_video_run(released: ReleasedCheckpoint, data: Path, output_dir: Path,
     copy_released(siren_parameters(pipeline.model.field), released.parameters)
     description = f"Siren of a video, {field.num_layers} hidden layers of width {field.hidden_dim}"
     return write_run(config, pipeline, released.num_steps, description, field, num_frames is not None)
-
-
-def infer_siren(tensors: Mapping[str, Tensor]) -> tuple[SirenFieldConfig, int | None]:
-    """Sizes of a Siren, and the frames of its sequence where it has residual layers to tell."""
-    layers = siren_matrices(tensors)
-    tables = {index: tensors.get(f"net.{index}.weights_t") for index in layers}
-    coefficients = {index: table for index, table in tables.items() if table is not None and table.ndim == 2}
-    num_frames, rank = next((tuple(table.shape) for table in coefficients.values()), (None, SirenFieldConfig.rank))
-    field = SirenFieldConfig(
-        residual_layers=tuple(coefficients), rank=rank, num_layers=max(layers), hidden_dim=layers[min(layers)].shape[0]
-    )
-    return field, num_frames
-
-
-def siren_parameters(field: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters of a `SirenField` under their released names."""
-    return {released_name(name, _NAMES): parameter for name, parameter in field.named_parameters()}
-
-
-def siren_matrices(tensors: Mapping[str, Tensor]) -> dict[int, Tensor]:
-    """The weights of the layers, by their index."""
-    matches = ((_LAYER.fullmatch(name), tensor) for name, tensor in tensors.items() if tensor.ndim == 2)
-    return {int(match[1]): tensor for match, tensor in matches if match}
 
 
 def _check_fit(field: SirenFieldConfig, num_frames: int | None, released: ReleasedCheckpoint) -> None:
