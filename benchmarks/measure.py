@@ -21,7 +21,7 @@ from nerfstudio.engine.trainer import TrainerConfig
 from benchmarks.memory import peak_memory_gb
 from benchmarks.overrides import flatten, override
 from benchmarks.records import commit_facts, write_record
-from benchmarks.table import Row
+from benchmarks.table import Row, Table
 from benchmarks.tables import find_table
 from resfields_ns.commands.command_line import run_command
 
@@ -49,6 +49,21 @@ def row_settings(row: Row) -> dict[str, Any]:
     """What a row's config says about the run, as its record keeps it: all but machine, paths and logging."""
     config = flatten(row_config(row))
     return {path: value for path, value in config.items() if path.split(".")[0] in SETTINGS}
+
+
+def run_config(table: Table, row: Row, data: Path, output_dir: Path, seed: int) -> TrainerConfig:
+    """The config of a run: a row's, on data below a folder or file, without evaluations or checkpoints on the way."""
+    config = row_config(row)
+    config.data = config.pipeline.datamanager.data = data / row.data  # pyright: ignore[reportAttributeAccessIssue]
+    config.output_dir, config.experiment_name = output_dir, f"{table.name}-{row.record_name(seed)}"
+    config.machine.seed = seed
+    config.machine.device_type = "cuda" if torch.cuda.is_available() else "cpu"
+    config.vis = "tensorboard"
+    never = config.max_num_iterations + 1
+    config.steps_per_eval_batch = config.steps_per_eval_image = config.steps_per_eval_all_images = never
+    config.steps_per_save = never
+    config.set_timestamp()
+    return config
 
 
 def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, float]]) -> dict[str, Any]:
@@ -104,16 +119,7 @@ def main(
     commit = commit_facts()
     grid = find_table(table)
     chosen = grid.row(row)
-    config = row_config(chosen)
-    config.data = config.pipeline.datamanager.data = data / chosen.data  # pyright: ignore[reportAttributeAccessIssue]
-    config.output_dir, config.experiment_name = output_dir, f"{grid.name}-{chosen.record_name(seed)}"
-    config.machine.seed = seed
-    config.machine.device_type = "cuda" if torch.cuda.is_available() else "cpu"
-    config.vis = "tensorboard"
-    never = config.max_num_iterations + 1
-    config.steps_per_eval_batch = config.steps_per_eval_image = config.steps_per_eval_all_images = never
-    config.steps_per_save = never
-    config.set_timestamp()
+    config = run_config(grid, chosen, data, output_dir, seed)
     run = {"table": grid.name, "row": row, "method": chosen.method, "config": row_settings(chosen), "seed": seed}
     run |= {"data": chosen.data or data.name, **commit}
     write_record(record, {**run, **measured(config, grid.more_metrics)})
