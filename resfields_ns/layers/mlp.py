@@ -36,6 +36,12 @@ class MLP(nn.Module, ABC):
     def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
         """The non-linearity between layers."""
 
+    def before_activation(
+        self, weights: Float[Tensor, "matrices out in"], bias: Float[Tensor, "out"]
+    ) -> tuple[Float[Tensor, "matrices out in"], Float[Tensor, "out"]]:
+        """What a hidden layer multiplies by and adds."""
+        return weights, bias
+
     def compose(self, times: Float[Tensor, "segments"]) -> list[Tensor]:
         """The matrices of every layer at every time, each [segments or 1, out, in]."""
         return [layer.compose(times) for layer in self.layers]
@@ -44,7 +50,8 @@ class MLP(nn.Module, ABC):
         """Evaluate at points that come in segments of equal time."""
         last = len(self.layers) - 1
         for index, (layer, weights) in enumerate(zip(self.layers, self.compose(segments.times), strict=True)):
-            x = segment_linear(x, weights, segments.sizes, layer.bias)
+            weights, bias = self.before_activation(weights, layer.bias) if index < last else (weights, layer.bias)
+            x = segment_linear(x, weights, segments.sizes, bias)
             x = layer.shifted(self.activation(x) if index < last else x, segments)
         return x
 
@@ -75,6 +82,12 @@ class SirenMLP(MLP):
             for weight in layer.base_weights:
                 nn.init.uniform_(weight, -bound, bound)
 
+    def before_activation(
+        self, weights: Float[Tensor, "matrices out in"], bias: Float[Tensor, "out"]
+    ) -> tuple[Float[Tensor, "matrices out in"], Float[Tensor, "out"]]:
+        """Both times 30: there are fewer of them than of the numbers that they make."""
+        return self.OMEGA * weights, self.OMEGA * bias
+
     def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
-        """sin(30 x)."""
-        return torch.sin(self.OMEGA * x)
+        """sin x, of an x that carries the factor 30."""
+        return torch.sin(x)
