@@ -10,6 +10,7 @@ _ELEVATION = 12.0
 _STEP = 12.0  # degrees from one ring of cameras to the next
 _AZIMUTH = 22.5  # of the first camera: neither straight at a subject that faces along an axis, nor from its side
 _TEST_AZIMUTH = _AZIMUTH + 45.0
+_ARC = 40.0  # degrees from one camera in front to the next
 _GOLDEN_ANGLE = 137.50776405003785  # degrees
 _LARGEST_DOME = 500
 PRESETS = "paper, rgbd or dome:N"
@@ -19,7 +20,8 @@ def preset_rig(name: str, elevation: float | None, fov: float | None, radius: fl
     """The rig of a preset's name, lowest at `elevation` (by default 12 degrees), all with one `fov` and `radius`.
 
     paper: training cameras cam_train_1, _3, _6, _8 a quarter turn apart, in two rings; cam_test goes around once,
-    between the rings. rgbd: three training cameras a third of a turn apart; cam_test stands between two of them.
+    between the rings. rgbd: three training cameras in front, 40 degrees apart, and cam_test between and above two of
+    them, as the scenes of the paper's Table 4 face forward.
     dome:N: N training cameras spread evenly over the upper half of a sphere; cam_test as in the paper's rig.
     Raises ValueError if there is no such preset, or a number is out of range.
     """
@@ -48,8 +50,8 @@ def _paper(lowest: float) -> dict[str, RigCamera]:
 
 
 def _rgbd(lowest: float) -> dict[str, RigCamera]:
-    train = {f"cam_train_{index + 1}": RigCamera(_AZIMUTH + 120.0 * index, lowest) for index in range(3)}
-    return train | {"cam_test": RigCamera(_TEST_AZIMUTH, lowest)}
+    train = {f"cam_train_{index + 1}": RigCamera(_AZIMUTH + _ARC * (index - 1), lowest) for index in range(3)}
+    return train | {"cam_test": RigCamera(_AZIMUTH + _ARC / 2.0, lowest + _STEP)}
 
 
 def _dome(lowest: float, count: int) -> dict[str, RigCamera]:
