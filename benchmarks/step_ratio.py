@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -27,7 +28,7 @@ def make_step(table: str, row: str, data: Path, output_dir: Path) -> Callable[[]
     grid = find_table(table)
     trainer = run_config(grid, grid.row(row), data, output_dir, seed=0).setup(local_rank=0, world_size=1)
     trainer.setup()
-    step = iter(range(trainer.config.max_num_iterations))
+    step = count()
 
     def timed() -> float:
         start = time.perf_counter()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import report, run
+from benchmarks import report, run, step_ratio
 from benchmarks.engines.cluster import ClusterConfig, run_on_cluster
 from benchmarks.engines.local import run_locally, visible_gpus
 from benchmarks.measure import method_config, row_config, row_settings
@@ -127,6 +127,14 @@ def test_a_table_runs_and_a_failing_run_stops_no_other(
     printed = capsys.readouterr().out
     assert "tiny: 0 of 1 runs are missing" in printed
     assert f"| TNeRF | 1, 2 | 1 | {record['results']['psnr']:.2f} |" in printed
+
+
+def test_steps_of_rows_are_timed_in_turn(demo_capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = TINY.rows[0].name
+    step_ratio.main("tests.tiny_tables:tiny", (row, row), demo_capture, rounds=1)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(row)]
+    ratios = [float(line.split()[-1]) for line in lines]
+    assert ratios[0] == 1.0 and ratios[1] > 0.0
 
 
 def test_jobs_take_the_gpus_in_turn(tmp_path: Path) -> None:
