@@ -54,7 +54,7 @@ video_resfields_small = MethodSpecification(
                 field=SirenFieldConfig(hidden_dim=64), hash_grid=HashGridFieldConfig(log2_hashmap_size=15)
             ),
         ),
-        optimizers={"field": decaying_adam(1e-3, ADAM_EPSILON)},
+        optimizers={"field": decaying_adam(2e-3, ADAM_EPSILON)},
     ),
     description="video-resfields sized for two CPU cores and minutes: narrow, and at half the video's size.",
 )
