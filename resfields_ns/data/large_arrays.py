@@ -1,10 +1,12 @@
 """Arrays that may be larger than memory."""
 
 import math
+import mmap
 import os
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +26,8 @@ def allocate(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Tensor:
     if _is_small(shape, dtype):
         return torch.from_numpy(np.empty(shape, dtype))
     with tempfile.TemporaryFile() as file:
-        return torch.from_numpy(np.memmap(file, dtype, mode="w+", shape=shape))
+        file.truncate(math.prod(shape) * np.dtype(dtype).itemsize)
+        return _mapped(file, shape, dtype)
 
 
 def make_rows(
@@ -46,7 +49,15 @@ def make_rows(
             np.memmap(file, dtype, mode="r+", offset=index * row_bytes, shape=shape[1:])[...] = row
 
         _fill(write, shape[0], make, description)
-        return torch.from_numpy(np.memmap(file, dtype, mode="r+", shape=shape))
+        return _mapped(file, shape, dtype)
+
+
+def _mapped(file: IO[bytes], shape: tuple[int, ...], dtype: npt.DTypeLike) -> Tensor:
+    """A file's bytes as an array whose single values are read alone, without what lies around them."""
+    memory = mmap.mmap(file.fileno(), 0)
+    if hasattr(mmap, "MADV_RANDOM"):
+        memory.madvise(mmap.MADV_RANDOM)
+    return torch.from_numpy(np.frombuffer(memory, dtype).reshape(shape))
 
 
 def _is_small(shape: tuple[int, ...], dtype: npt.DTypeLike) -> bool:
