@@ -7,7 +7,6 @@ first row's step of the same round.
 """
 
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from itertools import count
@@ -41,7 +40,11 @@ def make_step(table: str, row: str, data: Path, output_dir: Path) -> Callable[[]
 
 
 def main(
-    table: tyro.conf.Positional[str], rows: tyro.conf.Positional[tuple[str, ...]], data: Path, rounds: int = 50
+    table: tyro.conf.Positional[str],
+    rows: tyro.conf.Positional[tuple[str, ...]],
+    data: Path,
+    rounds: int = 50,
+    output_dir: Path = Path("outputs/benchmarks"),
 ) -> None:
     """Time steps of rows of a table in turn.
 
@@ -50,10 +53,10 @@ def main(
         rows: names of rows
         data: what they are trained on
         rounds: counted rounds; a round takes one step of every row
+        output_dir: for the runs themselves
     """
-    with tempfile.TemporaryDirectory() as folder:
-        steps = [make_step(table, row, data, Path(folder)) for row in rows]
-        times = [[step() for step in steps] for _ in range(WARM_UP + rounds)][WARM_UP:]
+    steps = [make_step(table, row, data, output_dir) for row in rows]
+    times = [[step() for step in steps] for _ in range(WARM_UP + rounds)][WARM_UP:]
     for number, row in enumerate(rows):
         median = statistics.median(seconds[number] for seconds in times)
         ratio = statistics.median(seconds[number] / seconds[0] for seconds in times)

@@ -129,9 +129,11 @@ def test_a_table_runs_and_a_failing_run_stops_no_other(
     assert f"| TNeRF | 1, 2 | 1 | {record['results']['psnr']:.2f} |" in printed
 
 
-def test_steps_of_rows_are_timed_in_turn(demo_capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_steps_of_rows_are_timed_in_turn(
+    demo_capture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     row = TINY.rows[0].name
-    step_ratio.main("tests.tiny_tables:tiny", (row, row), demo_capture, rounds=1)
+    step_ratio.main("tests.tiny_tables:tiny", (row, row), demo_capture, rounds=1, output_dir=tmp_path)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(row)]
     ratios = [float(line.split()[-1]) for line in lines]
     assert ratios[0] == 1.0 and ratios[1] > 0.0

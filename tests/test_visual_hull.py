@@ -10,10 +10,10 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from torch import Tensor
 
 from resfields_ns.data.capture_dataset import CaptureDataset
+from resfields_ns.data.masks import grow_mask
 from resfields_ns.data.point_files import read_points
 from resfields_ns.data.visual_hull import carve_visual_hull
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
-from resfields_ns.functional.masks import grow_mask
 
 
 @pytest.fixture(scope="module")

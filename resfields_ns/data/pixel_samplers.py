@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from resfields_ns.data.large_arrays import make_rows
-from resfields_ns.functional.masks import grow_mask
+from resfields_ns.data.masks import grow_mask
 
 
 class PixelSampler(Protocol):

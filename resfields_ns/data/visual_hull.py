@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Int
 from nerfstudio.cameras.cameras import Cameras
 from torch import Tensor
 
+from resfields_ns.data.masks import grow_mask
 from resfields_ns.functional.grid import cell_centres
-from resfields_ns.functional.masks import grow_mask
 
 
 def carve_visual_hull(
