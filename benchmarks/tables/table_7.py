@@ -50,8 +50,8 @@ The paper's factorisation wins, at rank 40 by 1.8 dB over the next way. What dis
   residual weights here for 22,848 seen values, too few to overfit; the paper 786,432 for 551,000 at most.
 - **CP** stands higher than in the paper (before Tucker and matrix-matrix): its ranks are the paper's, while the width
   is a 16th, so that rank 80 exceeds the width; the other ways' ranks were made smaller with it.
-- **The hypernetwork** stands 0.3 dB below residuals of its rank (three seeds; paper 1.0 dB). The paper does not tell its
-  sizes.
+- **The hypernetwork** stands 0.3 dB below residuals of its rank (three seeds; paper 1.0 dB). The paper does not tell
+  its sizes.
 """
 
 
