@@ -11,8 +11,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "Siren-64": field_options(hidden_dim=64, residual_layers=()),
 }
 NOTES = """
-The released code's SirenMLP, trained on exactly these pixels with its own loss, batches and schedule (5e-4, seed 0),
-reaches 29.69 dB on held-out pixels with residual layers, 29.74 dB at width 128 and 26.00 dB at width 64.
+The released code's SirenMLP, trained on exactly these pixels with its own loss, batches and schedule (5e-4, seed 0; a
+script that needs that code, so not part of this repository), reaches 29.69 dB on held-out pixels with residual layers,
+29.74 dB at width 128 and 26.00 dB at width 64.
 
 With 5e-4 the residual network of width 64 comes within 0.3 dB of the plain one of twice its width. With 2e-3 it is 2.5
 dB ahead of it, and 1.6 dB of what the plain one reaches at its better rate: the shape of the paper's Table 1, where
