@@ -13,8 +13,8 @@ import numpy as np
 import tyro
 from PIL import Image
 
+from resfields_ns.captures.clips.footage import open_footage
 from resfields_ns.commands.command_line import run_command
-from resfields_ns.data.clips.opening import open_clip
 
 SIZE = (160, 68)
 NUM_FRAMES = 48
@@ -24,7 +24,7 @@ VIDEOS = ("bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4")
 
 def frames_of_bikes(folder: Path, frames: list[int]) -> np.ndarray:
     """Whole frames, [frames, height, width, 3]."""
-    pictures = open_clip(folder / "bikes.mp4").pictures(frames)
+    pictures = open_footage(folder / "bikes.mp4").pictures(frames)
     return np.stack([np.array(Image.fromarray(picture).resize(SIZE)) for picture in pictures])
 
 
@@ -33,7 +33,7 @@ def unrelated_pictures(folder: Path, seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
     windows = []
     for video in VIDEOS:
-        clip = open_clip(folder / video)
+        clip = open_footage(folder / video)
         chosen = np.sort(random.choice(clip.num_frames, NUM_FRAMES // len(VIDEOS), replace=False)).tolist()
         for picture in clip.pictures(chosen):
             height, width = picture.shape[:2]

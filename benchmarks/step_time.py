@@ -19,12 +19,12 @@ import tyro
 
 from benchmarks.memory import peak_memory_gb
 from benchmarks.paper_formula import PaperFormulaField
+from resfields_ns.fields.densities import LaplaceDensity
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
-from resfields_ns.fields.laplace_density import LaplaceDensity
 from resfields_ns.functional import losses
-from resfields_ns.functional.compositing import composite, compositing_weights
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.pipelines.facts import machine_facts
+from resfields_ns.functional.volume import composite, compositing_weights
+from resfields_ns.pipelines.sequence_pipeline import machine_facts
 
 VARIANTS = {
     "ours, plain": (DynamicField, ()),

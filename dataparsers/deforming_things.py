@@ -6,10 +6,8 @@ from typing import Literal
 
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
-from resfields_ns.mesh_sequences.bounds import Bounds
-from resfields_ns.mesh_sequences.mesh_sequence import MeshSequence
-from resfields_ns.surfaces.normalised_sequence import Normalisation
-from resfields_ns.surfaces.sequence_parser import SequenceParser, SequenceParserConfig
+from resfields_ns.captures.meshes.mesh_frames import Bounds, MeshSequence, Normalisation
+from resfields_ns.dataparsers.mesh_sequence import SequenceParser, SequenceParserConfig
 
 
 @dataclass
@@ -30,7 +28,7 @@ class DeformingThings(SequenceParser):
 
     def open_sequence(self) -> MeshSequence:
         """The animation."""
-        from resfields_ns.mesh_sequences.opening import open_mesh_sequence
+        from resfields_ns.captures.meshes.mesh_files import open_mesh_sequence
 
         if self.config.data.suffix.lower() != ".anime":
             raise ValueError(f"--data: expected an .anime file, found {self.config.data}")

@@ -12,12 +12,11 @@ from nerfstudio.data.dataparsers.dnerf_dataparser import DNeRFDataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from PIL import Image
 
-from resfields_ns.data.image_files import check_size, image_size
-from resfields_ns.data.json_file import read_array, read_json, read_list, read_number, read_text
-from resfields_ns.data.moments import Moments
-from resfields_ns.data.projection import Pinhole
-from resfields_ns.data.seen_space import check_rotation
-from resfields_ns.data.views import View, check_image_scale, resize_pinhole, scaled_size, views_outputs
+from resfields_ns.captures.camera import Pinhole, check_rotation
+from resfields_ns.captures.image_files import check_size, image_size
+from resfields_ns.captures.json_file import read_array, read_json, read_list, read_number, read_text
+from resfields_ns.captures.time_stamps import Moments
+from resfields_ns.captures.views import View, check_image_scale, resize_pinhole, scaled_size, views_outputs
 
 
 @dataclass

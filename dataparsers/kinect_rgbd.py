@@ -12,19 +12,14 @@ from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from resfields_ns.data.aabb_file import read_aabb
-from resfields_ns.data.box_view import box_windows
-from resfields_ns.data.camera_folder import CameraFrames, camera_names, check_alike, read_camera_frames
-from resfields_ns.data.depth_box import box_of_points, depth_points
-from resfields_ns.data.image_files import check_size, list_frames
-from resfields_ns.data.intrinsics import CropWindow
-from resfields_ns.data.projection import Pinhole
-from resfields_ns.data.rgbd_camera import CAMERA_FILE, METRES_PER_DEPTH_UNIT, RGBDCamera, read_rgbd_camera
-from resfields_ns.data.seen_space import into_cube
-from resfields_ns.data.time_stamps import TIME_STAMPS_FILE, MatchedFrames, match_frames, read_time_stamps
-from resfields_ns.data.views import check_image_scale, make_cameras, resize_pinhole, scaled_size
-from resfields_ns.frames import parse_frames
-from resfields_ns.timeline import times_from_frames
+from resfields_ns.captures.camera import CropWindow, Pinhole
+from resfields_ns.captures.camera_files import CAMERA_FILE, METRES_PER_DEPTH_UNIT, RGBDCamera, read_rgbd_camera
+from resfields_ns.captures.camera_folder import CameraFrames, camera_names, check_alike, read_aabb, read_camera_frames
+from resfields_ns.captures.image_files import check_size, list_frames
+from resfields_ns.captures.spaces import box_of_points, box_windows, depth_points, into_cube
+from resfields_ns.captures.time_stamps import TIME_STAMPS_FILE, MatchedFrames, match_frames, read_time_stamps
+from resfields_ns.captures.views import check_image_scale, make_cameras, resize_pinhole, scaled_size
+from resfields_ns.timeline import parse_frames, times_from_frames
 
 
 @dataclass

@@ -7,12 +7,12 @@ from typing import Any
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
-from resfields_ns.data.image_files import check_size
-from resfields_ns.data.llff_poses import LLFFCamera, read_llff_poses
-from resfields_ns.data.seen_space import cube_around_frusta, into_cube
-from resfields_ns.data.video_frames import Video, extract_frames, frame_path, probe_video
-from resfields_ns.data.views import View, check_image_scale, resize_pinhole, scaled_size, views_outputs
-from resfields_ns.frames import parse_frames
+from resfields_ns.captures.camera_files import LLFFCamera, read_llff_poses
+from resfields_ns.captures.image_files import check_size
+from resfields_ns.captures.spaces import cube_around_frusta, into_cube
+from resfields_ns.captures.video_file import Video, extract_frames, frame_path, probe_video
+from resfields_ns.captures.views import View, check_image_scale, resize_pinhole, scaled_size, views_outputs
+from resfields_ns.timeline import parse_frames
 
 _POSES = "poses_bounds.npy"
 _LARGEST_STRETCH = 0.01  # of a video's sides against those of its row

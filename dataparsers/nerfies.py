@@ -11,12 +11,13 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserCo
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from resfields_ns.data.image_files import check_size, image_size
-from resfields_ns.data.json_file import read_json, read_list, read_number
-from resfields_ns.data.moments import Moments
-from resfields_ns.data.nerfies_camera import NerfiesCamera, read_nerfies_camera
-from resfields_ns.data.seen_space import check_depths, cube_around_frusta, into_cube
-from resfields_ns.data.views import View, check_image_scale, resize_pinhole, scaled_size, views_outputs
+from resfields_ns.captures.camera import check_depths
+from resfields_ns.captures.camera_files import NerfiesCamera, read_nerfies_camera
+from resfields_ns.captures.image_files import check_size, image_size
+from resfields_ns.captures.json_file import read_json, read_list, read_number
+from resfields_ns.captures.spaces import cube_around_frusta, into_cube
+from resfields_ns.captures.time_stamps import Moments
+from resfields_ns.captures.views import View, check_image_scale, resize_pinhole, scaled_size, views_outputs
 
 _FOLDER = re.compile(r"(\d+)x")
 

@@ -11,19 +11,18 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserCo
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
-from resfields_ns.data.aabb_file import read_aabb
-from resfields_ns.data.camera_file import read_matrices
-from resfields_ns.data.camera_folder import (
+from resfields_ns.captures.camera import Pinhole, check_same_similarity, decompose_projection, similarity_scale
+from resfields_ns.captures.camera_folder import (
     CameraFrames,
     camera_names,
     check_alike,
     common_frame_names,
+    read_aabb,
     read_camera_frames,
+    read_matrices,
 )
-from resfields_ns.data.projection import Pinhole, check_same_similarity, decompose_projection, similarity_scale
-from resfields_ns.data.views import check_image_scale, make_cameras, resize_pinhole, scaled_size
-from resfields_ns.frames import parse_frames
-from resfields_ns.timeline import times_from_frames
+from resfields_ns.captures.views import check_image_scale, make_cameras, resize_pinhole, scaled_size
+from resfields_ns.timeline import parse_frames, times_from_frames
 
 _CAMERA_FILE = "cameras_sphere.npz"
 _METRES_PER_DEPTH_UNIT = 1e-3

@@ -11,13 +11,11 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserCo
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
-from resfields_ns.data.clips.hold_out import HoldOut
-from resfields_ns.data.clips.opening import open_clip
-from resfields_ns.data.clips.pixels import ClipPixels
-from resfields_ns.data.views import check_image_scale
-from resfields_ns.frames import parse_frames
-from resfields_ns.functional.picture_plane import half_extents
-from resfields_ns.timeline import times_from_frames
+from resfields_ns.captures.clips.clip_pixels import ClipPixels, HoldOut
+from resfields_ns.captures.clips.footage import open_footage
+from resfields_ns.captures.views import check_image_scale
+from resfields_ns.functional.intersections import half_extents
+from resfields_ns.timeline import parse_frames, times_from_frames
 
 CAMERA_NAME = "front"
 _CAMERA_DISTANCE = 2.0  # scene units before the picture
@@ -62,7 +60,7 @@ class VideoFrames(DataParser):
 
     def __init__(self, config: VideoFramesDataParserConfig) -> None:
         super().__init__(config)
-        clip = open_clip(config.data)
+        clip = open_footage(config.data)
         self.frames = parse_frames(config.frames, clip.num_frames)
         width, height = (floor(length * config.image_scale + 1e-6) for length in clip.size)
         if min(width, height) < 2:

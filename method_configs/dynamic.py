@@ -9,26 +9,22 @@ from dataclasses import replace
 
 from nerfstudio.plugins.types import MethodSpecification
 
-from resfields_ns.data.capture_datamanager import CaptureDataManagerConfig
+from resfields_ns.data.dynamic_data import DynamicDataManagerConfig
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
-from resfields_ns.engine.optimizers import decaying_adam
-from resfields_ns.engine.trainer import ResFieldsTrainerConfig
-from resfields_ns.fields.ambient.hexplane import HexPlaneConfig
-from resfields_ns.fields.ambient.moment import MomentAmbientConfig
-from resfields_ns.fields.ambient.none import NoAmbientConfig
-from resfields_ns.fields.ambient.slicing import SlicingNetworkConfig
+from resfields_ns.fields.ambient import MomentAmbientConfig, NoAmbientConfig, SlicingNetworkConfig
+from resfields_ns.fields.bijective_warp import BijectiveWarpConfig
 from resfields_ns.fields.conditions import CodeConditionConfig
 from resfields_ns.fields.dynamic_field import DynamicFieldConfig
-from resfields_ns.fields.warps.bijective import BijectiveWarpConfig
-from resfields_ns.fields.warps.se3 import SE3WarpConfig
-from resfields_ns.fields.warps.translation import TranslationWarpConfig
-from resfields_ns.models.ray_model import DynamicRayModelConfig
+from resfields_ns.fields.hexplane import HexPlaneConfig
+from resfields_ns.fields.warps import SE3WarpConfig, TranslationWarpConfig
+from resfields_ns.host.trainer import ResFieldsTrainerConfig, decaying_adam
+from resfields_ns.models.dynamic_model import DynamicModelConfig
 from resfields_ns.models.samplers import SamplerConfig
 from resfields_ns.pipelines.dynamic_pipeline import DynamicPipelineConfig
 
 
-def _pipeline(model: DynamicRayModelConfig, rays: int = 1100, background_margin: float = 1.0) -> DynamicPipelineConfig:
-    datamanager = CaptureDataManagerConfig(
+def _pipeline(model: DynamicModelConfig, rays: int = 1100, background_margin: float = 1.0) -> DynamicPipelineConfig:
+    datamanager = DynamicDataManagerConfig(
         dataparser=OwliiDataParserConfig(), train_num_rays_per_batch=rays, background_margin=background_margin
     )
     return DynamicPipelineConfig(datamanager=datamanager, model=model)
@@ -38,7 +34,7 @@ _tnerf = ResFieldsTrainerConfig(
     method_name="tnerf-resfields",
     max_num_iterations=400_000,
     steps_per_eval_all_images=100_000,
-    pipeline=_pipeline(DynamicRayModelConfig()),
+    pipeline=_pipeline(DynamicModelConfig()),
     optimizers={"field": decaying_adam(5e-4)},
     vis="viewer+tensorboard",
 )
@@ -55,7 +51,7 @@ tnerf_resfields_small = MethodSpecification(
         steps_per_save=500,
         steps_per_eval_image=1_000,
         pipeline=_pipeline(
-            DynamicRayModelConfig(
+            DynamicModelConfig(
                 sampler=SamplerConfig(kind="occupancy", num_samples=24),
                 initial_beta=0.01,
                 eikonal_fraction=0.25,
@@ -76,7 +72,7 @@ tnerf_resfields_rgbd = MethodSpecification(
         method_name="tnerf-resfields-rgbd",
         max_num_iterations=600_000,
         pipeline=_pipeline(
-            DynamicRayModelConfig(opacity_loss_weight=0.0, depth_loss_weight=0.1, sparsity_loss_weight=0.1), rays=2200
+            DynamicModelConfig(opacity_loss_weight=0.0, depth_loss_weight=0.1, sparsity_loss_weight=0.1), rays=2200
         ),
     ),
     description="tnerf-resfields for a few RGB-D cameras: depth and sparsity losses.",
@@ -85,7 +81,7 @@ tnerf_resfields_rgbd = MethodSpecification(
 
 def _method(name: str, field: DynamicFieldConfig, description: str) -> MethodSpecification:
     """A method of the paper's size that differs from TNeRF in its field alone."""
-    config = replace(_tnerf, method_name=name, pipeline=_pipeline(DynamicRayModelConfig(field=field)))
+    config = replace(_tnerf, method_name=name, pipeline=_pipeline(DynamicModelConfig(field=field)))
     return MethodSpecification(config=config, description=description)
 
 
@@ -124,7 +120,7 @@ hexplane_resfields = MethodSpecification(
         _tnerf,
         method_name="hexplane-resfields",
         pipeline=_pipeline(
-            DynamicRayModelConfig(
+            DynamicModelConfig(
                 field=DynamicFieldConfig(
                     ambient=HexPlaneConfig(),
                     encoding="none",

@@ -7,12 +7,11 @@ long it trains here: batches and steps are those of its SDFs of the same sequenc
 
 from nerfstudio.plugins.types import MethodSpecification
 
+from resfields_ns.data.sceneflow_data import SceneFlowDataManagerConfig
 from resfields_ns.dataparsers.deforming_things import DeformingThingsConfig
-from resfields_ns.engine.optimizers import decaying_adam
-from resfields_ns.engine.trainer import ResFieldsTrainerConfig
-from resfields_ns.models.scene_flow_model import SceneFlowModelConfig
-from resfields_ns.pipelines.scene_flow_pipeline import SceneFlowPipelineConfig
-from resfields_ns.surfaces.flow_datamanager import FlowDataManagerConfig
+from resfields_ns.host.trainer import ResFieldsTrainerConfig, decaying_adam
+from resfields_ns.models.sceneflow_model import SceneFlowModelConfig
+from resfields_ns.pipelines.sceneflow_pipeline import SceneFlowPipelineConfig
 
 sceneflow_resfields = MethodSpecification(
     config=ResFieldsTrainerConfig(
@@ -20,7 +19,7 @@ sceneflow_resfields = MethodSpecification(
         max_num_iterations=200_000,
         steps_per_eval_all_images=20_000,
         pipeline=SceneFlowPipelineConfig(
-            datamanager=FlowDataManagerConfig(dataparser=DeformingThingsConfig()), model=SceneFlowModelConfig()
+            datamanager=SceneFlowDataManagerConfig(dataparser=DeformingThingsConfig()), model=SceneFlowModelConfig()
         ),
         optimizers={"field": decaying_adam(5e-4)},
         vis="viewer+tensorboard",

@@ -8,20 +8,19 @@ from dataclasses import replace
 
 from nerfstudio.plugins.types import MethodSpecification
 
+from resfields_ns.data.sdf_data import SDFDataManagerConfig
 from resfields_ns.dataparsers.deforming_things import DeformingThingsConfig
-from resfields_ns.engine.optimizers import decaying_adam
-from resfields_ns.engine.trainer import ResFieldsTrainerConfig
 from resfields_ns.fields.siren_field import SirenFieldConfig
-from resfields_ns.models.temporal_sdf_model import TemporalSDFModelConfig
-from resfields_ns.pipelines.surface_pipeline import SurfacePipelineConfig
-from resfields_ns.surfaces.surface_datamanager import SurfaceDataManagerConfig
+from resfields_ns.host.trainer import ResFieldsTrainerConfig, decaying_adam
+from resfields_ns.models.sdf_model import SDFModelConfig
+from resfields_ns.pipelines.sdf_pipeline import SDFPipelineConfig
 
 _sdf = ResFieldsTrainerConfig(
     method_name="sdf-resfields",
     max_num_iterations=200_000,
     steps_per_eval_all_images=200_000,
-    pipeline=SurfacePipelineConfig(
-        datamanager=SurfaceDataManagerConfig(dataparser=DeformingThingsConfig()), model=TemporalSDFModelConfig()
+    pipeline=SDFPipelineConfig(
+        datamanager=SDFDataManagerConfig(dataparser=DeformingThingsConfig()), model=SDFModelConfig()
     ),
     optimizers={"field": decaying_adam(5e-5)},
     vis="viewer+tensorboard",
@@ -38,11 +37,11 @@ sdf_resfields_small = MethodSpecification(
         max_num_iterations=1_500,
         steps_per_save=500,
         steps_per_eval_image=1_000,
-        pipeline=SurfacePipelineConfig(
-            datamanager=SurfaceDataManagerConfig(
+        pipeline=SDFPipelineConfig(
+            datamanager=SDFDataManagerConfig(
                 dataparser=DeformingThingsConfig(), train_num_rays_per_batch=20_000, pool_samples=2_500_000
             ),
-            model=TemporalSDFModelConfig(field=SirenFieldConfig(hidden_dim=128)),
+            model=SDFModelConfig(field=SirenFieldConfig(hidden_dim=128)),
             mesh_resolution=96,
         ),
         optimizers={"field": decaying_adam(2e-4)},

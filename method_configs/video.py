@@ -8,12 +8,11 @@ from dataclasses import replace
 
 from nerfstudio.plugins.types import MethodSpecification
 
-from resfields_ns.data.video_datamanager import VideoDataManagerConfig
+from resfields_ns.data.video_data import VideoDataManagerConfig
 from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig
-from resfields_ns.engine.optimizers import decaying_adam
-from resfields_ns.engine.trainer import ResFieldsTrainerConfig
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
 from resfields_ns.fields.siren_field import SirenFieldConfig
+from resfields_ns.host.trainer import ResFieldsTrainerConfig, decaying_adam
 from resfields_ns.models.video_model import VideoModelConfig
 from resfields_ns.pipelines.video_pipeline import VideoPipelineConfig
 

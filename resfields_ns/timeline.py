@@ -1,7 +1,11 @@
-"""The only conversions between frame index, time in [0, 1] and network input in [-1, 1].
+"""Frames and times of a sequence: the only conversions between them, and the choice of frames.
+
+The only conversions between frame index, time in [0, 1] and network input in [-1, 1].
 
 Notation: frame i of N has time i / (N - 1) (nerfstudio's unit); a network sees 2 * time - 1.
 """
+
+import re
 
 import torch
 from jaxtyping import Float, Int
@@ -35,3 +39,37 @@ def neighbouring_frames(
 def network_times(times: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """Map times in [0, 1] to the network's input range [-1, 1]."""
     return 2.0 * times - 1.0
+
+
+_SLICE = re.compile(r"(?:(\d+)|(\d*):(\d*)(?::(-?\d*))?)")
+
+
+def parse_frames(spec: str, num_frames: int, option: str = "--frames") -> list[int]:
+    """Return the frame indices that `spec` selects from a sequence of `num_frames` frames.
+
+    `spec` is 'start:stop:step', 'start:stop', one index 'i', or '::' for all frames; `option` is named in errors.
+    Raises ValueError if the text is malformed, the step is below 1, a frame lies beyond the sequence, or none is left.
+    """
+    match = _SLICE.fullmatch(spec.strip())
+    if match is None:
+        raise ValueError(f"{option}: expected 'start:stop:step' of whole numbers, found {spec!r}")
+    single, start_text, stop_text, step_text = match.groups()
+    if single is not None:
+        start, stop, step = int(single), int(single) + 1, 1
+    else:
+        start = int(start_text or 0)
+        stop = int(stop_text or num_frames)
+        step = 1 if step_text in (None, "") else _step(step_text, spec, option)
+    if stop > num_frames:
+        raise ValueError(
+            f"{option}: expected frames below {num_frames}, found {spec!r}: there are fewer frames than asked for"
+        )
+    if start >= stop:
+        raise ValueError(f"{option}: expected at least one of the {num_frames} frames, found {spec!r}, which is empty")
+    return list(range(start, stop, step))
+
+
+def _step(text: str, spec: str, option: str) -> int:
+    if text == "-" or int(text) < 1:
+        raise ValueError(f"{option}: expected a step of at least 1, found {spec!r}")
+    return int(text)

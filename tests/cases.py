@@ -11,20 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resfields_ns.data.pixel_samplers import ForegroundBalancedPixels, PixelSampler, UniformPixels
-from resfields_ns.fields.ambient.ambient import AmbientConfig
-from resfields_ns.fields.ambient.hexplane import HexPlaneConfig
-from resfields_ns.fields.ambient.moment import MomentAmbientConfig
-from resfields_ns.fields.ambient.none import NoAmbientConfig
-from resfields_ns.fields.ambient.slicing import SlicingNetworkConfig
+from resfields_ns.fields.ambient import AmbientConfig, MomentAmbientConfig, NoAmbientConfig, SlicingNetworkConfig
+from resfields_ns.fields.bijective_warp import BijectiveWarpConfig
 from resfields_ns.fields.colour import FeatureColour, ViewBasisColour, ViewDependentColour
-from resfields_ns.fields.density import Density
-from resfields_ns.fields.laplace_density import LaplaceDensity
-from resfields_ns.fields.relu_density import ReLUDensity
-from resfields_ns.fields.warps.bijective import BijectiveWarpConfig
-from resfields_ns.fields.warps.identity import IdentityWarpConfig
-from resfields_ns.fields.warps.se3 import SE3WarpConfig
-from resfields_ns.fields.warps.translation import TranslationWarpConfig
-from resfields_ns.fields.warps.warp import WarpConfig
+from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
+from resfields_ns.fields.hexplane import HexPlaneConfig
+from resfields_ns.fields.warps import IdentityWarpConfig, SE3WarpConfig, TranslationWarpConfig, WarpConfig
 from resfields_ns.layers import (
     MLP,
     PlainLinear,
@@ -36,9 +28,7 @@ from resfields_ns.layers import (
     SoftplusGeometricMLP,
     TimeLinear,
 )
-from resfields_ns.layers.residual import (
-    ChunkedLinear,
-    CoefficientLinear,
+from resfields_ns.layers.alternatives import (
     CPLinear,
     DirectLinear,
     ExpertsLinear,
@@ -47,14 +37,13 @@ from resfields_ns.layers.residual import (
     MatrixMatrixLinear,
     ModulatedLinear,
     OutputResidualLinear,
-    ResidualLinear,
     TuckerLinear,
 )
+from resfields_ns.layers.coefficients import cubic_spline, frame_table
+from resfields_ns.layers.linear import ResidualLinear
+from resfields_ns.layers.low_rank import ChunkedLinear, CoefficientLinear
 from resfields_ns.layers.residual_options import RESIDUALS
-from resfields_ns.layers.spline_table import cubic_spline
-from resfields_ns.layers.time_table import frame_table
-from resfields_ns.models.hierarchical_sampler import HierarchicalSampler
-from resfields_ns.models.samplers import OccupancySampler, Sampler, SamplerConfig, UniformSampler
+from resfields_ns.models.samplers import HierarchicalSampler, OccupancySampler, Sampler, SamplerConfig, UniformSampler
 
 
 def over(name: str, cases: Mapping[str, Any]) -> pytest.MarkDecorator:

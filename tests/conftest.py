@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from resfields_ns.models.ray_model import DynamicRayModelConfig
+from resfields_ns.models.dynamic_model import DynamicModelConfig
 from tests.family import Family
 from tests.kinect_scene import DEVICES, write_capture, write_recordings
 from tests.methods import METHODS, tiny_config, trained
@@ -39,7 +39,7 @@ def tiny_run(demo_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """The config.yml of a run trained on the demo capture for three steps; its field is close to a sphere."""
     config = tiny_config(METHODS["tnerf-resfields-small"], demo_capture, tmp_path_factory.mktemp("outputs"))
     model = config.pipeline.model
-    assert isinstance(model, DynamicRayModelConfig)
+    assert isinstance(model, DynamicModelConfig)
     model.hull_start_steps = 1
     model.sampler.resolution = 16
     config.max_num_iterations = 3

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from resfields_ns.data.camera_views import look_at_origin
-from resfields_ns.data.intrinsics import Intrinsics
-from resfields_ns.data.rgbd_camera import CAMERA_FILE, RGBDCamera, write_rgbd_camera
-from resfields_ns.data.time_stamps import TIME_STAMPS_FILE, write_time_stamps
+from resfields_ns.captures.camera import Intrinsics
+from resfields_ns.captures.camera_files import CAMERA_FILE, RGBDCamera, write_rgbd_camera
+from resfields_ns.captures.poses import look_at_origin
+from resfields_ns.captures.time_stamps import TIME_STAMPS_FILE, write_time_stamps
 from tests.mkv_writer import TrackData, write_mkv
 
 PERIOD = 33_333  # microseconds between frames

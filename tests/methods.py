@@ -13,10 +13,10 @@ from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConf
 from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.plugins.types import MethodSpecification
 
-from resfields_ns.engine.trainer import ResFieldsTrainer, ResFieldsTrainerConfig
-from resfields_ns.models.ray_model import DynamicRayModelConfig
-from resfields_ns.models.scene_flow_model import SceneFlowModelConfig
-from resfields_ns.models.temporal_sdf_model import TemporalSDFModelConfig
+from resfields_ns.host.trainer import ResFieldsTrainer, ResFieldsTrainerConfig
+from resfields_ns.models.dynamic_model import DynamicModelConfig
+from resfields_ns.models.sceneflow_model import SceneFlowModelConfig
+from resfields_ns.models.sdf_model import SDFModelConfig
 from resfields_ns.models.video_model import VideoModelConfig
 from tests.family import Family
 from tests.ray_family import RAY_FAMILY
@@ -30,16 +30,16 @@ METHODS: dict[str, MethodSpecification] = {
     if entry.value.startswith("resfields_ns.")
 }
 FAMILIES: dict[type[ModelConfig], Family] = {
-    DynamicRayModelConfig: RAY_FAMILY,
+    DynamicModelConfig: RAY_FAMILY,
     VideoModelConfig: VIDEO_FAMILY,
     SceneFlowModelConfig: SCENE_FLOW_FAMILY,
-    TemporalSDFModelConfig: SDF_FAMILY,
+    SDFModelConfig: SDF_FAMILY,
 }
 """The family of a method, by its model."""
 FIELDS = {
     name: model.field
     for name, method in METHODS.items()
-    if isinstance(model := method.config.pipeline.model, DynamicRayModelConfig)
+    if isinstance(model := method.config.pipeline.model, DynamicModelConfig)
 }
 """The field of every method that is trained on rays."""
 

@@ -9,8 +9,8 @@ from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConf
 from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 
-from resfields_ns.data.demo_capture import write_demo_capture
-from resfields_ns.models.ray_model import DynamicRayModelConfig
+from resfields_ns.captures.demo_capture import write_demo_capture
+from resfields_ns.models.dynamic_model import DynamicModelConfig
 from resfields_ns.pipelines.dynamic_pipeline import DynamicPipelineConfig
 from tests.family import Family
 
@@ -19,7 +19,7 @@ NUM_FRAMES = 4
 
 def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConfig, model: ModelConfig) -> None:
     """Few rays and samples, soon through with every phase of training."""
-    assert isinstance(pipeline, DynamicPipelineConfig) and isinstance(model, DynamicRayModelConfig)
+    assert isinstance(pipeline, DynamicPipelineConfig) and isinstance(model, DynamicModelConfig)
     pipeline.chamfer_resolution = 24
     datamanager.train_num_rays_per_batch = 64
     model.sampler.num_samples = 8
@@ -28,7 +28,7 @@ def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConf
 
 
 def _variant(density: Literal["volsdf", "nerf"], layers: str, model: ModelConfig) -> None:
-    assert isinstance(model, DynamicRayModelConfig)
+    assert isinstance(model, DynamicModelConfig)
     model.density = density
     if density == "nerf":
         model.sparsity_loss_weight = 0.0

@@ -10,8 +10,8 @@ from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConf
 from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 
-from resfields_ns.models.scene_flow_model import SceneFlowModelConfig
-from resfields_ns.surfaces.flow_datamanager import FlowDataManagerConfig
+from resfields_ns.data.sceneflow_data import SceneFlowDataManagerConfig
+from resfields_ns.models.sceneflow_model import SceneFlowModelConfig
 from tests.family import Family
 from tests.small_sequences import write_anime
 
@@ -23,7 +23,7 @@ def _write(path: Path) -> None:
 def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConfig, model: ModelConfig) -> None:
     """Few samples of a narrow network, and small pictures."""
     del pipeline
-    assert isinstance(datamanager, FlowDataManagerConfig) and isinstance(model, SceneFlowModelConfig)
+    assert isinstance(datamanager, SceneFlowDataManagerConfig) and isinstance(model, SceneFlowModelConfig)
     datamanager.train_num_rays_per_batch = 60
     datamanager.dataparser = replace(datamanager.dataparser, image_size=32)
     model.field = replace(model.field, hidden_dim=16)

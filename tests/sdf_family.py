@@ -7,10 +7,10 @@ from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConf
 from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 
-from resfields_ns.models.temporal_sdf_model import TemporalSDFModelConfig
-from resfields_ns.pipelines.surface_pipeline import SurfacePipelineConfig
-from resfields_ns.surfaces.sequence_parser import SequenceParserConfig
-from resfields_ns.surfaces.surface_datamanager import SurfaceDataManagerConfig
+from resfields_ns.data.sdf_data import SDFDataManagerConfig
+from resfields_ns.dataparsers.mesh_sequence import SequenceParserConfig
+from resfields_ns.models.sdf_model import SDFModelConfig
+from resfields_ns.pipelines.sdf_pipeline import SDFPipelineConfig
 from tests.family import Family
 from tests.small_sequences import write_anime
 
@@ -21,8 +21,8 @@ def _write(path: Path) -> None:
 
 def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConfig, model: ModelConfig) -> None:
     """Few samples of a narrow network, and small pictures."""
-    assert isinstance(pipeline, SurfacePipelineConfig) and isinstance(datamanager, SurfaceDataManagerConfig)
-    assert isinstance(datamanager.dataparser, SequenceParserConfig) and isinstance(model, TemporalSDFModelConfig)
+    assert isinstance(pipeline, SDFPipelineConfig) and isinstance(datamanager, SDFDataManagerConfig)
+    assert isinstance(datamanager.dataparser, SequenceParserConfig) and isinstance(model, SDFModelConfig)
     pipeline.mesh_resolution = 16
     pipeline.surface_points = 500
     datamanager.train_num_rays_per_batch = 64
@@ -32,7 +32,7 @@ def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConf
 
 
 def _plain(model: ModelConfig) -> None:
-    assert isinstance(model, TemporalSDFModelConfig)
+    assert isinstance(model, SDFModelConfig)
     model.field = replace(model.field, residual_layers=())
 
 

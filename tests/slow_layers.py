@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from resfields_ns.layers import PlainLinear, ResFieldLinear, TimeLinear, TimeTable
-from resfields_ns.layers.residual import (
-    ChunkedLinear,
+from resfields_ns.layers.alternatives import (
     CPLinear,
     DirectLinear,
     ExpertsLinear,
@@ -18,7 +17,8 @@ from resfields_ns.layers.residual import (
     OutputResidualLinear,
     TuckerLinear,
 )
-from resfields_ns.layers.spline_table import SplineTable
+from resfields_ns.layers.coefficients import SplineTable
+from resfields_ns.layers.low_rank import ChunkedLinear
 
 Entry = Callable[[int, int], Tensor]  # entry of a matrix in row o and column i
 

@@ -7,9 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from resfields_ns.fields.ambient.ambient import AmbientConfig, AmbientCoordinates
-from resfields_ns.fields.ambient.moment import MomentAmbientConfig
-from resfields_ns.fields.ambient.slicing import SlicingNetwork, SlicingNetworkConfig
+from resfields_ns.fields.ambient import (
+    AmbientConfig,
+    AmbientCoordinates,
+    MomentAmbientConfig,
+    SlicingNetwork,
+    SlicingNetworkConfig,
+)
 from resfields_ns.functional.segments import TimeSegments
 from tests.cases import AMBIENTS, over, perturb_parameters
 

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from resfields_ns.export.animated_glb import write_animated_glb
-from resfields_ns.mesh_sequences.colours.blended_colours import BlendedColours
-from resfields_ns.mesh_sequences.colours.srgb import srgb_from_linear
-from resfields_ns.mesh_sequences.gltf_sequence import GltfSequence
+from resfields_ns.captures.meshes.colours import BlendedColours, srgb_from_linear
+from resfields_ns.captures.meshes.gltf_sequence import GltfSequence
+from resfields_ns.export.tracked_mesh import write_animated_glb
 
 _RANDOM = np.random.default_rng(0)
 _FACES = np.array([[0, 1, 2], [2, 3, 0], [3, 4, 1]])

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from resfields_ns.functional.balls import nearest_balls
+from resfields_ns.functional.intersections import nearest_balls
 
 _RADIUS = 0.15
 

@@ -11,8 +11,14 @@ import torch.nn.functional as F
 from nerfstudio.cameras.cameras import Cameras
 from torch import Tensor
 
-from resfields_ns.export.camera_path_file import read_camera_path
-from resfields_ns.export.camera_paths import frozen_times, hold_camera, orbit, running_times, sweep_times
+from resfields_ns.export.camera_paths import (
+    frozen_times,
+    hold_camera,
+    orbit,
+    read_camera_path,
+    running_times,
+    sweep_times,
+)
 from resfields_ns.timeline import times_from_frames
 
 CENTRE = torch.tensor([0.1, -0.2, 0.3])

@@ -10,15 +10,18 @@ import pytest
 import torch
 from nerfstudio.cameras.cameras import Cameras
 
-from resfields_ns.checks import resources
-from resfields_ns.checks.capture import load_capture
-from resfields_ns.checks.checked_view import CheckedView
-from resfields_ns.checks.finding import Finding
-from resfields_ns.checks.look_over import look_over
-from resfields_ns.checks.outline import extents, mask_extents, outermost_pixels, reach_beyond
-from resfields_ns.checks.pairs import disagreement
-from resfields_ns.checks.sampled_moments import sample_moments
-from resfields_ns.checks.wireframes import box_edges, frustum_edges
+from resfields_ns.captures.checks import recording_checks
+from resfields_ns.captures.checks.check_pictures import box_edges, frustum_edges
+from resfields_ns.captures.checks.checked_capture import CheckedView, load_capture, sample_moments
+from resfields_ns.captures.checks.findings import Finding
+from resfields_ns.captures.checks.look_over import look_over
+from resfields_ns.captures.checks.silhouette_checks import (
+    disagreement,
+    extents,
+    mask_extents,
+    outermost_pixels,
+    reach_beyond,
+)
 from tests.broken_captures import BROKEN, CLEAN
 
 
@@ -67,9 +70,9 @@ def test_one_camera_that_stands_still(demo_capture: Path, frames: str, others: l
 def test_too_little_memory_or_disk(demo_capture: Path, monkeypatch: pytest.MonkeyPatch, name: str, needed: str) -> None:
     little = SimpleNamespace(available=1000, free=1000)
     if name == "memory":
-        monkeypatch.setattr(resources.psutil, "virtual_memory", lambda: little)
+        monkeypatch.setattr(recording_checks.psutil, "virtual_memory", lambda: little)
     else:
-        monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: little)
+        monkeypatch.setattr(recording_checks.shutil, "disk_usage", lambda _: little)
     (problem,) = _problems(demo_capture)
     assert (problem.level, problem.check) == ("warning", "memory and disk")
     assert needed in problem.text and "0 MB are free" in problem.text
@@ -79,23 +82,23 @@ def test_arrays_too_large_for_memory_need_disk(
     demo_capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Colours (49 kB) and depth (33 kB) of 16 training images are above the limit, masks and test images below it."""
-    monkeypatch.setattr(resources, "LARGEST_IN_MEMORY", 20_000)
-    monkeypatch.setattr(resources, "_readable", str)
-    (finding,) = resources.check_resources(load_capture(demo_capture, "owlii"), [])
+    monkeypatch.setattr(recording_checks, "LARGEST_IN_MEMORY", 20_000)
+    monkeypatch.setattr(recording_checks, "_readable", str)
+    (finding,) = recording_checks.check_resources(load_capture(demo_capture, "owlii"), [])
     assert f"on disk {16 * 32 * 32 * (3 + 2)} for large arrays" in finding.text
     mounts = [SimpleNamespace(mountpoint="/", fstype="ext4"), SimpleNamespace(mountpoint=str(tmp_path), fstype="tmpfs")]
-    monkeypatch.setattr(resources.psutil, "disk_partitions", lambda **_: mounts)
-    monkeypatch.setattr(resources.tempfile, "gettempdir", lambda: str(tmp_path))
-    _, finding = resources.check_resources(load_capture(demo_capture, "owlii"), [])
+    monkeypatch.setattr(recording_checks.psutil, "disk_partitions", lambda **_: mounts)
+    monkeypatch.setattr(recording_checks.tempfile, "gettempdir", lambda: str(tmp_path))
+    _, finding = recording_checks.check_resources(load_capture(demo_capture, "owlii"), [])
     assert finding.level == "warning" and f"would lie in {tmp_path}, which is memory (tmpfs)" in finding.text
 
 
 def test_frames_are_read_sparingly(demo_capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     capture = load_capture(demo_capture, "owlii")
     assert [moment.frame for moment in sample_moments(capture)] == [0, 1, 2, 3]
-    monkeypatch.setattr("resfields_ns.checks.sampled_moments._MOST_MOMENTS", 2)
+    monkeypatch.setattr("resfields_ns.captures.checks.checked_capture._MOST_MOMENTS", 2)
     assert [moment.frame for moment in sample_moments(capture)] == [0, 3]
-    monkeypatch.setattr("resfields_ns.checks.sampled_moments._MOST_BYTES", 1)
+    monkeypatch.setattr("resfields_ns.captures.checks.checked_capture._MOST_BYTES", 1)
     (moment,) = sample_moments(capture)
     assert len(moment.views) == 5
 

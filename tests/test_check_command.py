@@ -12,13 +12,12 @@ import pytest
 import viser
 from PIL import Image
 
-from resfields_ns.checks import layouts
-from resfields_ns.checks.capture import load_capture
-from resfields_ns.checks.finding import Finding
-from resfields_ns.checks.layouts import _SIGNS, dataparser_names, recognise_dataparser
-from resfields_ns.checks.look_over import look_over
-from resfields_ns.checks.sampled_moments import sample_moments
-from resfields_ns.checks.viewer import show_capture
+from resfields_ns.captures.checks import layouts
+from resfields_ns.captures.checks.check_pictures import show_capture
+from resfields_ns.captures.checks.checked_capture import load_capture, sample_moments
+from resfields_ns.captures.checks.findings import Finding
+from resfields_ns.captures.checks.layouts import _SIGNS, dataparser_names, recognise_dataparser
+from resfields_ns.captures.checks.look_over import look_over
 from resfields_ns.commands import check
 from tests.broken_captures import BROKEN, Break, freeze, remove
 from tests.test_viewer import free_port
@@ -116,7 +115,7 @@ def _truncate(path: Path) -> None:
 
 
 def test_truncated_mask_among_frames_not_looked_at(capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resfields_ns.checks.sampled_moments._MOST_MOMENTS", 2)
+    monkeypatch.setattr("resfields_ns.captures.checks.checked_capture._MOST_MOMENTS", 2)
     _truncate(capture / "cam_train_1" / "mask" / "000001.png")
     (problem,) = _problems(capture)
     assert (problem.level, problem.check) == ("error", "foreground") and "000001.png" in problem.text
@@ -153,7 +152,7 @@ def test_page_shows_a_capture(
 
     monkeypatch.setattr(check, "_PORT", free_port())
     monkeypatch.setattr(check.time, "sleep", interrupt)
-    monkeypatch.setattr("resfields_ns.checks.viewer.show_capture", lambda *scene: shown.extend(scene))
+    monkeypatch.setattr("resfields_ns.captures.checks.check_pictures.show_capture", lambda *scene: shown.extend(scene))
     assert rf_check(demo_capture, "--view") == 0
     assert isinstance(shown[0], viser.ViserServer) and len(shown[2]) == 4
 

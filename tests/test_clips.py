@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resfields_ns.data.clips.clip import Clip
-from resfields_ns.data.clips.opening import open_clip
-from resfields_ns.data.clips.pixels import ClipPixels
+from resfields_ns.captures.clips.clip_pixels import ClipPixels
+from resfields_ns.captures.clips.footage import Footage, open_footage
 from tests.cases import over
 from tests.small_captures import write_video
 from tests.video_family import waves
@@ -72,7 +71,7 @@ WRITERS: dict[str, tuple[str, Callable[[Path], None], float]] = {
 """Name of the file, what writes it, and how far a pixel may be off, of 255."""
 
 
-def read(clip: Clip, frames: list[int]) -> np.ndarray:
+def read(clip: Footage, frames: list[int]) -> np.ndarray:
     return np.stack(list(clip.pictures(frames)))
 
 
@@ -80,7 +79,7 @@ def read(clip: Clip, frames: list[int]) -> np.ndarray:
 def test_every_format_gives_the_pictures(writer: tuple, tmp_path: Path) -> None:
     name, write, tolerance = writer
     write(tmp_path / name)
-    clip = open_clip(tmp_path / name)
+    clip = open_footage(tmp_path / name)
     assert (clip.size, clip.num_frames) == ((WIDTH, HEIGHT), NUM_FRAMES)
     pictures = read(clip, list(range(NUM_FRAMES)))
     difference = np.abs(pictures.astype(int) - PICTURES)
@@ -114,7 +113,7 @@ CONVERTED: dict[str, tuple[str, Callable[[Path], None], str, np.ndarray]] = {
 def test_gray_is_repeated_and_alpha_laid_over_white(case: tuple, tmp_path: Path, capsys) -> None:
     name, write, mode, expected = case
     write(tmp_path / name)
-    clip = open_clip(tmp_path / name)
+    clip = open_footage(tmp_path / name)
     assert clip.mode == mode
     pixels = ClipPixels(clip, list(range(NUM_FRAMES)), HEIGHT, WIDTH)
     np.testing.assert_allclose(pixels.array, np.broadcast_to(expected, PICTURES.shape), atol=1)
@@ -194,13 +193,13 @@ def test_what_is_no_video_is_one_clear_error(case: tuple, tmp_path: Path) -> Non
     name, write, message = case
     write(tmp_path / name)
     with pytest.raises(ValueError, match=message):
-        clip = open_clip(tmp_path / name)
+        clip = open_footage(tmp_path / name)
         read(clip, list(range(clip.num_frames)))
 
 
 def test_pixels_are_bytes_at_the_size_asked_for_and_copies_share_them(tmp_path: Path) -> None:
     np.save(tmp_path / "clip.npy", PICTURES)
-    pixels = ClipPixels(open_clip(tmp_path / "clip.npy"), [1, 3], HEIGHT // 2, WIDTH // 2)
+    pixels = ClipPixels(open_footage(tmp_path / "clip.npy"), [1, 3], HEIGHT // 2, WIDTH // 2)
     assert pixels.array.shape == (2, HEIGHT // 2, WIDTH // 2, 3) and pixels.array.numpy().dtype == np.uint8
     means = PICTURES[[1, 3]].reshape(2, HEIGHT // 2, 2, WIDTH // 2, 2, 3).mean(axis=(2, 4))
     assert np.abs(pixels.array.numpy() - means).mean() < 3.0

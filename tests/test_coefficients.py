@@ -5,11 +5,10 @@ import torch
 from torch import Tensor
 
 from resfields_ns import timeline
-from resfields_ns.functional.chunks import Chunks
-from resfields_ns.functional.roughness import roughness
+from resfields_ns.functional.curves import roughness
+from resfields_ns.functional.residual_weights import Chunks
 from resfields_ns.layers import TimeTable, smoothness_losses
-from resfields_ns.layers.spline_table import SplineTable, cubic_spline
-from resfields_ns.layers.time_table import frame_table
+from resfields_ns.layers.coefficients import SplineTable, cubic_spline, frame_table
 from tests.slow_layers import slow_coefficients
 
 _PIECES = 5

@@ -12,7 +12,7 @@ import trimesh
 from PIL import Image
 
 from resfields_ns.commands import export, render
-from resfields_ns.export import mesh_sequence
+from resfields_ns.export import surface
 from resfields_ns.export.surface import Surface
 
 Command = Callable[..., None]
@@ -183,9 +183,9 @@ def test_frames_without_a_surface_are_skipped(
     rf_export: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nothing = Surface(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int64), np.zeros((0, 3), np.float32))
-    extract = mesh_sequence.extract_surface
+    extract = surface.extract_surface
     monkeypatch.setattr(
-        mesh_sequence,
+        surface,
         "extract_surface",
         lambda model, time, resolution, chunk_size: extract(model, time, resolution, chunk_size) if time else nothing,
     )

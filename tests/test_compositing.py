@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from resfields_ns.functional.compositing import composite, compositing_weights
+from resfields_ns.functional.volume import composite, compositing_weights
 
 
 def _rays(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:

@@ -10,11 +10,11 @@ import pytest
 import trimesh
 from PIL import Image
 
+from resfields_ns.captures import demo_capture as demo_capture_module
+from resfields_ns.captures.demo_capture import write_demo_capture
+from resfields_ns.captures.demo_creature import Creature
 from resfields_ns.commands.command_line import run_command
 from resfields_ns.commands.demo_data import demo_data
-from resfields_ns.data import demo_capture as demo_capture_module
-from resfields_ns.data.demo_capture import write_demo_capture
-from resfields_ns.data.demo_creature import Creature
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

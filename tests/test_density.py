@@ -6,10 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from resfields_ns.fields.density import Density
-from resfields_ns.fields.laplace_density import LaplaceDensity
-from resfields_ns.functional.compositing import compositing_weights
-from resfields_ns.functional.density import laplace_density
+from resfields_ns.fields.densities import Density, LaplaceDensity
+from resfields_ns.functional.volume import compositing_weights, laplace_density
 from tests.cases import DENSITIES, over
 
 _BETAS = [1e-3, 0.01, 0.1, 1.0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from resfields_ns.data.depth_noise import add_depth_noise
+from resfields_ns.captures.meshes.ray_casting import add_depth_noise
 
 _STEP = 0.00285
 

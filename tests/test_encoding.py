@@ -6,11 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from resfields_ns.functional.encoding import (
-    coarse_to_fine_window,
-    positional_encoding,
-    positional_encoding_pullback,
-)
+from resfields_ns.functional.fourier import coarse_to_fine_window, positional_encoding, positional_encoding_pullback
 from resfields_ns.layers import WindowedPositionalEncoding
 
 

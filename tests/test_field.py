@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from resfields_ns.fields.ambient.moment import MomentAmbientConfig
+from resfields_ns.fields.ambient import MomentAmbientConfig
 from resfields_ns.fields.dynamic_field import COLOURS, ENCODINGS, DynamicField, DynamicFieldConfig
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.layers import largest_rank, show_residuals

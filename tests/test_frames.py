@@ -2,7 +2,7 @@
 
 import pytest
 
-from resfields_ns.frames import parse_frames
+from resfields_ns.timeline import parse_frames
 
 
 @pytest.mark.parametrize(

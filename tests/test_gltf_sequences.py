@@ -13,11 +13,8 @@ import pytest
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from resfields_ns.mesh_sequences.colours.blended_colours import BlendedColours
-from resfields_ns.mesh_sequences.colours.srgb import srgb_from_linear
-from resfields_ns.mesh_sequences.colours.textured_colours import TexturedColours
-from resfields_ns.mesh_sequences.colours.tinted_colours import TintedColours
-from resfields_ns.mesh_sequences.gltf_sequence import GltfSequence
+from resfields_ns.captures.meshes.colours import BlendedColours, TexturedColours, TintedColours, srgb_from_linear
+from resfields_ns.captures.meshes.gltf_sequence import GltfSequence
 
 _RANDOM = np.random.default_rng(0)
 _VERTICES = _RANDOM.normal(size=(4, 3)).astype("<f4")

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from resfields_ns.fields.ambient.hexplane import HexPlaneAmbient, HexPlaneConfig
+from resfields_ns.fields.hexplane import HexPlaneAmbient, HexPlaneConfig
 from resfields_ns.fields.point_map import PointMap
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.layers import ReLUGeometricMLP, ResidualOptions

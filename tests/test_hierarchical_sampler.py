@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resfields_ns.functional.rays import intersect_box, invert_piecewise, sample_edges, stratum_positions
-from resfields_ns.models.hierarchical_sampler import HierarchicalSampler
-from resfields_ns.models.samplers import SamplerConfig
+from resfields_ns.models.samplers import HierarchicalSampler, SamplerConfig
 
 _BOX = torch.tensor([[-1.0, -0.5, 0.0], [1.0, 0.7, 2.0]])
 

@@ -15,21 +15,17 @@ from torch import Tensor
 
 from resfields_ns import timeline
 from resfields_ns.commands import export, import_released
-from resfields_ns.fields.ambient.moment import MomentAmbientConfig
-from resfields_ns.fields.ambient.none import NoAmbientConfig
-from resfields_ns.fields.ambient.slicing import SlicingNetworkConfig
+from resfields_ns.fields.ambient import MomentAmbientConfig, NoAmbientConfig, SlicingNetworkConfig
+from resfields_ns.fields.bijective_warp import BijectiveWarpConfig
 from resfields_ns.fields.conditions import CodeConditionConfig, ReleasedTimeConditionConfig, TimeConditionConfig
-from resfields_ns.fields.density import Density
+from resfields_ns.fields.densities import Density
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
-from resfields_ns.fields.warps.bijective import BijectiveWarpConfig
-from resfields_ns.fields.warps.se3 import SE3WarpConfig
-from resfields_ns.fields.warps.translation import TranslationWarpConfig
+from resfields_ns.fields.warps import SE3WarpConfig, TranslationWarpConfig
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.models.ray_model import DENSITIES, DynamicRayModel, DynamicRayModelConfig
+from resfields_ns.models.dynamic_model import DENSITIES, DynamicModel, DynamicModelConfig
 from resfields_ns.pipelines.dynamic_pipeline import DynamicPipeline, DynamicPipelineConfig
-from resfields_ns.released.dynamic_run import METHODS
-from resfields_ns.released.method import infer_method
-from resfields_ns.released.names import released_parameters, released_shape
+from resfields_ns.released.released_dynamic import METHODS
+from resfields_ns.released.released_method import infer_method, released_parameters, released_shape
 from tests.cases import over, perturb_parameters
 
 NUM_STEPS = 30_000
@@ -78,7 +74,7 @@ def _paper_fields() -> dict[str, DynamicFieldConfig]:
     fields = {}
     for name, method in METHODS.items():
         model = method.config.pipeline.model
-        assert isinstance(model, DynamicRayModelConfig)
+        assert isinstance(model, DynamicModelConfig)
         time = isinstance(model.field.condition, TimeConditionConfig)
         field = replace(model.field, condition=_time) if time else model.field
         fields |= {f"{name}-residual": (name, field), f"{name}-plain": (name, replace(field, residual_layers=()))}
@@ -90,7 +86,7 @@ def _paper_fields() -> dict[str, DynamicFieldConfig]:
 def test_method_and_sizes_are_inferred(named_field: tuple[str, DynamicFieldConfig], density_name: str) -> None:
     name, config = named_field
     with torch.device("meta"):
-        field, density = config.setup(num_frames=7), DENSITIES[density_name](DynamicRayModelConfig())
+        field, density = config.setup(num_frames=7), DENSITIES[density_name](DynamicModelConfig())
     method = infer_method(_tensors(field, density))
     assert (method.name, method.density, method.field) == (name, density_name, config)
     assert method.num_frames == (
@@ -104,11 +100,11 @@ def _tensors(field: DynamicField, density: Density) -> dict[str, Tensor]:
     return {name: parameter.detach().reshape(released_shape(name, parameter)) for name, parameter in parameters}
 
 
-def _source(name: str, density: str, capture: Path, **options: Any) -> DynamicRayModel:
+def _source(name: str, density: str, capture: Path, **options: Any) -> DynamicModel:
     """A model as the released code could have trained it."""
     torch.manual_seed(0)
     config = deepcopy(METHODS[name].config.pipeline)
-    assert isinstance(config, DynamicPipelineConfig) and isinstance(config.model, DynamicRayModelConfig)
+    assert isinstance(config, DynamicPipelineConfig) and isinstance(config.model, DynamicModelConfig)
     config.datamanager.data = capture
     config.model = replace(config.model, field=replace(FIELDS[name], **options), density=density)
     pipeline = config.setup(device="cpu", test_mode="inference")
@@ -120,7 +116,7 @@ def _source(name: str, density: str, capture: Path, **options: Any) -> DynamicRa
 
 
 @torch.no_grad()
-def _fill_a_third_of_the_box(model: DynamicRayModel) -> None:
+def _fill_a_third_of_the_box(model: DynamicModel) -> None:
     points = 2.0 * torch.rand(500, 3) - 1.0
     raw, _ = model.field.raw_and_feature(points, TimeSegments.single(torch.tensor([0.0]), len(points)))
     outward = model.density.outward
@@ -128,7 +124,7 @@ def _fill_a_third_of_the_box(model: DynamicRayModel) -> None:
     bias[0] -= outward * (outward * raw).quantile(1.0 / 3.0)
 
 
-def _checkpoint(model: DynamicRayModel) -> dict[str, Any]:
+def _checkpoint(model: DynamicModel) -> dict[str, Any]:
     """What Lightning saves of a model."""
     tensors = {**_tensors(model.field, model.density), "scene_aabb": model.sampler.box.flatten()}
     if model.density.is_distance:
@@ -168,7 +164,7 @@ def test_an_imported_run_renders_what_its_source_renders(
     torch.save(_checkpoint(model), tmp_path / "last.ckpt")
     config, pipeline, checkpoint, step = eval_setup(rf_import(), test_mode="inference")
     imported = pipeline.model
-    assert isinstance(pipeline, DynamicPipeline) and isinstance(imported, DynamicRayModel)
+    assert isinstance(pipeline, DynamicPipeline) and isinstance(imported, DynamicModel)
     assert config.method_name == METHODS[name].config.method_name
     assert (imported.config.field, imported.config.density) == (FIELDS[name], density)
     assert (checkpoint.name, step) == (f"step-{NUM_STEPS - 1:09d}.ckpt", NUM_STEPS - 1)

@@ -11,14 +11,14 @@ import pytest
 import torch
 from nerfstudio.scripts.eval import ComputePSNR
 
+from resfields_ns.captures.clips.clip_pixels import HoldOut
 from resfields_ns.commands import import_released
-from resfields_ns.data.clips.hold_out import HoldOut
-from resfields_ns.export.trained_run import load_trained_run
 from resfields_ns.fields.siren_field import SirenField, SirenFieldConfig
-from resfields_ns.functional.picture_plane import pixel_coordinates
+from resfields_ns.functional.intersections import pixel_coordinates
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.released.names import released_shape
-from resfields_ns.released.siren import siren_parameters
+from resfields_ns.host.trained_run import load_trained_run
+from resfields_ns.released.released_method import released_shape
+from resfields_ns.released.released_siren import siren_parameters
 from tests.cases import perturb_parameters
 from tests.family import Family
 from tests.video_family import HEIGHT, NUM_FRAMES, VIDEO_FAMILY, WIDTH

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
+from resfields_ns.captures.kinect.kinect_conversion import convert_recordings
+from resfields_ns.captures.kinect.plan import Request, make_plan
+from resfields_ns.captures.kinect.recording import Recording
 from resfields_ns.commands import kinect
-from resfields_ns.kinect.conversion import convert_recordings
-from resfields_ns.kinect.plan import make_plan
-from resfields_ns.kinect.recording import Recording
-from resfields_ns.kinect.request import Request
 from tests.kinect_scene import BALL_BOX, DEVICES, PERIOD
 from tests.mkv_writer import write_mkv
 

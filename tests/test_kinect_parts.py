@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 import trimesh
 
-from resfields_ns.data.box_view import box_windows
-from resfields_ns.data.intrinsics import CropWindow, Intrinsics
-from resfields_ns.data.ray_casting import cast_rays
-from resfields_ns.data.rgbd_camera import RGBDCamera
-from resfields_ns.data.time_stamps import match_frames
-from resfields_ns.kinect.calibration import DeviceCalibration, parse_calibration
-from resfields_ns.kinect.lens import Undistortion, undistort_pixels, undistorted_view
-from resfields_ns.kinect.modes import COLOR_MODES, DEPTH_MODES
-from resfields_ns.kinect.registration import LARGEST_JUMP, DepthRegistration, depth_triangles, rasterise_depth
+from resfields_ns.captures.camera import CropWindow, Intrinsics
+from resfields_ns.captures.camera_files import RGBDCamera
+from resfields_ns.captures.kinect.device import COLOR_MODES, DEPTH_MODES, DeviceCalibration, parse_calibration
+from resfields_ns.captures.kinect.registration import LARGEST_JUMP, DepthRegistration, depth_triangles, rasterise_depth
+from resfields_ns.captures.lens import Undistortion, undistort_pixels, undistorted_view
+from resfields_ns.captures.meshes.ray_casting import cast_rays
+from resfields_ns.captures.spaces import box_windows
+from resfields_ns.captures.time_stamps import match_frames
 from tests.kinect_scene import BALL_BOX, COLOR_LENS, DEPTH_LENS, Device, distort, pose
 
 _MODES = [(depth, color) for depth in DEPTH_MODES for color in ("720P", "3072P")]

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from resfields_ns.captures.camera_files import RGBDCamera, read_rgbd_camera
+from resfields_ns.captures.kinect.kinect_conversion import convert_recordings
+from resfields_ns.captures.kinect.plan import Request
+from resfields_ns.captures.kinect.recording import Recording
 from resfields_ns.commands import kinect
-from resfields_ns.data.rgbd_camera import RGBDCamera, read_rgbd_camera
 from resfields_ns.dataparsers.kinect_rgbd import KinectRGBDDataParserConfig
-from resfields_ns.kinect.conversion import convert_recordings
-from resfields_ns.kinect.recording import Recording
-from resfields_ns.kinect.request import Request
 from tests.kinect_scene import BALL_BOX, BALL_RADIUS, DEVICES, MARKS, PERIOD, Device, ball_centre, see, write_recordings
 from tests.mkv_writer import write_mkv
 

@@ -11,14 +11,13 @@ import torch
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from PIL import Image
 
-from resfields_ns.data.capture_datamanager import CaptureDataManagerConfig
-from resfields_ns.data.capture_dataset import CaptureDataset
-from resfields_ns.data.rgbd_camera import read_rgbd_camera
+from resfields_ns.captures.camera_files import read_rgbd_camera
+from resfields_ns.captures.kinect.undistorted_capture import undistort_capture
+from resfields_ns.captures.lens import undistort_pixels
+from resfields_ns.data.dynamic_data import DynamicDataManagerConfig, DynamicDataset
 from resfields_ns.dataparsers.kinect_rgbd import KinectRGBD, KinectRGBDDataParserConfig, kinect_rgbd_specification
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
-from resfields_ns.kinect.lens import undistort_pixels
-from resfields_ns.kinect.undistorted_capture import undistort_capture
-from resfields_ns.models.ray_model import DynamicRayModelConfig
+from resfields_ns.models.dynamic_model import DynamicModelConfig
 from tests.kinect_scene import BALL_RADIUS, COLOR_LENS, PERIOD, ball_centre, change_json, view
 from tests.methods import METHODS, tiny_config, trained
 
@@ -65,7 +64,7 @@ def test_points_land_on_their_pixels(rgbd_capture: Path, split: str, image_scale
 def test_depth_along_the_rays_lands_on_the_ball(rgbd_capture: Path, crop: bool) -> None:
     """To the millimetre, at the time of the frame."""
     outputs = _parse(rgbd_capture, crop=crop)
-    dataset = CaptureDataset(outputs)
+    dataset = DynamicDataset(outputs)
     for index in range(len(dataset)):
         item, rays = dataset[index], outputs.cameras.generate_rays(camera_indices=index)
         points = (rays.origins + item["depth"] * rays.directions)[item["mask"][..., 0]].double().numpy()
@@ -80,7 +79,7 @@ def test_depth_along_the_rays_lands_on_the_ball(rgbd_capture: Path, crop: bool) 
 
 def test_crop_shows_the_box_and_no_less(rgbd_capture: Path) -> None:
     whole, part = _parse(rgbd_capture, crop=False), _parse(rgbd_capture)
-    before, after = CaptureDataset(whole), CaptureDataset(part)
+    before, after = DynamicDataset(whole), DynamicDataset(part)
     arrays, depth = before.load_arrays(), before.load_depth()
     cropped_arrays, cropped_depth = after.load_arrays(), after.load_depth()
     for index, window in enumerate(part.metadata["crop_windows"]):
@@ -101,7 +100,7 @@ def test_box_is_around_the_masked_depth(rgbd_capture: Path) -> None:
     torch.testing.assert_close(box[0], -box[1])
     assert box[1].norm().item() == pytest.approx(1.0)
     lower, upper = _to_world(outputs, box.double().numpy())
-    dataset = CaptureDataset(outputs)
+    dataset = DynamicDataset(outputs)
     rays = outputs.cameras.generate_rays(camera_indices=0)
     item = dataset[0]
     points = (rays.origins + item["depth"] * rays.directions)[item["mask"][..., 0]].double().numpy()
@@ -238,7 +237,7 @@ def test_undistorted_captures_are_parsed(own_capture: Path, tmp_path: Path) -> N
     undistort_capture(own_capture, tmp_path / "out")
     assert not list(tmp_path.glob(".out*"))
     outputs = _parse(tmp_path / "out", crop=False)
-    dataset = CaptureDataset(outputs)
+    dataset = DynamicDataset(outputs)
     for index in range(len(dataset)):
         item, rays = dataset[index], outputs.cameras.generate_rays(camera_indices=index)
         points = (rays.origins + item["depth"] * rays.directions)[item["mask"][..., 0]].double().numpy()
@@ -274,7 +273,7 @@ def test_rgbd_method_trains(rgbd_capture: Path, tmp_path: Path) -> None:
     """The depth of the rgbd_capture makes part of the loss, and the run evaluates on the held-out camera."""
     config = tiny_config(METHODS["tnerf-resfields-rgbd"], rgbd_capture, tmp_path)
     datamanager, model = config.pipeline.datamanager, config.pipeline.model
-    assert isinstance(datamanager, CaptureDataManagerConfig) and isinstance(model, DynamicRayModelConfig)
+    assert isinstance(datamanager, DynamicDataManagerConfig) and isinstance(model, DynamicModelConfig)
     datamanager.dataparser = KinectRGBDDataParserConfig()
     assert model.depth_loss_weight > 0.0
     trainer = trained(config)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from resfields_ns.functional.losses import depth_l1, eikonal, masked_l1, opacity_cross_entropy, sparsity
 from resfields_ns.functional.metrics import masked_psnr, psnr
-from resfields_ns.pipelines.chamfer import chamfer_l1
+from resfields_ns.pipelines.surface_metrics import chamfer_l1
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:

@@ -9,13 +9,18 @@ import pytest
 import trimesh
 from PIL import Image
 
-from resfields_ns.mesh_sequences.colours.blended_colours import BlendedColours, colours_by_normal, colours_by_position
-from resfields_ns.mesh_sequences.colours.joined_colours import JoinedColours
-from resfields_ns.mesh_sequences.colours.srgb import linear_from_srgb, srgb_from_linear
-from resfields_ns.mesh_sequences.colours.textured_colours import TexturedColours
-from resfields_ns.mesh_sequences.colours.tinted_colours import TintedColours
-from resfields_ns.mesh_sequences.mesh_frame import MeshFrame
-from resfields_ns.mesh_sequences.opening import open_mesh_sequence
+from resfields_ns.captures.meshes.colours import (
+    BlendedColours,
+    JoinedColours,
+    TexturedColours,
+    TintedColours,
+    colours_by_normal,
+    colours_by_position,
+    linear_from_srgb,
+    srgb_from_linear,
+)
+from resfields_ns.captures.meshes.mesh_files import open_mesh_sequence
+from resfields_ns.captures.meshes.mesh_frames import MeshFrame
 
 _RANDOM = np.random.default_rng(0)
 _FACES = np.array([[0, 1, 2], [2, 3, 0]])

@@ -12,14 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.layers import (
-    MLP,
-    GeometricMLP,
-    ReLUGeometricMLP,
-    ResidualOptions,
-    SoftplusGeometricMLP,
-)
-from resfields_ns.layers.residual import ResidualLinear
+from resfields_ns.layers import MLP, GeometricMLP, ReLUGeometricMLP, ResidualOptions, SoftplusGeometricMLP
+from resfields_ns.layers.linear import ResidualLinear
 from tests.cases import GEOMETRIC_MLPS, MLP_KINDS, MLPS, MLPCase, over
 
 _SIZES = (3, 1, 4, 2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from resfields_ns.data.moments import Moments
+from resfields_ns.captures.time_stamps import Moments
 from resfields_ns.timeline import times_from_frames
 
 _UNEVEN = np.array([11.0, 3.0, 5.0, 7.0, 5.0])

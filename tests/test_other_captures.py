@@ -13,14 +13,14 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig, Datapa
 from nerfstudio.scripts.eval import ComputePSNR
 from PIL import Image
 
-from resfields_ns.data.capture_dataset import CaptureDataset
+from resfields_ns.data.dynamic_data import DynamicDataset
 from resfields_ns.dataparsers.dnerf_capture import DNeRFCaptureConfig
 from resfields_ns.dataparsers.n3v import N3VDataParserConfig
 from resfields_ns.dataparsers.nerfies import NerfiesDataParserConfig
 from resfields_ns.export.camera_paths import hold_camera, orbit, sweep_times
-from resfields_ns.export.mesh_sequence import export_meshes
-from resfields_ns.export.rendering import render_movie
-from resfields_ns.export.trained_run import load_trained_run
+from resfields_ns.export.movies import render_movie
+from resfields_ns.export.surface import export_meshes
+from resfields_ns.host.trained_run import load_trained_run
 from tests.cases import over
 from tests.methods import METHODS, tiny_config, trained
 from tests.small_captures import (
@@ -85,7 +85,7 @@ def _centroids(image: torch.Tensor) -> torch.Tensor:
 
 def _errors_in_pixels(outputs: DataparserOutputs, index: int) -> torch.Tensor:
     """How far the rays through the dots of an image miss the points at the image's time."""
-    dataset = CaptureDataset(outputs)
+    dataset = DynamicDataset(outputs)
     to_world = outputs.metadata["normalised_to_world"].double().numpy()
     assert outputs.cameras.times is not None
     world = points_at(float(outputs.cameras.times[index]))
@@ -159,14 +159,14 @@ def test_evaluation_keeps_to_the_chosen_frames(captures: dict[str, Path]) -> Non
 
 def test_alpha_is_the_mask(captures: dict[str, Path], tmp_path: Path) -> None:
     outputs = FORMATS["dnerf"].parse(captures["dnerf"])
-    masks = CaptureDataset(outputs).load_arrays()["mask"]
+    masks = DynamicDataset(outputs).load_arrays()["mask"]
     for path, mask in zip(outputs.image_filenames, masks, strict=True):
         assert np.array_equal(np.array(Image.open(path))[..., 3] > 127, mask.numpy())
     assert 0.0 < masks.float().mean() < 0.5
     write_dnerf_capture(tmp_path / "opaque", alpha=False)
     opaque = FORMATS["dnerf"].parse(tmp_path / "opaque")
     assert opaque.metadata["mask_filenames"] is None
-    assert CaptureDataset(opaque).load_arrays().keys() == {"image"}
+    assert DynamicDataset(opaque).load_arrays().keys() == {"image"}
 
 
 def test_colours_behind_alpha_do_not_bleed(captures: dict[str, Path], tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_colours_behind_alpha_do_not_bleed(captures: dict[str, Path], tmp_path: 
         pixels = np.array(Image.open(path))
         pixels[..., :3] = np.where(pixels[..., 3:] > 0, [200, 100, 50], [0, 255, 255])
         Image.fromarray(pixels).save(path)
-    dataset = CaptureDataset(FORMATS["dnerf"].parse(tmp_path / "capture", image_scale=0.4))
+    dataset = DynamicDataset(FORMATS["dnerf"].parse(tmp_path / "capture", image_scale=0.4))
     item = dataset[0]
     foreground = item["image"][item["mask"][..., 0]] * 255.0
     assert len(foreground) > 5

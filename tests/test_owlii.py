@@ -12,8 +12,8 @@ import trimesh
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from PIL import Image
 
-from resfields_ns.data import large_arrays
-from resfields_ns.data.capture_dataset import CaptureDataset
+from resfields_ns.captures import large_arrays
+from resfields_ns.data.dynamic_data import DynamicDataset
 from resfields_ns.dataparsers.owlii import Owlii, OwliiDataParserConfig, owlii_specification
 
 _POINTS = np.random.default_rng(0).uniform(-0.6, 0.6, size=(50, 3))
@@ -124,7 +124,7 @@ def test_one_camera_and_one_frame(demo_capture: Path) -> None:
 @pytest.mark.parametrize("kind", ["mesh", "cloud"])
 def test_ground_truth_covers_the_masks_and_no_more(demo_capture: Path, kind: str) -> None:
     outputs = _parse(demo_capture)
-    masks = CaptureDataset(outputs).load_arrays()["mask"]
+    masks = DynamicDataset(outputs).load_arrays()["mask"]
     for index, mask in enumerate(masks):
         path = outputs.metadata[f"{kind}_filenames"][int(outputs.metadata["frame_index"][index])]
         surface = trimesh.load(path, process=False)
@@ -140,7 +140,7 @@ def test_ground_truth_covers_the_masks_and_no_more(demo_capture: Path, kind: str
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_depth_along_the_rays_lands_on_the_surface(demo_capture: Path, split: str) -> None:
     outputs = _parse(demo_capture, split)
-    dataset = CaptureDataset(outputs)
+    dataset = DynamicDataset(outputs)
     half_a_millimetre = 0.5 * outputs.metadata["depth_to_normalised"]
     for index in range(0, len(dataset), 3):
         item = dataset[index]
@@ -157,8 +157,8 @@ def test_z_depth_and_ray_depth_of_a_plane(demo_capture: Path, tmp_path: Path) ->
     capture = _copy(demo_capture, tmp_path)
     for path in capture.glob("*/depth/*.png"):
         Image.fromarray(np.full((32, 32), 2000, np.uint16)).save(path)
-    as_z = CaptureDataset(_parse(capture))[0]["depth"][..., 0]
-    as_ray = CaptureDataset(_parse(capture, depth_kind="ray"))[0]["depth"][..., 0]
+    as_z = DynamicDataset(_parse(capture))[0]["depth"][..., 0]
+    as_ray = DynamicDataset(_parse(capture, depth_kind="ray"))[0]["depth"][..., 0]
     outputs = _parse(capture)
     forward = -outputs.cameras.camera_to_worlds[0, :, 2]
     cosines = outputs.cameras.generate_rays(camera_indices=0).directions @ forward
@@ -169,7 +169,7 @@ def test_z_depth_and_ray_depth_of_a_plane(demo_capture: Path, tmp_path: Path) ->
 
 def test_images_are_the_files_values(demo_capture: Path) -> None:
     outputs = _parse(demo_capture)
-    dataset = CaptureDataset(outputs)
+    dataset = DynamicDataset(outputs)
     arrays = dataset.load_arrays()
     for index in range(0, len(dataset), 5):
         pixels = torch.from_numpy(np.array(Image.open(outputs.image_filenames[index])))
@@ -187,7 +187,7 @@ def test_alpha_is_dropped(demo_capture: Path, tmp_path: Path) -> None:
     path = capture / "cam_train_1" / "rgb" / "000000.png"
     pixels = np.random.default_rng(0).integers(0, 256, size=(32, 32, 4), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
-    assert np.array_equal(CaptureDataset(_parse(capture)).get_numpy_image(0), pixels[..., :3])
+    assert np.array_equal(DynamicDataset(_parse(capture)).get_numpy_image(0), pixels[..., :3])
 
 
 def test_mask_threshold(demo_capture: Path, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_mask_threshold(demo_capture: Path, tmp_path: Path) -> None:
     for path in capture.glob("*/mask/*.png"):
         Image.fromarray(np.arange(32 * 32, dtype=np.uint16).reshape(32, 32).astype(np.uint8)).save(path)
     for threshold in (0, 127, 254):
-        mask = CaptureDataset(_parse(capture, mask_threshold=threshold)).load_arrays()["mask"][0]
+        mask = DynamicDataset(_parse(capture, mask_threshold=threshold)).load_arrays()["mask"][0]
         assert int(mask.sum()) == 4 * (255 - threshold)
 
 
@@ -206,14 +206,14 @@ def test_smaller_images_see_the_same_scene(demo_capture: Path, image_scale: floa
     np.testing.assert_allclose(
         _project_by_cameras(small, 5, _POINTS) / size, _project_by_cameras(whole, 5, _POINTS) / 32, atol=1e-5
     )
-    dataset = CaptureDataset(small)
+    dataset = DynamicDataset(small)
     arrays, item = dataset.load_arrays(), dataset[5]
     assert arrays["image"].shape == (16, size, size, 3)
     assert (item["image"].shape, item["depth"].shape) == ((size, size, 3), (size, size, 1))
-    coverage = CaptureDataset(whole).load_arrays()["mask"].float().mean()
+    coverage = DynamicDataset(whole).load_arrays()["mask"].float().mean()
     torch.testing.assert_close(arrays["mask"].float().mean(), coverage, atol=0.02, rtol=0)
-    readings = np.unique(CaptureDataset(_parse(demo_capture, depth_kind="ray"))[5]["depth"].numpy())
-    small_readings = CaptureDataset(_parse(demo_capture, depth_kind="ray", image_scale=image_scale))[5]["depth"]
+    readings = np.unique(DynamicDataset(_parse(demo_capture, depth_kind="ray"))[5]["depth"].numpy())
+    small_readings = DynamicDataset(_parse(demo_capture, depth_kind="ray", image_scale=image_scale))[5]["depth"]
     assert np.isin(small_readings.numpy(), readings).all()
 
 
@@ -228,7 +228,7 @@ def test_folders_that_may_be_left_out(demo_capture: Path, tmp_path: Path) -> Non
     outputs = _parse(capture)
     assert outputs.scene_box.aabb.tolist() == [[-1.0] * 3, [1.0] * 3]
     assert outputs.metadata["cloud_filenames"] is None
-    dataset = CaptureDataset(outputs)
+    dataset = DynamicDataset(outputs)
     assert dataset.load_arrays().keys() == {"image"}
     assert dataset[0].keys() == {"image_idx", "image"}
 
@@ -249,7 +249,7 @@ def _copy(capture: Path, folder: Path) -> Path:
 
 
 def test_arrays_too_large_for_memory_lie_in_files(demo_capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset = CaptureDataset(_parse(demo_capture))
+    dataset = DynamicDataset(_parse(demo_capture))
     in_memory = {**dataset.load_arrays(), "depth": dataset.load_depth()}
     files: list[Any] = []
     open_file = tempfile.TemporaryFile

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resfields_ns.data.capture_dataset import CaptureDataset
+from resfields_ns.data.dynamic_data import DynamicDataset
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 
 
@@ -248,4 +248,4 @@ def test_empty_foreground(capture: Path) -> None:
     outputs = OwliiDataParserConfig(data=capture).setup().get_dataparser_outputs("train")
     folder = re.escape(str(capture / "cam_train_1" / "mask"))
     with pytest.raises(ValueError, match=rf"{folder}.*expected foreground \(mask above 127\), found none in any image"):
-        CaptureDataset(outputs).load_arrays()
+        DynamicDataset(outputs).load_arrays()

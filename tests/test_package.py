@@ -17,13 +17,27 @@ _FOLDERS = {
     "resfields_ns.dataparsers": _ROOT / "dataparsers",
 }
 _TENSOR_ROOMS = ("functional", "layers")
-_ROOMS_THAT_MAY_BE_IMPORTED = {
-    "functional": {"functional", "timeline"},
-    "layers": {"functional", "layers", "timeline"},
-    "fields": {"functional", "layers", "fields", "timeline"},
-    "viewer": {"timeline", "viewer"},
-    "models": {"functional", "layers", "fields", "models", "supervisions", "timeline", "viewer"},
+_MAY_IMPORT = {
+    "timeline": set(),
+    "files": set(),
+    "functional": {"timeline"},
+    "layers": {"functional", "timeline"},
+    "fields": {"functional", "layers", "timeline"},
+    "captures": {"data", "files", "functional", "timeline"},
+    "data": {"captures", "functional", "timeline"},
+    "host": {"layers", "timeline"},
+    "models": {"data", "fields", "functional", "host", "layers", "timeline"},
+    "export": {"captures", "fields", "files", "functional", "host", "models", "timeline"},
+    "pipelines": {"captures", "data", "export", "functional", "layers", "models", "timeline"},
+    "dataparsers": {"captures", "export", "functional", "timeline"},
+    "method_configs": {"data", "dataparsers", "fields", "host", "models", "pipelines"},
+    "released": {
+        *("captures", "data", "dataparsers", "fields", "files", "functional", "host", "layers", "method_configs"),
+        *("models", "pipelines", "timeline"),
+    },
+    "commands": {"captures", "export", "files", "host", "released", "timeline"},
 }
+"""Every room of the package, and what it may import beside itself."""
 
 _IMPORT_WITH_TORCH_ALONE = """
 import importlib, sys
@@ -79,10 +93,15 @@ def _imported(path: Path) -> set[str]:
     return modules
 
 
-def test_every_package_is_listed() -> None:
-    listed = _project()["tool"]["setuptools"]["packages"]
-    assert len(listed) == len(set(listed))
-    assert set(listed) == _packages_on_disk()
+def test_what_lies_beside_the_package_is_not_in_it() -> None:
+    for folder in ("tests", "benchmarks", "scripts", "resfields_ns"):
+        with pytest.raises(ImportError):
+            importlib.import_module(f"resfields_ns.{folder}")
+
+
+def test_no_two_files_share_a_name() -> None:
+    names = [path.name for folder in _FOLDERS.values() for path in folder.rglob("*.py") if path.name != "__init__.py"]
+    assert sorted(names) == sorted(set(names))
 
 
 def test_every_folder_with_code_is_a_package() -> None:
@@ -125,13 +144,27 @@ def test_functional_and_layers_need_torch_alone() -> None:
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("room", _ROOMS_THAT_MAY_BE_IMPORTED)
+def test_every_room_is_in_the_table() -> None:
+    rooms = {path.stem for path in _FOLDERS["resfields_ns"].iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert rooms - {"__init__", "__pycache__"} | {"method_configs", "dataparsers"} == set(_MAY_IMPORT)
+
+
+@pytest.mark.parametrize("room", _MAY_IMPORT)
 def test_imports_go_one_way(room: str) -> None:
-    for path in (_FOLDERS["resfields_ns"] / room).rglob("*.py"):
+    folder = _FOLDERS.get(f"resfields_ns.{room}", _FOLDERS["resfields_ns"] / room)
+    for path in folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]:
         for module in _imported(path):
             package, _, rest = module.partition(".")
             if package == "resfields_ns":
-                assert rest.partition(".")[0] in _ROOMS_THAT_MAY_BE_IMPORTED[room], f"{path} imports {module}"
+                assert rest.partition(".")[0] in {room, *_MAY_IMPORT[room]}, f"{path} imports {module}"
+
+
+def test_the_table_has_no_circles() -> None:
+    left = dict(_MAY_IMPORT)
+    while free := [room for room, others in left.items() if not others & left.keys()]:
+        for room in free:
+            del left[room]
+    assert not left
 
 
 def test_the_package_imports_neither_tests_nor_scripts() -> None:

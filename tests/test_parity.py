@@ -19,25 +19,24 @@ import torch
 
 from resfields_ns import timeline
 from resfields_ns.fields.colour import FeatureColour
-from resfields_ns.fields.density import Density
+from resfields_ns.fields.densities import Density
 from resfields_ns.fields.dynamic_field import DynamicField
-from resfields_ns.functional.compositing import composite, compositing_weights
 from resfields_ns.functional.losses import eikonal
 from resfields_ns.functional.rays import intersect_box
 from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.volume import composite, compositing_weights
 from resfields_ns.layers import ResFieldLinear, ResidualOptions, SirenMLP
-from resfields_ns.layers.residual import (
+from resfields_ns.layers.alternatives import (
     CPLinear,
     DirectLinear,
     ExpertsLinear,
     FrameMatricesLinear,
     ModulatedLinear,
-    ResidualLinear,
     TuckerLinear,
 )
-from resfields_ns.models.ray_model import DENSITIES, DynamicRayModelConfig
-from resfields_ns.released.method import infer_method
-from resfields_ns.released.names import copy_released, misfits, released_parameters
+from resfields_ns.layers.linear import ResidualLinear
+from resfields_ns.models.dynamic_model import DENSITIES, DynamicModelConfig
+from resfields_ns.released.released_method import copy_released, infer_method, misfits, released_parameters
 from tests.cases import over
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
@@ -153,7 +152,7 @@ def released_model(golden: dict[str, torch.Tensor], meta: dict) -> tuple[Dynamic
     field = method.field.setup(num_frames=meta["num_frames"])
     # In these files alone the colour head is narrower than the MLP; in every released config they are equal.
     field.colour = FeatureColour(method.field.feature_dim, meta["released_config"]["color_net"]["d_hidden"])
-    density = DENSITIES[method.density](DynamicRayModelConfig())
+    density = DENSITIES[method.density](DynamicModelConfig())
     parameters = released_parameters(field, density)
     assert not misfits(parameters, tensors)
     copy_released(parameters, tensors)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from resfields_ns.data.clips.hold_out import HoldOut
-from resfields_ns.functional.picture_plane import half_extents, intersect_picture, pixel_coordinates
+from resfields_ns.captures.clips.clip_pixels import HoldOut
+from resfields_ns.functional.intersections import half_extents, intersect_picture, pixel_coordinates
 
 SIZES = [(2, 2), (3, 7), (12, 5)]
 

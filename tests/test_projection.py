@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from resfields_ns.data.projection import check_same_similarity, decompose_projection, similarity_scale
+from resfields_ns.captures.camera import check_same_similarity, decompose_projection, similarity_scale
 
 _INTRINSICS = np.array([[210.0, 0.0, 63.0], [0.0, 190.0, 70.0], [0.0, 0.0, 1.0]])
 _OPENGL = np.diag([1.0, -1.0, -1.0])

@@ -10,13 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resfields_ns.functional.rays import intersect_box, occupied_positions, stratum_positions
-from resfields_ns.models.samplers import (
-    OccupancySampler,
-    SampledRays,
-    Sampler,
-    SamplerConfig,
-    UniformSampler,
-)
+from resfields_ns.models.samplers import OccupancySampler, SampledRays, Sampler, SamplerConfig, UniformSampler
 from resfields_ns.timeline import times_from_frames
 from tests.cases import SAMPLERS, over
 

@@ -15,7 +15,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from PIL import Image
 
 from resfields_ns.commands import render_meshes
-from resfields_ns.data.capture_dataset import CaptureDataset
+from resfields_ns.data.dynamic_data import DynamicDataset
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 
 _RADIUS = 0.05  # metres
@@ -81,7 +81,7 @@ _ALL_BALLS = ("--metres-per-unit", 0.01, "--size", 160, 120, "--fov", 30)
 def test_known_points_land_on_their_pixels_at_their_frames(balls: Path, rf_render_meshes: Command, split: str) -> None:
     """The ball's mask lies around the projection of its centre, in the colour of its frame."""
     outputs = _parse(rf_render_meshes(balls, *_ALL_BALLS), split)
-    dataset = CaptureDataset(outputs)
+    dataset = DynamicDataset(outputs)
     assert outputs.cameras.times is not None
     for index in range(len(dataset)):
         frame = int(outputs.metadata["frame_index"][index])
@@ -99,7 +99,7 @@ def test_known_points_land_on_their_pixels_at_their_frames(balls: Path, rf_rende
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_depth_is_that_of_the_ball_within_a_millimetre(balls: Path, rf_render_meshes: Command, split: str) -> None:
     outputs = _parse(rf_render_meshes(balls, *_ALL_BALLS), split)
-    dataset = CaptureDataset(outputs)
+    dataset = DynamicDataset(outputs)
     to_metres = 1.0 / outputs.dataparser_scale
     for index in range(len(dataset)):
         depth, mask = dataset[index]["depth"], dataset[index]["mask"]
@@ -164,7 +164,7 @@ def test_given_cameras_at_another_size_and_frames(demo_capture: Path, rf_render_
     for index in range(2):
         x, y = _project(whole, index, torch.tensor([0.1, 0.2, 0.3]))
         assert _project(large, index, torch.tensor([0.1, 0.2, 0.3])) == pytest.approx((2 * x, 3 * y), abs=1e-3)
-        small, tall = (CaptureDataset(outputs)[index]["mask"][..., 0].float() for outputs in (whole, large))
+        small, tall = (DynamicDataset(outputs)[index]["mask"][..., 0].float() for outputs in (whole, large))
         coarse = tall.reshape(32, 3, 32, 2).mean(dim=(1, 3))
         assert ((coarse - small).abs() > 0.8).float().mean() < 0.01
 

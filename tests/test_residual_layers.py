@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from resfields_ns.functional.residual_weights import truncate_rank
 from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.layers import ResFieldLinear, TimeLinear
-from resfields_ns.layers.residual import ChunkedLinear, TuckerLinear
+from resfields_ns.layers.alternatives import TuckerLinear
+from resfields_ns.layers.low_rank import ChunkedLinear
 from tests.cases import (
     COEFFICIENT_LAYERS,
     LINEAR_LAYERS,

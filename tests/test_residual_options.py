@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from resfields_ns.layers import PlainLinear, ResidualOptions, TimeTable, largest_rank
-from resfields_ns.layers.residual import ChunkedLinear, ExpertsLinear, ResFieldLinear
+from resfields_ns.layers.alternatives import ExpertsLinear
+from resfields_ns.layers.coefficients import SplineTable
+from resfields_ns.layers.low_rank import ChunkedLinear, ResFieldLinear
 from resfields_ns.layers.residual_options import RESIDUALS, Place
-from resfields_ns.layers.spline_table import SplineTable
 from tests.cases import over
 
 _SHAPES = [(3, 8), (8, 8), (8, 8), (8, 8), (8, 2)]

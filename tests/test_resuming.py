@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from resfields_ns.checks.layouts import recognise_dataparser
+from resfields_ns.captures.checks.layouts import recognise_dataparser
 from resfields_ns.commands import kinect, render_meshes, videos
 from resfields_ns.dataparsers.kinect_rgbd import KinectRGBDDataParserConfig
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resfields_ns.data.camera_views import scale_matrix
-from resfields_ns.data.projection import decompose_projection
-from resfields_ns.mesh_sequences.rig import Rig, RigCamera
-from resfields_ns.mesh_sequences.rig_file import read_rig
-from resfields_ns.mesh_sequences.rig_presets import preset_rig
+from resfields_ns.captures.camera import decompose_projection
+from resfields_ns.captures.meshes.rigs import Rig, RigCamera, preset_rig, read_rig
+from resfields_ns.captures.poses import scale_matrix
 
 _SCALE, _CENTRE = 1.7, np.array([0.4, -2.0, 3.0])
 _SIZE = (200, 120)

@@ -10,11 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from resfields_ns.fields.flows.dct import DCTMotion
-from resfields_ns.fields.flows.motion import Motion
-from resfields_ns.fields.flows.scene_flow_field import MOTIONS, SceneFlowFieldConfig
-from resfields_ns.functional.dct import dct_basis
-from resfields_ns.functional.flow import Flow, flow_between_frames, l1_error
+from resfields_ns.fields.sceneflow_field import MOTIONS, DCTMotion, Motion, SceneFlowFieldConfig
+from resfields_ns.functional.curves import dct_basis
+from resfields_ns.functional.motion import Flow, flow_between_frames, l1_error
 from resfields_ns.functional.segments import TimeSegments
 from tests.cases import fill_parameters, over
 

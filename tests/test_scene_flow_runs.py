@@ -12,16 +12,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from resfields_ns.captures.meshes.gltf_sequence import GltfSequence
+from resfields_ns.captures.meshes.mesh_files import AnimeFile
 from resfields_ns.commands import render, track
+from resfields_ns.data.sceneflow_data import SceneFlowDataManager, SceneFlowDataManagerConfig, VertexBatches
 from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig
-from resfields_ns.export.tracking import track_points
-from resfields_ns.fields.flows.scene_flow_field import SceneFlowField, SceneFlowFieldConfig
-from resfields_ns.functional.flow import Flow, flow_between_frames
+from resfields_ns.export.tracked_mesh import track_points
+from resfields_ns.fields.sceneflow_field import SceneFlowField, SceneFlowFieldConfig
+from resfields_ns.functional.motion import Flow, flow_between_frames
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.mesh_sequences.anime_file import AnimeFile
-from resfields_ns.mesh_sequences.gltf_sequence import GltfSequence
-from resfields_ns.models.scene_flow_model import SceneFlowModel, SceneFlowModelConfig
-from resfields_ns.surfaces.flow_datamanager import FlowDataManager, FlowDataManagerConfig, VertexBatches
+from resfields_ns.models.sceneflow_model import SceneFlowModel, SceneFlowModelConfig
 from resfields_ns.timeline import frames_from_times
 from tests.family import Family
 from tests.methods import METHODS, tiny_config, trained
@@ -45,9 +45,9 @@ def run(sequence: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     return config.get_base_dir() / "config.yml", pipeline
 
 
-def _datamanager(data: Path, output_dir: Path, samples: int = 60, **parser: Any) -> FlowDataManager:
+def _datamanager(data: Path, output_dir: Path, samples: int = 60, **parser: Any) -> SceneFlowDataManager:
     config = tiny_config(_METHOD, data, output_dir).pipeline.datamanager
-    assert isinstance(config, FlowDataManagerConfig)
+    assert isinstance(config, SceneFlowDataManagerConfig)
     config.train_num_rays_per_batch = samples
     config.dataparser = replace(config.dataparser, **parser) if data.is_file() else MeshSequenceParserConfig(**parser)
     return config.setup(device="cpu")
@@ -128,7 +128,11 @@ def test_a_single_frame_is_refused(sequence: Path, tmp_path: Path) -> None:
     [
         (SceneFlowModelConfig, {"num_points": 0}, "model.num-points: expected at least 1, got 0"),
         (SceneFlowModelConfig, {"point_radius": 0.0}, "model.point-radius: expected above 0, got 0.0"),
-        (FlowDataManagerConfig, {"train_share": 1.0}, "datamanager.train-share: expected above 0 and below 1, got 1.0"),
+        (
+            SceneFlowDataManagerConfig,
+            {"train_share": 1.0},
+            "datamanager.train-share: expected above 0 and below 1, got 1.0",
+        ),
     ],
 )
 def test_impossible_options_are_refused(config: type, options: dict[str, Any], message: str) -> None:
@@ -250,5 +254,5 @@ def test_rf_track_needs_scene_flow(
     )
     with pytest.raises(SystemExit, match="1"):
         track.entrypoint()
-    message = "Error: --load-config: expected a run of sceneflow-resfields, found DynamicRayModel"
+    message = "Error: --load-config: expected a run of sceneflow-resfields, found DynamicModel"
     assert message in capsys.readouterr().err

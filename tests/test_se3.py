@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from resfields_ns.functional.se3 import apply_twist
+from resfields_ns.functional.motion import apply_twist
 
 _ANGLES = [0.0, 1e-9, 1e-4, 0.3, 1.0 - 1e-9, 1.0 + 1e-9, 2.0, math.pi - 1e-4, math.pi, 3.0 * math.pi]
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from resfields_ns.functional.intersections import march, sphere_trace
 from resfields_ns.functional.rays import intersect_box
-from resfields_ns.functional.sphere_tracing import march, sphere_trace
 from tests.cases import over
 
 _BOX = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]], dtype=torch.float64)

@@ -5,16 +5,11 @@ import pytest
 import torch
 import trimesh
 
-from resfields_ns.mesh_sequences.colours.blended_colours import colours_by_normal
-from resfields_ns.mesh_sequences.mesh_frame import MeshFrame
-from resfields_ns.mesh_sequences.mesh_sequence import MeshSequence
-from resfields_ns.supervisions.mesh_points import inside, sample_surface, signed_distances
-from resfields_ns.supervisions.occupancy import Occupancy
-from resfields_ns.supervisions.oriented_points import OrientedPoints
-from resfields_ns.supervisions.signed_distances import SignedDistances
-from resfields_ns.supervisions.supervision import Supervision
-from resfields_ns.surfaces.sample_pool import SamplePool
-from resfields_ns.surfaces.surface_datamanager import SUPERVISIONS
+from resfields_ns.captures.meshes.colours import colours_by_normal
+from resfields_ns.captures.meshes.mesh_frames import MeshFrame, MeshSequence
+from resfields_ns.captures.meshes.mesh_points import inside, sample_surface, signed_distances
+from resfields_ns.data.sdf_data import SUPERVISIONS, SamplePool
+from resfields_ns.data.supervisions import Occupancy, OrientedPoints, SignedDistances, Supervision
 from tests.cases import over
 
 _HALF_SIDES = np.array([0.3, 0.5, 0.2])

@@ -10,10 +10,9 @@ from nerfstudio.data.scene_box import SceneBox
 from torch import Tensor, nn
 from trimesh.visual import ColorVisuals
 
-from resfields_ns.export.mesh_files import write_mesh
-from resfields_ns.export.surface import Surface, extract_surface
+from resfields_ns.export.surface import Surface, extract_surface, write_mesh
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.models.ray_model import DynamicRayModel, DynamicRayModelConfig
+from resfields_ns.models.dynamic_model import DynamicModel, DynamicModelConfig
 from resfields_ns.models.samplers import SamplerConfig
 
 BOX = torch.tensor([[-0.7, -0.8, -0.65], [0.75, 0.7, 0.66]])
@@ -37,9 +36,9 @@ class Sphere(nn.Module):
 
 
 @pytest.fixture
-def model() -> DynamicRayModel:
+def model() -> DynamicModel:
     """A model whose field is the sphere."""
-    config = DynamicRayModelConfig(sampler=SamplerConfig(kind="occupancy", resolution=8))
+    config = DynamicModelConfig(sampler=SamplerConfig(kind="occupancy", resolution=8))
     metadata = {"num_frames": 3, "mask_filenames": [], "depth_filenames": None}
     model = config.setup(scene_box=SceneBox(aabb=BOX), num_train_data=1, metadata=metadata).eval()
     model.field = Sphere()
@@ -51,7 +50,7 @@ def _mesh(surface: Surface) -> trimesh.Trimesh:
 
 
 @pytest.mark.parametrize("time", [0.0, 0.25, 1.0])
-def test_surface_is_the_zero_level(model: DynamicRayModel, time: float) -> None:
+def test_surface_is_the_zero_level(model: DynamicModel, time: float) -> None:
     radius = 0.3 * (1.0 + time)
     surface = extract_surface(model, time, resolution=40)
     distances = np.linalg.norm(surface.vertices - CENTRE.numpy(), axis=1)
@@ -61,7 +60,7 @@ def test_surface_is_the_zero_level(model: DynamicRayModel, time: float) -> None:
     assert mesh.volume == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.02)  # positive: faces look outward
 
 
-def test_colours_are_those_seen_along_the_normals(model: DynamicRayModel) -> None:
+def test_colours_are_those_seen_along_the_normals(model: DynamicModel) -> None:
     surface = extract_surface(model, 0.0, resolution=40)
     normals = (surface.vertices - CENTRE.numpy()) / np.linalg.norm(surface.vertices - CENTRE.numpy(), axis=1)[:, None]
     assert surface.colours.min() >= 0.0 and surface.colours.max() <= 1.0
@@ -69,7 +68,7 @@ def test_colours_are_those_seen_along_the_normals(model: DynamicRayModel) -> Non
 
 
 @pytest.mark.parametrize("chunk_size", [997, 10**6])
-def test_chunk_size_changes_nothing(model: DynamicRayModel, chunk_size: int) -> None:
+def test_chunk_size_changes_nothing(model: DynamicModel, chunk_size: int) -> None:
     usual, other = extract_surface(model, 0.5, 20), extract_surface(model, 0.5, 20, chunk_size)
     np.testing.assert_array_equal(usual.faces, other.faces)
     np.testing.assert_allclose(usual.vertices, other.vertices, rtol=0, atol=1e-6)
@@ -77,7 +76,7 @@ def test_chunk_size_changes_nothing(model: DynamicRayModel, chunk_size: int) -> 
 
 
 def test_no_more_points_than_the_chunk_size_are_evaluated_at_once(
-    model: DynamicRayModel, monkeypatch: pytest.MonkeyPatch
+    model: DynamicModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = []
     evaluate = Sphere.raw_and_feature
@@ -91,12 +90,12 @@ def test_no_more_points_than_the_chunk_size_are_evaluated_at_once(
     assert max(sizes) == 500
 
 
-def test_field_without_a_surface_gives_an_empty_mesh(model: DynamicRayModel) -> None:
+def test_field_without_a_surface_gives_an_empty_mesh(model: DynamicModel) -> None:
     surface = extract_surface(model, -2.0, resolution=20)
     assert surface.vertices.shape == surface.faces.shape == surface.colours.shape == (0, 3)
 
 
-def test_unoccupied_cells_are_empty(model: DynamicRayModel) -> None:
+def test_unoccupied_cells_are_empty(model: DynamicModel) -> None:
     model.sampler.get_buffer("occupancy")[:, 4:] = False
     middle = float(BOX[:, 0].mean())
     surface = extract_surface(model, 1.0, resolution=40)
@@ -114,7 +113,7 @@ def _similarity(mirror: bool) -> np.ndarray:
 
 @pytest.mark.parametrize("file_format", ["ply", "obj", "glb"])
 @pytest.mark.parametrize("mirror", [False, True])
-def test_file_holds_the_moved_surface(model: DynamicRayModel, tmp_path: Path, file_format: str, mirror: bool) -> None:
+def test_file_holds_the_moved_surface(model: DynamicModel, tmp_path: Path, file_format: str, mirror: bool) -> None:
     surface, transform = extract_surface(model, 0.5, resolution=20), _similarity(mirror)
     write_mesh(surface, tmp_path / "meshes" / f"mesh.{file_format}", transform)
     assert [path.name for path in (tmp_path / "meshes").iterdir()] == [f"mesh.{file_format}"]

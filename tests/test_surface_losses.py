@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from resfields_ns.functional.shading import normal_colours, shade
-from resfields_ns.functional.surface_losses import (
+from resfields_ns.functional.losses import (
     ORIENTED_WEIGHTS,
     absolute_percentage,
     occupancy_cross_entropy,
     oriented_points,
 )
+from resfields_ns.functional.surface_points import normal_colours, shade
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:

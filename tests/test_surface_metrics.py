@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import trimesh
 
+from resfields_ns.captures.meshes.mesh_points import sample_surface
 from resfields_ns.pipelines.surface_metrics import surface_metrics
-from resfields_ns.supervisions.mesh_points import sample_surface
 
 _RANDOM = np.random.default_rng(0)
 

@@ -10,11 +10,10 @@ import torch
 import trimesh
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 
+from resfields_ns.data.sdf_data import MeshDataset
 from resfields_ns.dataparsers.deforming_things import DeformingThingsConfig
-from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig
-from resfields_ns.functional.shading import shade
-from resfields_ns.surfaces.sequence_parser import SequenceParserConfig
-from resfields_ns.surfaces.surface_dataset import SurfaceDataset
+from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig, SequenceParserConfig
+from resfields_ns.functional.surface_points import shade
 from tests.cases import over
 from tests.small_sequences import write_anime, write_ply_folder
 
@@ -94,13 +93,13 @@ def test_frames_to_use_and_to_evaluate(tmp_path: Path) -> None:
     assert train.cameras.times is not None and evaluation.cameras.times is not None
     assert train.cameras.times[:, 0].tolist() == [0.0, 0.5, 1.0]
     assert evaluation.cameras.times[:, 0].tolist() == [0.0, 1.0]
-    shown = SurfaceDataset(evaluation)
+    shown = MeshDataset(evaluation)
     np.testing.assert_array_equal(shown.frame(1).vertices, train.metadata["sequence"].frame(2).vertices)
 
 
 def test_pictures_show_the_shaded_mesh(tmp_path: Path) -> None:
     outputs = _parse(MeshSequenceParserConfig(data=write_ply_folder(tmp_path), image_size=65))
-    dataset = SurfaceDataset(outputs)
+    dataset = MeshDataset(outputs)
     picture = dataset.get_numpy_image(2)
     assert picture.shape == (65, 65, 3) and (picture[0, 0] == 255).all()
     towards = outputs.cameras.camera_to_worlds[2, :, 2]  # the middle of the ball looks at the camera

@@ -11,20 +11,16 @@ from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.scene_box import SceneBox
 from torch import Tensor, nn
 
-from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig
-from resfields_ns.export.mesh_sequence import export_meshes
-from resfields_ns.export.surface import extract_surface
-from resfields_ns.export.trained_run import TrainedRun, load_trained_run
-from resfields_ns.functional.coordinates import Coordinates
-from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.mesh_sequences.mesh_sequence import MeshSequence
-from resfields_ns.models.temporal_sdf_model import TemporalSDFModel, TemporalSDFModelConfig
-from resfields_ns.pipelines.surface_pipeline import SurfacePipelineConfig
-from resfields_ns.supervisions.mesh_points import sample_surface
-from resfields_ns.supervisions.oriented_points import OrientedPoints
-from resfields_ns.supervisions.supervision import Supervision
-from resfields_ns.surfaces.sequence_parser import SequenceParserConfig
-from resfields_ns.surfaces.surface_datamanager import SUPERVISIONS, SurfaceDataManagerConfig
+from resfields_ns.captures.meshes.mesh_frames import MeshSequence
+from resfields_ns.captures.meshes.mesh_points import sample_surface
+from resfields_ns.data.sdf_data import SUPERVISIONS, SDFDataManagerConfig
+from resfields_ns.data.supervisions import OrientedPoints, Supervision
+from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig, SequenceParserConfig
+from resfields_ns.export.surface import export_meshes, extract_surface
+from resfields_ns.functional.segments import Coordinates, TimeSegments
+from resfields_ns.host.trained_run import TrainedRun, load_trained_run
+from resfields_ns.models.sdf_model import SDFModel, SDFModelConfig
+from resfields_ns.pipelines.sdf_pipeline import SDFPipelineConfig
 from resfields_ns.timeline import frames_from_times
 from tests.cases import over
 from tests.family import Family
@@ -47,10 +43,10 @@ class Ball(nn.Module):
         return self.factor * ((points - CENTRE).norm(dim=-1, keepdim=True) - radii)
 
 
-def _model(supervision: Supervision) -> TemporalSDFModel:
+def _model(supervision: Supervision) -> SDFModel:
     metadata = {"num_frames": 3, "supervision": supervision}
     box = SceneBox(aabb=torch.tensor([[-1.0] * 3, [1.0] * 3]))
-    model = TemporalSDFModelConfig().setup(scene_box=box, num_train_data=1, metadata=metadata).eval()
+    model = SDFModelConfig().setup(scene_box=box, num_train_data=1, metadata=metadata).eval()
     model.field = Ball()
     return model
 
@@ -144,7 +140,7 @@ def true_run(
     """A short run under each supervision, reloaded, whose field is then the truth (up to the facets of its meshes)."""
     config = tiny_config(METHODS["sdf-resfields-small"], tiny_data(SDF_FAMILY), tmp_path_factory.mktemp("run"))
     datamanager = config.pipeline.datamanager
-    assert isinstance(datamanager, SurfaceDataManagerConfig)
+    assert isinstance(datamanager, SDFDataManagerConfig)
     assert isinstance(datamanager.dataparser, SequenceParserConfig)
     datamanager.supervision = request.param
     datamanager.dataparser.image_size = 32
@@ -173,7 +169,7 @@ def test_meshes_come_back_in_the_units_of_the_source(true_run: TrainedRun, tmp_p
 
 def test_the_truth_is_evaluated_as_the_truth(tiny_data: Callable[[Family], Path], tmp_path: Path) -> None:
     config = tiny_config(METHODS["sdf-resfields"], tiny_data(SDF_FAMILY), tmp_path)
-    assert isinstance(config.pipeline, SurfacePipelineConfig)
+    assert isinstance(config.pipeline, SDFPipelineConfig)
     config.pipeline.mesh_resolution, config.pipeline.surface_points = 48, 4000
     pipeline = config.pipeline.setup(device="cpu")
     pipeline.model.field = TrueBalls(pipeline.datamanager.train_dataset.metadata["sequence"])
@@ -187,15 +183,15 @@ def test_the_truth_is_evaluated_as_the_truth(tiny_data: Callable[[Family], Path]
 
 def test_frames_of_different_triangles_train(tmp_path: Path) -> None:
     config = tiny_config(METHODS["sdf-resfields"], write_ply_folder(tmp_path), tmp_path / "run")
-    assert isinstance(config.pipeline.datamanager, SurfaceDataManagerConfig)
+    assert isinstance(config.pipeline.datamanager, SDFDataManagerConfig)
     config.pipeline.datamanager.dataparser = MeshSequenceParserConfig(image_size=16)
     assert trained(config).step == config.max_num_iterations - 1
 
 
 def test_numbers_out_of_range() -> None:
     with pytest.raises(ValueError, match="^pipeline.mesh-resolution: expected at least 2, got 1$"):
-        SurfacePipelineConfig(mesh_resolution=1)
+        SDFPipelineConfig(mesh_resolution=1)
     with pytest.raises(ValueError, match="^pipeline.surface-points: expected at least 1, got 0$"):
-        SurfacePipelineConfig(surface_points=0)
+        SDFPipelineConfig(surface_points=0)
     with pytest.raises(ValueError, match="^datamanager.pool-samples: expected at least 1, got 0$"):
-        SurfaceDataManagerConfig(pool_samples=0)
+        SDFDataManagerConfig(pool_samples=0)

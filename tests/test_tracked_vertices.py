@@ -7,9 +7,9 @@ import pytest
 import torch
 import trimesh
 
-from resfields_ns.data.vertex_split import split_vertices
-from resfields_ns.mesh_sequences.mesh_folder import MeshFolder
-from resfields_ns.mesh_sequences.tracked_vertices import read_tracked_vertices
+from resfields_ns.captures.meshes.mesh_files import MeshFolder
+from resfields_ns.captures.meshes.mesh_frames import read_tracked_vertices
+from resfields_ns.data.sceneflow_data import split_vertices
 
 _VERTICES = np.random.default_rng(0).normal(size=(5, 6, 3))
 _FACES = np.array([[0, 1, 2], [2, 3, 4], [3, 4, 5]])

@@ -18,8 +18,8 @@ import torch
 from nerfstudio.scripts.eval import ComputePSNR
 from nerfstudio.utils.eval_utils import eval_setup
 
-from resfields_ns.engine.random_state import capture_random_state, restore_random_state
-from resfields_ns.models.ray_model import DynamicRayModelConfig
+from resfields_ns.host.trainer import capture_random_state, restore_random_state
+from resfields_ns.models.dynamic_model import DynamicModelConfig
 from tests.cases import over
 from tests.family import Family
 from tests.methods import METHODS, VARIANTS, family_of, seed_everything, tiny_config, trained
@@ -216,7 +216,7 @@ def _depth_loss(pipeline: Any) -> float:
 def test_no_residual_layers_is_the_plain_network(demo_capture: Path, tmp_path: Path) -> None:
     config = tiny_config(METHODS["tnerf-resfields"], demo_capture, tmp_path)
     model = config.pipeline.model
-    assert isinstance(model, DynamicRayModelConfig)
+    assert isinstance(model, DynamicModelConfig)
     model.field = replace(model.field, residual_layers=())
     names = [name for name, _ in trained(config).pipeline.model.named_parameters()]
     assert not any("basis" in name or "coefficients" in name for name in names)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from resfields_ns.functional.triangles import points_of_triangles, spread_over_surface
+from resfields_ns.functional.surface_points import points_of_triangles, spread_over_surface
 
 _VERTICES = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 3.0]])
 _FACES = torch.tensor([[0, 1, 2], [0, 2, 3]])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resfields_ns.export.video import check_movie_path, open_movie
+from resfields_ns.export.movies import check_movie_path, open_movie
 
 
 def _pictures(count: int, height: int, width: int) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from resfields_ns.data.coordinate_datamanager import CoordinateDataManagerConfig
+from resfields_ns.data.coordinate_data import CoordinateDataManagerConfig
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
 from resfields_ns.fields.siren_field import SirenFieldConfig
 from resfields_ns.functional.segments import TimeSegments

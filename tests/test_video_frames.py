@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resfields_ns.data import video_frames
-from resfields_ns.data.video_frames import Video, extract_frames, frame_path, probe_video
+from resfields_ns.captures import video_file
+from resfields_ns.captures.video_file import Video, extract_frames, frame_path, probe_video
 from tests.small_captures import write_video
 
 _SIZE = (32, 24)
@@ -113,4 +113,4 @@ def test_decoding_asks_for_no_more_than_the_last_frame(video: Video, tmp_path: P
     longer = Video(video.path, video.size, _NUM_FRAMES + 5, video.frame_rate)
     extract_frames({tmp_path: longer}, [0, 2], _SIZE)
     assert list(_bytes(tmp_path)) == ["000000.png", "000002.png"]
-    assert video_frames.frame_path(tmp_path, 2).is_file()
+    assert video_file.frame_path(tmp_path, 2).is_file()

@@ -14,11 +14,11 @@ from nerfstudio.utils.eval_utils import eval_setup
 from PIL import Image
 
 from resfields_ns.commands import render
-from resfields_ns.data.video_datamanager import VideoDataManagerConfig
+from resfields_ns.data.video_data import VideoDataManagerConfig
 from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig
-from resfields_ns.export.trained_run import load_trained_run
-from resfields_ns.functional.picture_plane import pixel_coordinates
+from resfields_ns.functional.intersections import pixel_coordinates
 from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.host.trained_run import load_trained_run
 from resfields_ns.models.video_model import VideoModel, VideoModelConfig
 from tests.family import Family
 from tests.methods import METHODS, tiny_config, trained

@@ -8,10 +8,10 @@ import pytest
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from PIL import Image
 
+from resfields_ns.captures.videos.masking import CleanPlate
 from resfields_ns.commands import videos as command
 from resfields_ns.commands.videos import videos
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
-from resfields_ns.videos.clean_plate import CleanPlate
 from tests.small_captures import write_video
 from tests.video_scene import (
     BACKGROUND,

@@ -21,8 +21,7 @@ from nerfstudio.viewer.viewer_elements import ViewerElement
 from torch import nn
 
 from resfields_ns import timeline
-from resfields_ns.viewer.residual_controls import ResidualControls
-from resfields_ns.viewer.time_controls import TimeControls
+from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
 from tests.browser import Page, end_process, open_page, require_browser, wait_for
 
 SECONDS = 60  # for anything that may be slow on a busy machine

@@ -9,9 +9,9 @@ from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from torch import Tensor
 
-from resfields_ns.data.capture_dataset import CaptureDataset
-from resfields_ns.data.masks import grow_mask
-from resfields_ns.data.point_files import read_points
+from resfields_ns.captures.meshes.mesh_points import read_points
+from resfields_ns.data.dynamic_data import DynamicDataset
+from resfields_ns.data.pixel_samplers import grow_mask
 from resfields_ns.data.visual_hull import carve_visual_hull
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 
@@ -23,7 +23,7 @@ def outputs(demo_capture: Path) -> DataparserOutputs:
 
 @pytest.fixture(scope="module")
 def masks(outputs: DataparserOutputs) -> Tensor:
-    return CaptureDataset(outputs).load_arrays()["mask"]
+    return DynamicDataset(outputs).load_arrays()["mask"]
 
 
 def _carve(outputs: DataparserOutputs, masks: Tensor, resolution: int, conservative: bool) -> Tensor:

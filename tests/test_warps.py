@@ -9,14 +9,12 @@ import torch
 from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
 
+from resfields_ns.fields.bijective_warp import BijectiveWarp, BijectiveWarpConfig
 from resfields_ns.fields.point_map import PointMap
-from resfields_ns.fields.warps.bijective import BijectiveWarp, BijectiveWarpConfig
-from resfields_ns.fields.warps.se3 import SE3WarpConfig
-from resfields_ns.fields.warps.translation import TranslationWarpConfig
-from resfields_ns.fields.warps.warp import InvertibleWarp, WarpConfig
+from resfields_ns.fields.warps import InvertibleWarp, SE3WarpConfig, TranslationWarpConfig, WarpConfig
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.layers.encoding import WindowedPositionalEncoding
-from resfields_ns.layers.skip_mlp import SkipMLP
+from resfields_ns.layers.encodings import WindowedPositionalEncoding
+from resfields_ns.layers.mlp import SkipMLP
 from tests.cases import AMBIENTS, WARPS, over, perturb_parameters
 
 _CONDITION_DIM = 1  # all that planes over time take

@@ -9,7 +9,7 @@ from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConf
 from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 
-from resfields_ns.data.video_datamanager import VideoDataManagerConfig
+from resfields_ns.data.video_data import VideoDataManagerConfig
 from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
 from resfields_ns.models.video_model import VideoModelConfig

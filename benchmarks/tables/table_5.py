@@ -5,8 +5,8 @@ from typing import Any
 import torch
 
 from benchmarks.table import Column, Row, Table
-from resfields_ns.pipelines.evaluation import mean_metrics
-from resfields_ns.pipelines.scene_flow_evaluation import flow_errors
+from resfields_ns.pipelines.sceneflow_pipeline import flow_errors
+from resfields_ns.pipelines.sequence_pipeline import mean_metrics
 
 FORWARD, BACKWARD = "forward l1 x 1000", "backward l1 x 1000"
 PAPER: dict[tuple[str, int], tuple[tuple[float, float], tuple[float, float]]] = {

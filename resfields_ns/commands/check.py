@@ -40,9 +40,9 @@ def check(
 
     from rich.console import Console  # these are slow to import, and not needed for --help
 
-    from resfields_ns.checks.layouts import check_dataparser, recognise_dataparser
-    from resfields_ns.checks.look_over import look_over
-    from resfields_ns.checks.report import count, print_report, write_json
+    from resfields_ns.captures.checks.findings import count, print_report, write_json
+    from resfields_ns.captures.checks.layouts import check_dataparser, recognise_dataparser
+    from resfields_ns.captures.checks.look_over import look_over
 
     name = recognise_dataparser(capture) if dataparser is None else check_dataparser(dataparser)
     scene, findings = look_over(capture, name, options)
@@ -68,8 +68,8 @@ def _check_file(option: str, path: Path | None, suffix: str) -> None:
 
 
 def _draw(scene: Any, path: Path) -> None:
-    from resfields_ns.checks.picture import draw_picture
-    from resfields_ns.export.write_aside import write_aside
+    from resfields_ns.captures.checks.check_pictures import draw_picture
+    from resfields_ns.files import write_aside
 
     with write_aside(path) as partial:
         draw_picture(scene.capture, scene.moments, partial)
@@ -80,7 +80,7 @@ def _view(scene: Any) -> None:
     """Serve the page until Ctrl-C."""
     import viser
 
-    from resfields_ns.checks.viewer import show_capture
+    from resfields_ns.captures.checks.check_pictures import show_capture
 
     server = viser.ViserServer(host="127.0.0.1", port=_PORT)
     show_capture(server, scene.capture, scene.moments)

@@ -19,7 +19,7 @@ def demo_data(out: Annotated[Path, tyro.conf.Positional], seed: int = 0, frames:
         frames: Number of frames.
         size: Width and height of the images in pixels.
     """
-    from resfields_ns.data.demo_capture import write_demo_capture  # slow to import, and not needed for --help
+    from resfields_ns.captures.demo_capture import write_demo_capture  # slow to import, and not needed for --help
 
     write_demo_capture(out, seed=seed, num_frames=frames, size=size, show_progress=True)
     print(f"Wrote {frames} frames of 5 cameras to {out}")

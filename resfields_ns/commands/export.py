@@ -40,9 +40,9 @@ def export(
         raise ValueError(f"--chunk-size: expected at least 1 point, found {chunk_size}")
     if output_dir.exists() and not output_dir.is_dir():
         raise ValueError(f"--output-dir: expected a folder, found the file {output_dir}")
-    from resfields_ns.export.mesh_sequence import export_meshes  # slow to import, and not needed for --help
-    from resfields_ns.export.trained_run import load_trained_run
-    from resfields_ns.frames import parse_frames
+    from resfields_ns.export.surface import export_meshes  # slow to import, and not needed for --help
+    from resfields_ns.host.trained_run import load_trained_run
+    from resfields_ns.timeline import parse_frames
 
     run = load_trained_run(load_config)
     run.show_residuals(residual_scale, residual_rank)

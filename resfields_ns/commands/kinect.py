@@ -40,8 +40,8 @@ def kinect(
         raise ValueError(f"--recordings: expected one or more files of different names, found {names}")
     import numpy as np  # slow to import, and not needed for --help
 
-    from resfields_ns.kinect.conversion import convert_recordings
-    from resfields_ns.kinect.request import Request
+    from resfields_ns.captures.kinect.kinect_conversion import convert_recordings
+    from resfields_ns.captures.kinect.plan import Request
 
     request = Request(
         recordings=dict(zip(names, recordings, strict=True)),

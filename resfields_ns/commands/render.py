@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from resfields_ns.commands.command_line import run_command
-from resfields_ns.frames import parse_frames
+from resfields_ns.timeline import parse_frames
 
 # What needs torch is imported inside functions, and typed Any outside: slow to import, and not needed for --help.
 
@@ -32,8 +32,8 @@ class RenderOptions(ABC):
 
     def main(self) -> None:
         """Render the movie and say where it is."""
-        from resfields_ns.export.trained_run import load_trained_run
-        from resfields_ns.export.video import check_movie_path
+        from resfields_ns.export.movies import check_movie_path
+        from resfields_ns.host.trained_run import load_trained_run
 
         check_movie_path(self.output_path)
         _check_positive("--scale", self.scale)
@@ -52,7 +52,7 @@ class RenderOptions(ABC):
 
     def render(self, run: Any, cameras: Any, fps: float) -> None:
         """Write what the cameras see."""
-        from resfields_ns.export.rendering import render_movie
+        from resfields_ns.export.movies import render_movie
 
         render_movie(run, cameras, self.output_path, fps, self.output, self.scale)
 
@@ -105,7 +105,7 @@ class RenderVideo(RenderSweep):
 
     def render(self, run: Any, cameras: Any, fps: float) -> None:
         """Write original and reconstruction side by side."""
-        from resfields_ns.export.rendering import render_beside_original
+        from resfields_ns.export.movies import render_beside_original
 
         render_beside_original(run, cameras, self.output_path, fps, self.output, self.scale)
 
@@ -176,7 +176,7 @@ class RenderCameraPath(RenderOptions):
 
     def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
         """The cameras of the file."""
-        from resfields_ns.export.camera_path_file import read_camera_path
+        from resfields_ns.export.camera_paths import read_camera_path
 
         del run
         return read_camera_path(self.camera_path_filename)

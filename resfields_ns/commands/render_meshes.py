@@ -8,7 +8,7 @@ import tyro
 from resfields_ns.commands.command_line import print_training, run_command
 
 if TYPE_CHECKING:
-    from resfields_ns.mesh_sequences.rig import Rig
+    from resfields_ns.captures.meshes.rigs import Rig
 
 _SIZE = (512, 512)
 
@@ -68,14 +68,16 @@ def render_meshes(
     _check_numbers(samples, depth_noise, seed)
 
     # slow to import, and not needed for --help
-    from resfields_ns.data.unfinished_capture import check_unused, describe_files
-    from resfields_ns.frames import parse_frames
-    from resfields_ns.mesh_sequences.bounds import sequence_bounds
-    from resfields_ns.mesh_sequences.capture_cameras import cameras_of_rig
-    from resfields_ns.mesh_sequences.capture_rendering import render_capture
-    from resfields_ns.mesh_sequences.existing_capture import cameras_of_capture, placement_in_capture
-    from resfields_ns.mesh_sequences.opening import open_mesh_sequence, source_files
-    from resfields_ns.mesh_sequences.placement import Placement
+    from resfields_ns.captures.capture_writer import check_unused, describe_files
+    from resfields_ns.captures.meshes.mesh_files import open_mesh_sequence, source_files
+    from resfields_ns.captures.meshes.mesh_frames import Placement, sequence_bounds
+    from resfields_ns.captures.meshes.mesh_rendering import (
+        cameras_of_capture,
+        cameras_of_rig,
+        placement_in_capture,
+        render_capture,
+    )
+    from resfields_ns.timeline import parse_frames
 
     check_unused(out)
     placement = Placement(up, 1.0 if metres_per_unit is None else metres_per_unit, offset or (0.0, 0.0, 0.0))
@@ -117,9 +119,7 @@ def _chosen_rig(
     rig: str | None, cameras_of: Path | None, elevation: float | None, fov: float | None, radius: float | None
 ) -> "Rig":
     """The rig of a file or a preset; one without cameras where they come from a capture."""
-    from resfields_ns.mesh_sequences.rig import Rig
-    from resfields_ns.mesh_sequences.rig_file import read_rig
-    from resfields_ns.mesh_sequences.rig_presets import preset_rig
+    from resfields_ns.captures.meshes.rigs import Rig, preset_rig, read_rig
 
     if cameras_of is not None and rig is not None:
         raise ValueError(f"--rig: expected none with --cameras-of, found {rig!r}")

@@ -33,7 +33,7 @@ def track(
     if not 0.0 < fps < float("inf"):
         raise ValueError(f"--fps: expected a number above 0, found {fps}")
     from resfields_ns.export.tracked_mesh import export_tracked_mesh  # slow to import, and not needed for --help
-    from resfields_ns.export.trained_run import load_trained_run
+    from resfields_ns.host.trained_run import load_trained_run
 
     run = load_trained_run(load_config)
     if not 0 <= start_frame < run.num_frames:

@@ -8,8 +8,8 @@ import tyro
 from resfields_ns.commands.command_line import print_training, run_command
 
 if TYPE_CHECKING:
-    from resfields_ns.data.video_frames import Video
-    from resfields_ns.videos.foreground import Foreground
+    from resfields_ns.captures.video_file import Video
+    from resfields_ns.captures.videos.masking import Foreground
 
 
 def videos(
@@ -45,11 +45,10 @@ def videos(
         plates: Folder with a clean plate for each camera, an image or a video; masks are what differs from it.
         plate_threshold: Difference to the clean plate, of 255, above which a pixel is foreground.
     """
-    from resfields_ns.data.unfinished_capture import check_unused
-    from resfields_ns.videos.alignment import align_videos, align_videos_by_offsets, read_offsets
-    from resfields_ns.videos.conversion import convert_videos
-    from resfields_ns.videos.opening import find_videos, read_calibration
-    from resfields_ns.videos.scene_space import choose_space
+    from resfields_ns.captures.capture_writer import check_unused
+    from resfields_ns.captures.videos.alignment import align_videos, align_videos_by_offsets, read_offsets
+    from resfields_ns.captures.videos.calibration import find_videos, read_calibration
+    from resfields_ns.captures.videos.video_conversion import choose_space, convert_videos
 
     check_unused(out)
     found = find_videos(videos_folder)
@@ -72,7 +71,7 @@ def videos(
 
 
 def _image_size(videos: "dict[str, Video]", size: tuple[int, int] | None) -> tuple[int, int]:
-    from resfields_ns.data.image_files import check_size
+    from resfields_ns.captures.image_files import check_size
 
     first = next(iter(videos.values()))
     for video in videos.values():
@@ -93,8 +92,7 @@ def _foregrounds(
     plates: Path | None,
     plate_threshold: int,
 ) -> "dict[str, Foreground] | None":
-    from resfields_ns.videos.clean_plate import CleanPlate, find_plate, read_plate
-    from resfields_ns.videos.mask_folder import MaskFolder
+    from resfields_ns.captures.videos.masking import CleanPlate, MaskFolder, find_plate, read_plate
 
     if not 0 <= plate_threshold < 255:
         raise ValueError(f"--plate-threshold: expected 0 to 254, found {plate_threshold}")

@@ -2,14 +2,21 @@
 
 from typing import Protocol
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from resfields_ns.data.large_arrays import make_rows
-from resfields_ns.data.masks import grow_mask
+from resfields_ns.captures.large_arrays import make_rows
+
+
+def grow_mask(mask: Bool[Tensor, "height width"], radius: int) -> Bool[Tensor, "height width"]:
+    """True within `radius` pixels, along rows and columns, of a true pixel; takes no longer for a larger radius."""
+    side = 2 * min(radius, max(mask.shape)) + 1
+    grown = cv2.dilate(mask.numpy(force=True).astype(np.uint8), np.ones((side, side), np.uint8))
+    return torch.from_numpy(grown).to(mask)
 
 
 class PixelSampler(Protocol):

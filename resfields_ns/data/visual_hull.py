@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Int
 from nerfstudio.cameras.cameras import Cameras
 from torch import Tensor
 
-from resfields_ns.data.masks import grow_mask
-from resfields_ns.functional.grid import cell_centres
+from resfields_ns.data.pixel_samplers import grow_mask
+from resfields_ns.functional.rays import cell_centres
 
 
 def carve_visual_hull(

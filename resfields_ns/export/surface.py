@@ -1,17 +1,25 @@
-"""The surface of a model at a time, as a triangle mesh."""
+"""The surface of a model at a time as a triangle mesh, and mesh files of a run, one a frame."""
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import mcubes
 import numpy as np
 import torch
+import trimesh
 from jaxtyping import Float, Int
+from rich.console import Console
+from rich.progress import Progress
 from torch import Tensor
 
+from resfields_ns.captures.meshes.mesh_points import sample_surface
+from resfields_ns.files import write_aside
+from resfields_ns.host.trained_run import TrainedRun
 from resfields_ns.models.surface_model import SurfaceModel
-from resfields_ns.supervisions.mesh_points import sample_surface
+from resfields_ns.timeline import times_from_frames
 
 
 @dataclass(frozen=True)
@@ -66,3 +74,52 @@ def _grid_chunks(
 
 def _in_chunks(function: Callable[[Tensor], Tensor], points: Tensor, chunk_size: int) -> Tensor:
     return torch.cat([function(part) for part in points.split(chunk_size)])
+
+
+def write_mesh(surface: Surface, path: Path, transform: Float[np.ndarray, "4 4"]) -> None:
+    """Write a surface, its points moved by `transform`, to a ply, obj or glb file, as the suffix says.
+
+    Faces look outward after the transform too. The file appears whole or not at all.
+    """
+    colours = np.round(255.0 * surface.colours).astype(np.uint8)
+    mesh = trimesh.Trimesh(surface.vertices, surface.faces, vertex_colors=colours, process=False)
+    mesh.apply_transform(transform)
+    with write_aside(path) as partial:
+        mesh.export(partial)
+
+
+def export_meshes(
+    run: TrainedRun,
+    frames: list[int],
+    folder: Path,
+    resolution: int,
+    file_format: Literal["ply", "obj", "glb"],
+    units: Literal["normalised", "world"],
+    chunk_size: int,
+) -> list[Path]:
+    """Write the surface at each frame of the run (counted from 0) and return the files.
+
+    Names hold the capture's own frame numbers: mesh_000010.ply. A frame without a surface is named on stderr and
+    skipped. `resolution` and `chunk_size` are those of `extract_surface`. Raises ValueError where the model knows none.
+    """
+    if not isinstance(run.model, SurfaceModel):
+        raise ValueError(f"--load-config: expected a model with a surface, found {type(run.model).__name__}")
+    transform = np.eye(4) if units == "normalised" else _normalised_to_world(run)
+    console = Console(stderr=True)
+    written = []
+    with Progress(console=console) as progress:
+        for frame in progress.track(frames, description="Exporting"):
+            number = run.train_dataset.metadata["frame_numbers"][frame]
+            time = float(times_from_frames(torch.tensor(frame), run.num_frames))
+            surface = extract_surface(run.model, time, resolution, chunk_size)
+            if len(surface.faces) == 0:
+                console.print(f"Frame {number} has no surface in the scene box: skipped")
+                continue
+            path = folder / f"mesh_{number:06d}.{file_format}"
+            write_mesh(surface, path, transform)
+            written.append(path)
+    return written
+
+
+def _normalised_to_world(run: TrainedRun) -> Float[np.ndarray, "4 4"]:
+    return run.train_dataset.metadata["normalised_to_world"].double().numpy()

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from resfields_ns.layers.encoding import WindowedPositionalEncoding
+from resfields_ns.layers.encodings import WindowedPositionalEncoding
 
 
 class FeatureColour(nn.Module):

@@ -13,12 +13,10 @@ from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
 
-from resfields_ns.fields.ambient.ambient import AmbientConfig
-from resfields_ns.fields.ambient.moment import MomentAmbientConfig
+from resfields_ns.fields.ambient import AmbientConfig, MomentAmbientConfig
 from resfields_ns.fields.colour import FeatureColour, ViewBasisColour, ViewDependentColour
 from resfields_ns.fields.conditions import ConditionConfig, TimeConditionConfig
-from resfields_ns.fields.warps.identity import IdentityWarpConfig
-from resfields_ns.fields.warps.warp import WarpConfig
+from resfields_ns.fields.warps import IdentityWarpConfig, WarpConfig
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.layers import (
     BasicEncoding,

@@ -1,11 +1,13 @@
-"""Where rays meet the scene, and where to sample them.
+"""Rays in the scene box: where they meet it, where to sample them, and the box as a grid of cells.
+
+Where rays meet the scene, and where to sample them.
 
 Notation: R rays with origins o and unit directions d; a point of a ray is o + s d, s its distance; S samples a ray.
 """
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -70,3 +72,11 @@ def invert_piecewise(
     lower_edge, upper_edge = edges.gather(1, upper - 1), edges.gather(1, upper)
     within = ((positions - lower_share) / (upper_share - lower_share)).clamp(0.0, 1.0)
     return lower_edge + within * (upper_edge - lower_edge)
+
+
+def cell_centres(
+    cells: Int[Tensor, "cells"], counts: tuple[int, ...], box: Float[Tensor, "2 3"]
+) -> Float[Tensor, "cells 3"]:
+    """Centres of cells given by their flat index in a grid of `counts` cells along x, y and z."""
+    index = torch.stack(torch.unravel_index(cells, counts), dim=-1).to(box)
+    return box[0] + (index + 0.5) / torch.tensor(counts).to(box) * (box[1] - box[0])

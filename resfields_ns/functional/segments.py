@@ -1,4 +1,6 @@
-"""Runs of equal time in a batch sorted by time.
+"""Runs of equal time in a batch sorted by time, and points that come in them.
+
+Runs of equal time in a batch sorted by time.
 
 Notation: B items (rays or points) fall into K segments; segment k holds sizes[k] consecutive items of one time.
 """
@@ -38,3 +40,11 @@ class TimeSegments:
             return per_segment.expand(self.sizes[0], *per_segment.shape[1:])
         counts = torch.tensor(self.sizes, dtype=torch.long, device=per_segment.device)
         return per_segment.repeat_interleave(counts, dim=0, output_size=sum(self.sizes))
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Points in the units of their task, frame after frame; `segments` says how many there are of which time."""
+
+    points: Float[Tensor, "points dims"]
+    segments: TimeSegments

@@ -1,4 +1,4 @@
-"""The part that all coefficients over time share."""
+"""Coefficients over time: rows of numbers, interpolated or as splines, and a loss on their roughness."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -6,6 +6,9 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from resfields_ns import timeline
+from resfields_ns.functional.curves import roughness, spline_weights
 
 INITIAL_STD = 0.01  # of coefficients and of what they multiply (paper, A.1)
 
@@ -37,3 +40,68 @@ class Coefficients(nn.Module, ABC):
 
 
 MakeCoefficients = Callable[[int, int], Coefficients]  # from the frames of a sequence and the width
+
+
+class TimeTable(Coefficients):
+    """A matrix of T rows over time in [0, 1], row k at time k / (T - 1), linearly interpolated between.
+
+    With as many rows as frames every frame looks up a row of its own, exactly; with fewer, neighbouring frames share
+    rows.
+    """
+
+    def at(
+        self, table: Float[Tensor, "rows width"], times: Float[Tensor, "segments"]
+    ) -> Float[Tensor, "segments width"]:
+        """The table's rows at times in [0, 1], linearly interpolated."""
+        num_rows = table.shape[0]
+        lower, upper = timeline.neighbouring_frames(times, num_rows)
+        share = (times.clamp(0.0, 1.0) * (num_rows - 1) - lower)[:, None] * (upper != lower)[:, None]
+        return table[lower] * (1.0 - share) + table[upper] * share
+
+
+def frame_table(num_frames: int, width: int, fraction: float = 1.0, smoothness_weight: float = 0.0) -> TimeTable:
+    """The paper's coefficients: a row for every frame, or for a share of the frames in (0, 1]."""
+    if not 0.0 < fraction <= 1.0:
+        raise ValueError(f"coefficient_fraction: expected a number in (0, 1], got {fraction}")
+    return TimeTable(max(1, int(num_frames * fraction + 1e-6)), width, INITIAL_STD, smoothness_weight)
+
+
+DEGREE = 3  # cubic: twice continuously differentiable
+
+
+class SplineTable(Coefficients):
+    """Control points of a uniform B-spline over time in [0, 1].
+
+    Args:
+        num_pieces: polynomial pieces, at least 1
+        degree: p, at least 1; the curve is p - 1 times continuously differentiable
+        width: length of a row
+        smoothness_weight: as for `Coefficients`
+    """
+
+    def __init__(self, num_pieces: int, degree: int, width: int, smoothness_weight: float = 0.0) -> None:
+        super().__init__(num_pieces + degree, width, INITIAL_STD, smoothness_weight)
+        self.degree = degree
+
+    def at(
+        self, table: Float[Tensor, "rows width"], times: Float[Tensor, "segments"]
+    ) -> Float[Tensor, "segments width"]:
+        """The curve at times in [0, 1]."""
+        first, weights = spline_weights(times, table.shape[0], self.degree)
+        rows = first[:, None] + torch.arange(self.degree + 1, device=first.device)
+        return (weights[..., None] * table[rows]).sum(dim=1)
+
+
+def cubic_spline(num_frames: int, width: int, fraction: float = 1.0, smoothness_weight: float = 0.0) -> SplineTable:
+    """A cubic spline with a piece between every two frames, or for a share in (0, 1] of these spans."""
+    return SplineTable(max(1, round((num_frames - 1) * fraction)), DEGREE, width, smoothness_weight)
+
+
+def smoothness_losses(module: nn.Module) -> dict[str, Tensor]:
+    """The weighted roughness of the module's coefficients, summed; nothing where no weight is above 0."""
+    weighted = [
+        part.smoothness_weight * roughness(part.table)
+        for part in module.modules()
+        if isinstance(part, Coefficients) and part.smoothness_weight > 0.0
+    ]
+    return {"smoothness": sum(weighted[1:], weighted[0])} if weighted else {}

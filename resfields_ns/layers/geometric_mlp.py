@@ -1,4 +1,7 @@
-"""The MLP of signed distance fields: it starts as a sphere and knows its own gradient."""
+"""The MLPs of signed distance fields: they start as a sphere and know their own gradient.
+
+The small MLP behind planes of features (paper, A.4).
+"""
 
 import math
 from abc import abstractmethod
@@ -10,6 +13,7 @@ from torch import Tensor, nn
 
 from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.softplus import softplus_and_slope
 from resfields_ns.layers.mlp import MLP, MakeLayers
 
 
@@ -118,3 +122,25 @@ class GeometricMLP(MLP):
                 slopes.append(slope)
             hidden = layer.shifted(hidden, segments)
         return hidden, slopes
+
+
+class SoftplusGeometricMLP(GeometricMLP):
+    """Softplus(100) between layers (Gropp et al. 2020)."""
+
+    SHARPNESS = 100.0
+
+    def activation_and_slope(
+        self, z: Float[Tensor, "points hidden"]
+    ) -> tuple[Float[Tensor, "points hidden"], Float[Tensor, "points hidden"]]:
+        """log(1 + exp(100 z)) / 100, and its derivative."""
+        return softplus_and_slope(z, self.SHARPNESS)
+
+
+class ReLUGeometricMLP(GeometricMLP):
+    """ReLU between layers, for which geometric initialisation was derived (Atzmon & Lipman 2020)."""
+
+    def activation_and_slope(
+        self, z: Float[Tensor, "points hidden"]
+    ) -> tuple[Float[Tensor, "points hidden"], Float[Tensor, "points hidden"]]:
+        """max(z, 0), and its derivative, 0 at the kink."""
+        return torch.relu(z), (z > 0.0).to(z.dtype)

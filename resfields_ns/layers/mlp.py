@@ -1,4 +1,4 @@
-"""The part that all MLPs with residual layers share."""
+"""MLPs whose layers may depend on time, and the plain one of deformation fields."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -91,3 +91,30 @@ class SirenMLP(MLP):
     def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
         """sin x, of an x that carries the factor 30."""
         return torch.sin(x)
+
+
+class SkipMLP(nn.Module):
+    """ReLU layers, the last included; one of them sees [input, hidden] (Pumarola et al. 2021; Park et al. 2021a).
+
+    Args:
+        in_dim: size of the input
+        hidden_dim: width, the size of the output as well
+        num_layers: layers
+        skip_layer: the layer after the first that also sees the MLP's input
+    """
+
+    def __init__(self, in_dim: int, hidden_dim: int, num_layers: int, skip_layer: int) -> None:
+        super().__init__()
+        self.skip_layer = skip_layer
+        sizes = [in_dim] + [hidden_dim] * (num_layers - 1)
+        sizes[skip_layer] += in_dim
+        self.layers = cast(Sequence[nn.Linear], nn.ModuleList(nn.Linear(size, hidden_dim) for size in sizes))
+
+    def forward(self, x: Float[Tensor, "points in"]) -> Float[Tensor, "points hidden"]:
+        """The last layer's activations."""
+        hidden = x
+        for index, layer in enumerate(self.layers):
+            if index == self.skip_layer:
+                hidden = torch.cat((x, hidden), dim=-1)
+            hidden = torch.relu(layer(hidden))
+        return hidden

@@ -6,12 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from resfields_ns.layers.coefficients import Coefficients
-from resfields_ns.layers.linear import PlainLinear, TimeLinear
-from resfields_ns.layers.mlp import MakeLayers
-from resfields_ns.layers.residual import (
-    ChunkedLinear,
-    CoefficientLinear,
+from resfields_ns.layers.alternatives import (
     CPLinear,
     DirectLinear,
     ExpertsLinear,
@@ -20,12 +15,12 @@ from resfields_ns.layers.residual import (
     MatrixMatrixLinear,
     ModulatedLinear,
     OutputResidualLinear,
-    ResFieldLinear,
-    ResidualLinear,
     TuckerLinear,
 )
-from resfields_ns.layers.spline_table import cubic_spline
-from resfields_ns.layers.time_table import frame_table
+from resfields_ns.layers.coefficients import Coefficients, cubic_spline, frame_table
+from resfields_ns.layers.linear import PlainLinear, ResidualLinear, TimeLinear
+from resfields_ns.layers.low_rank import ChunkedLinear, CoefficientLinear, ResFieldLinear
+from resfields_ns.layers.mlp import MakeLayers
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,11 @@ from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.models.base_model import Model, ModelConfig
 from torch import Tensor, nn
 
-from resfields_ns.functional.coordinates import Coordinates
 from resfields_ns.functional.rays import distance_behind_box
+from resfields_ns.functional.segments import Coordinates
+from resfields_ns.host.rays import ray_times
+from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
 from resfields_ns.layers import largest_rank, show_residuals
-from resfields_ns.models.ray_times import ray_times
-from resfields_ns.viewer.residual_controls import ResidualControls
-from resfields_ns.viewer.time_controls import TimeControls
 
 BACKGROUND = 1.0  # white, behind what rays hit
 

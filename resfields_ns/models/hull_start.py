@@ -8,9 +8,9 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from resfields_ns import timeline
-from resfields_ns.fields.density import Density
+from resfields_ns.fields.densities import Density
 from resfields_ns.fields.dynamic_field import DynamicField
-from resfields_ns.functional.grid import cell_centres
+from resfields_ns.functional.rays import cell_centres
 from resfields_ns.functional.segments import TimeSegments
 
 LEARNING_RATE = 2e-3

@@ -1,4 +1,7 @@
-"""Where along its rays a model looks at the scene."""
+"""Where along its rays a model looks at the scene.
+
+Coarse-to-fine sampling (NeRF, Mildenhall et al. 2020, 5.2).
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -11,7 +14,13 @@ from nerfstudio.configs.base_config import PrintableConfig
 from torch import Tensor, nn
 
 from resfields_ns import timeline
-from resfields_ns.functional.rays import intersect_box, occupied_positions, stratum_positions
+from resfields_ns.functional.rays import (
+    intersect_box,
+    invert_piecewise,
+    occupied_positions,
+    sample_edges,
+    stratum_positions,
+)
 
 CarveHull = Callable[[int, bool], Bool[Tensor, "frames x y z"]]
 """Gives the visual hull at a number of cells a side; the bool asks for cells that it merely touches as well."""
@@ -162,3 +171,25 @@ class OccupancySampler(Sampler):
         x, y, z = cells.clamp(0, self.resolution - 1).unbind(-1)
         earlier, later = timeline.neighbouring_frames(times, self.occupancy.shape[0])
         return self.occupancy[earlier[:, None], x, y, z] | self.occupancy[later[:, None], x, y, z]
+
+
+WEIGHT_FLOOR = 1e-3  # added to every sample's weight, so that no part of a ray is lost for good
+
+
+class HierarchicalSampler(UniformSampler):
+    """Uniform samples, refined once by the weights that they were rendered with."""
+
+    num_refinements: ClassVar[int] = 1
+
+    def __init__(self, config: SamplerConfig, box: Float[Tensor, "2 3"], num_frames: int) -> None:
+        super().__init__(config, box, num_frames)
+        self.num_fine_samples = config.num_fine_samples
+
+    def refine(self, samples: SampledRays, weights: Float[Tensor, "hits samples"]) -> SampledRays:
+        """Join the samples by others drawn in proportion to their weights."""
+        edges = sample_edges(samples.distances, samples.near, samples.far)
+        positions = stratum_positions(len(weights), self.num_fine_samples, self.training, weights.device)
+        added = invert_piecewise(edges, weights + WEIGHT_FLOOR, positions)
+        distances = torch.cat((samples.distances, added), dim=1).sort(dim=1).values
+        deltas = sample_edges(distances, samples.near, samples.far).diff(dim=1)
+        return SampledRays(samples.rays, samples.near, samples.far, distances, deltas)

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
 from resfields_ns.fields.siren_field import SirenFieldConfig
 from resfields_ns.functional import metrics
-from resfields_ns.functional.coordinates import Coordinates
-from resfields_ns.functional.picture_plane import intersect_picture
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.intersections import intersect_picture
+from resfields_ns.functional.segments import Coordinates, TimeSegments
 from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
 
 

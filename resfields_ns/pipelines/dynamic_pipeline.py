@@ -4,14 +4,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 from torch import Tensor
 
-from resfields_ns.data.capture_datamanager import CaptureDataManager
+from resfields_ns import timeline
+from resfields_ns.data.dynamic_data import DynamicDataManager
 from resfields_ns.data.visual_hull import carve_visual_hull
-from resfields_ns.models.ray_model import DynamicRayModel
-from resfields_ns.pipelines.sequence_pipeline import SequencePipeline
+from resfields_ns.models.dynamic_model import DynamicModel
+from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images
+
+NUM_SURFACE_POINTS = 100_000  # the paper's released evaluation
 
 
 @dataclass
@@ -27,8 +31,8 @@ class DynamicPipeline(SequencePipeline):
     """Evaluates every frame, and its geometry where the capture has ground-truth clouds."""
 
     config: DynamicPipelineConfig
-    datamanager: CaptureDataManager
-    model: DynamicRayModel
+    datamanager: DynamicDataManager
+    model: DynamicModel
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,10 +60,33 @@ class DynamicPipeline(SequencePipeline):
         return carve_visual_hull(dataset.cameras, masks, frame_index, num_frames, box, resolution, conservative)
 
     def evaluate_frames(self, output_path: Path | None) -> list[dict[str, Any]]:
-        """Metrics of every evaluation image, with its camera and frame; pictures go to `output_path`."""
-        from resfields_ns.pipelines.dynamic_evaluation import evaluate_dynamic_frames
+        """Metrics of every evaluation image, with its camera and frame; pictures go to `output_path`.
 
-        return evaluate_dynamic_frames(self.model, self.datamanager, self.config.chamfer_resolution, output_path)
+        `chamfer_l1_x1000` is measured where the capture has ground-truth clouds (points in normalised units); it is
+        None for a frame whose field has no surface.
+        """
+        results = evaluate_images(self.model, self.datamanager, output_path)
+        metadata = self.datamanager.eval_dataset.metadata
+        if metadata["cloud_filenames"] is None:
+            return results
+        chamfers: dict[int, float | None] = {}
+        for result, frame in zip(results, metadata["frame_index"].tolist(), strict=True):
+            if frame not in chamfers:
+                time = timeline.times_from_frames(torch.tensor(frame), metadata["num_frames"]).item()
+                chamfers[frame] = self._chamfer(time, metadata["cloud_filenames"][frame])
+            result["chamfer_l1_x1000"] = chamfers[frame]
+        return results
+
+    def _chamfer(self, time: float, cloud: Path) -> float | None:
+        from resfields_ns.captures.meshes.mesh_points import read_points
+        from resfields_ns.export.surface import extract_surface
+        from resfields_ns.pipelines.surface_metrics import chamfer_l1
+
+        surface = extract_surface(self.model, time, self.config.chamfer_resolution)
+        if len(surface.faces) == 0:
+            return None
+        points, _ = surface.sample(NUM_SURFACE_POINTS, seed=0)
+        return 1000.0 * chamfer_l1(torch.from_numpy(points).float(), read_points(cloud))
 
     def task_facts(self) -> dict[str, Any]:
         """Cameras, background and the resolution of the Chamfer distance."""

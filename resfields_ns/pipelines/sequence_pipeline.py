@@ -1,16 +1,73 @@
 """The pipeline of every task: evaluates frame by frame and loads checkpoints strictly."""
 
+import os
+import platform
 from abc import ABC, abstractmethod
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager
+from nerfstudio.models.base_model import Model
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline
+from rich.progress import track
 from torch import Tensor, nn
+from torchvision.utils import save_image
 
 from resfields_ns.layers import smoothness_losses
-from resfields_ns.pipelines.facts import machine_facts
+
+PACKAGES = ("resfields-ns", "nerfstudio", "torch", "numpy")
+_NAMES = {"camera", "frame"}
+
+
+def machine_facts() -> dict[str, Any]:
+    """Versions and hardware."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "hardware": {"cpu": _cpu_name(), "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu},
+    }
+
+
+def _cpu_name() -> str:
+    """The processor's name where the system tells it, else its architecture."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf8").splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def evaluate_images(
+    model: Model, datamanager: VanillaDataManager[Any], output_path: Path | None
+) -> list[dict[str, Any]]:
+    """The model's metrics of every evaluation image, with its camera and frame; pictures go to `output_path`."""
+    dataloader, metadata = datamanager.fixed_indices_eval_dataloader, datamanager.eval_dataset.metadata
+    results: list[dict[str, Any]] = []
+    for image, (camera, batch) in enumerate(track(dataloader, "Evaluating", transient=True)):
+        metrics, pictures = model.get_image_metrics_and_images(model.get_outputs_for_camera(camera), batch)
+        frame = metadata["frame_numbers"][int(metadata["frame_index"][image])]
+        results.append({"camera": metadata["camera_names"][image], "frame": frame, **metrics})
+        if output_path is not None:
+            _save_pictures(pictures, output_path, image)
+    return results
+
+
+def mean_metrics(frames: list[dict[str, Any]]) -> dict[str, float]:
+    """Mean of every metric over the frames that have it."""
+    means = {}
+    for name in sorted(set().union(*frames) - _NAMES):
+        values = [frame[name] for frame in frames if frame.get(name) is not None and np.isfinite(frame[name])]
+        if values:
+            means[name] = float(np.mean(values))
+    return means
+
+
+def _save_pictures(pictures: dict[str, Tensor], output_path: Path, image: int) -> None:
+    output_path.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        save_image(picture.permute(2, 0, 1).cpu(), output_path / f"eval_{name}_{image:04d}.png")
 
 
 class SequencePipeline(VanillaPipeline, ABC):
@@ -61,7 +118,6 @@ class SequencePipeline(VanillaPipeline, ABC):
 
     def summary(self, frames: list[dict[str, Any]]) -> dict[str, float]:
         """Every metric's mean over the frames that have it."""
-        from resfields_ns.pipelines.evaluation import mean_metrics
 
         return mean_metrics(frames)
 

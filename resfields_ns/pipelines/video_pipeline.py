@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 
-from resfields_ns.data.video_datamanager import VideoDataManager
+from resfields_ns.data.video_data import VideoDataManager
 from resfields_ns.models.video_model import VideoModel
-from resfields_ns.pipelines.sequence_pipeline import SequencePipeline
+from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images
 
 
 @dataclass
@@ -28,8 +28,6 @@ class VideoPipeline(SequencePipeline):
 
     def evaluate_frames(self, output_path: Path | None) -> list[dict[str, Any]]:
         """PSNR of every frame; originals beside reconstructions go to `output_path`."""
-        from resfields_ns.pipelines.evaluation import evaluate_images
-
         return evaluate_images(self.model, self.datamanager, output_path)
 
     def summary(self, frames: list[dict[str, Any]]) -> dict[str, float]:

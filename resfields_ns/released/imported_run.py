@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-from resfields_ns.released.checkpoint import read_released_checkpoint
-from resfields_ns.released.dynamic_run import import_dynamic_run
-from resfields_ns.released.sdf_run import import_sdf_run, is_sdf
-from resfields_ns.released.video_run import import_video_run, is_video
-from resfields_ns.released.written_run import ImportedRun
+from resfields_ns.released.released_dynamic import import_dynamic_run
+from resfields_ns.released.released_run import ImportedRun, read_released_checkpoint
+from resfields_ns.released.released_siren import import_sdf_run, import_video_run, is_sdf, is_video
 
 
 def import_run(checkpoint: Path, data: Path, output_dir: Path, frames: str) -> ImportedRun:

@@ -1,0 +1,185 @@
+"""Folders of one camera of a capture, and NeuS's files beside them.
+
+One camera of a capture: a folder with `rgb` (or `image`) and, where there are any, `mask` and `depth` images.
+"""
+
+import ast
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from resfields_ns.captures.capture_writer import check_finished
+from resfields_ns.captures.image_files import check_same_frames, check_size, depth_size, image_size, list_frames
+
+_LARGEST_FILE = 1000  # bytes
+_EXPECTED = "a list of six numbers [x0, y0, z0, x1, y1, z1]"
+
+
+def read_aabb(path: Path) -> list[list[float]]:
+    """Return the box's corners [[x0, y0, z0], [x1, y1, z1]]; the file holds data only, nothing in it is run.
+
+    Raises ValueError if the file is not one list of six finite numbers, or a lower bound is not below its upper one.
+    """
+    size = path.stat().st_size
+    if size > _LARGEST_FILE:
+        raise ValueError(f"{path}: expected {_EXPECTED}, found a file of {size} bytes")
+    text = path.read_bytes().decode("utf-8", errors="replace").strip()
+    numbers = _parse_numbers(text)
+    if numbers is None:
+        raise ValueError(f"{path}: expected {_EXPECTED}, found {text[:80]!r}")
+    lower, upper = numbers[:3], numbers[3:]
+    if not all(low < high for low, high in zip(lower, upper, strict=True)):
+        raise ValueError(f"{path}: expected every lower bound below its upper bound, found {numbers}")
+    return [lower, upper]
+
+
+def _parse_numbers(text: str) -> list[float] | None:
+    try:
+        values = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return None
+    if not isinstance(values, list | tuple) or len(values) != 6:
+        return None
+    if not all(type(value) in (int, float) and math.isfinite(value) for value in values):
+        return None
+    return [float(value) for value in values]
+
+
+def read_matrices(
+    path: Path, frames: list[int]
+) -> tuple[Float64[np.ndarray, "frames 4 4"], Float64[np.ndarray, "frames 4 4"]]:
+    """Return (world matrices, scale matrices) of the given frame indices.
+
+    A world matrix maps world points to pixels, a scale matrix maps normalised to world points.
+    Raises ValueError if the file or a key is missing, or a matrix is not a 4x4 array of finite numbers.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: expected the camera's matrices, found no such file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            world = [_read_matrix(archive, f"world_mat_{frame}", path) for frame in frames]
+            scale = [_read_matrix(archive, f"scale_mat_{frame}", path) for frame in frames]
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise ValueError(f"{path}: expected a NumPy .npz archive, found a file that cannot be read ({error})") from None
+    return np.stack(world), np.stack(scale)
+
+
+def _read_matrix(archive: zipfile.ZipFile, key: str, path: Path) -> Float64[np.ndarray, "4 4"]:
+    """Read one array after checking the shape and type that its header declares."""
+    member = f"{key}.npy"
+    if member not in archive.namelist():
+        raise ValueError(f"{path}: expected the key {key!r}, found {_keys_summary(archive)}")
+    name = f"{path}: {key}"
+    shape, dtype = _read_header(archive, member, name)
+    if shape != (4, 4) or dtype.kind not in "fiu":
+        raise ValueError(f"{name}: expected a 4x4 array of numbers, found shape {shape} of {dtype}")
+    with archive.open(member) as stream:
+        matrix = np.lib.format.read_array(stream, allow_pickle=False).astype(np.float64)
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"{name}: expected finite numbers, found {matrix[~np.isfinite(matrix)][0]}")
+    return matrix
+
+
+def _read_header(archive: zipfile.ZipFile, member: str, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    with archive.open(member) as stream:
+        try:
+            if np.lib.format.read_magic(stream) == (1, 0):
+                shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+            else:
+                shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+        except ValueError as error:
+            raise ValueError(f"{name}: expected a NumPy array, found data that cannot be read ({error})") from None
+    return shape, dtype
+
+
+def _keys_summary(archive: zipfile.ZipFile) -> str:
+    keys = sorted(Path(name).stem for name in archive.namelist())
+    return f"{len(keys)} keys: {', '.join(keys[:4])}{', ...' if len(keys) > 4 else ''}"
+
+
+@dataclass(frozen=True)
+class CameraFrames:
+    """The chosen frames of one camera; all images have `size` (width, height) pixels."""
+
+    folder: Path
+    size: tuple[int, int]
+    images: list[Path]
+    masks: list[Path] | None
+    depths: list[Path] | None
+
+
+def camera_names(capture: Path) -> list[str]:
+    """Return the names of the capture's camera folders, sorted.
+
+    Raises ValueError if the capture is not a folder, or a converter has not finished it.
+    """
+    if not capture.is_dir():
+        raise ValueError(f"{capture}: expected the folder of a capture, found no such folder")
+    check_finished(capture)
+    return sorted(folder.name for folder in capture.iterdir() if _image_folder(folder).is_dir())
+
+
+def common_frame_names(folders: list[Path]) -> list[str]:
+    """Return the frame names, sorted, that all cameras must have.
+
+    Raises ValueError, naming the camera's folder and the frame, if a camera lacks a frame that another one has.
+    """
+    frames_by_folder = {_image_folder(folder): list_frames(_image_folder(folder)) for folder in folders}
+    names = sorted({name for frames in frames_by_folder.values() for name in frames})
+    for folder, frames in frames_by_folder.items():
+        check_same_frames(frames, folder, names)
+    return names
+
+
+def read_camera_frames(folder: Path, frame_names: list[str], frames: list[int]) -> CameraFrames:
+    """Find the files of the chosen frame indices and check their sizes and depths of colour, from headers alone.
+
+    Raises ValueError if a mask or depth image is missing, or an image is not what the others are.
+    """
+    names = [frame_names[frame] for frame in frames]
+    images_by_name = list_frames(_image_folder(folder))
+    images = [images_by_name[name] for name in names]
+    size = image_size(images[0])
+    for path in images:
+        check_size(path, image_size(path), size, f"the camera's first image {images[0].name}")
+    masks = _optional_files(folder / "mask", frame_names, names)
+    for path in masks or []:
+        check_size(path, image_size(path), size, "the camera's images")
+    depths = _optional_files(folder / "depth", frame_names, names)
+    for path in depths or []:
+        check_size(path, depth_size(path), size, "the camera's images")
+    return CameraFrames(folder=folder, size=size, images=images, masks=masks, depths=depths)
+
+
+def check_alike(cameras: list[CameraFrames]) -> None:
+    """Raise ValueError if the cameras differ in image size, or only some have masks or depth."""
+    first = cameras[0]
+    for camera in cameras[1:]:
+        check_size(camera.folder, camera.size, first.size, f"camera {first.folder.name}")
+        for kind, files, first_files in [
+            ("mask", camera.masks, first.masks),
+            ("depth", camera.depths, first.depths),
+        ]:
+            if (files is None) != (first_files is None):
+                with_files, without = (camera, first) if first_files is None else (first, camera)
+                raise ValueError(
+                    f"{without.folder / kind}: expected {kind} images as camera {with_files.folder.name} has, "
+                    "found no such folder"
+                )
+
+
+def _image_folder(folder: Path) -> Path:
+    """The folder of colour images; NeuS calls it `image`."""
+    return folder / "image" if (folder / "image").is_dir() else folder / "rgb"
+
+
+def _optional_files(folder: Path, expected: list[str], names: list[str]) -> list[Path] | None:
+    if not folder.is_dir():
+        return None
+    files = list_frames(folder)
+    check_same_frames(files, folder, expected)
+    return [files[name] for name in names]

@@ -1,0 +1,164 @@
+"""Frames of a video, wherever they lie."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import UInt8
+from PIL import Image
+
+from resfields_ns.captures.image_files import check_size, image_size, list_frames
+from resfields_ns.captures.video_file import decode_frames, probe_video
+
+Picture = UInt8[np.ndarray, "height width 3"]
+
+CONVERSIONS = {
+    "1": "gray, repeated in three channels",
+    "L": "gray, repeated in three channels",
+    "LA": "gray, repeated in three channels; its alpha channel is laid over white",
+    "RGBA": "its alpha channel is laid over white",
+}
+"""What `rgb_picture` does to images, by their mode."""
+
+
+class Footage(ABC):
+    """Frames of a video, wherever they lie.
+
+    Args:
+        path: of the file or folder
+        size: (width, height) in pixels, at least 2 x 2
+        num_frames: how many there are, at least 1
+        mode: of the pixels, by Pillow's name
+        frame_rate: frames a second, 0 where nothing tells
+
+    Raises:
+        ValueError: if there are fewer pixels or frames
+    """
+
+    def __init__(self, path: Path, size: tuple[int, int], num_frames: int, mode: str, frame_rate: float = 0.0) -> None:
+        if num_frames < 1:
+            raise ValueError(f"{path}: expected a video of at least one frame, found one without frames")
+        if min(size) < 2:
+            raise ValueError(f"{path}: expected frames of at least 2x2 pixels, found {size[0]}x{size[1]}")
+        self.path = path
+        self.size = size
+        self.num_frames = num_frames
+        self.mode = mode
+        self.frame_rate = frame_rate
+
+    @abstractmethod
+    def pictures(self, frames: list[int]) -> Iterator[Picture]:
+        """Read frames, given in ascending order, one after the other.
+
+        Raises ValueError for a frame that cannot be read, or is of another size.
+        """
+
+
+def rgb_picture(image: Image.Image) -> Picture:
+    """An image of 8 bits a channel as RGB; gray repeated in three channels, transparency laid over white."""
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return np.array(Image.alpha_composite(Image.new("RGBA", image.size, "white"), rgba).convert("RGB"))
+    return np.array(image.convert("RGB"))
+
+
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+class ArrayFootage(Footage):
+    """A npy file [T, H, W, 3] of bytes, or of floats in 0..1; one channel (or none) is gray, a fourth is alpha.
+
+    Raises:
+        ValueError: if the file holds something else
+    """
+
+    def __init__(self, path: Path) -> None:
+        array = _open(path)
+        shape, dtype = array.shape, array.dtype
+        channels = shape[3] if len(shape) == 4 else 1
+        if len(shape) not in (3, 4) or channels not in _MODES or not (dtype == np.uint8 or dtype.kind == "f"):
+            expected = "an array [frames, height, width, 3] of uint8 or float"
+            raise ValueError(f"{path}: expected {expected}, found {list(shape)} of {dtype}")
+        super().__init__(path, (shape[2], shape[1]), shape[0], _MODES[channels])
+
+    def pictures(self, frames: list[int]) -> Iterator[Picture]:
+        """Read frames, given in ascending order."""
+        for frame in frames:
+            values = self._bytes(frame).reshape(self.size[1], self.size[0], -1)
+            yield rgb_picture(Image.fromarray(values[..., 0] if self.mode == "L" else values, self.mode))
+
+    def _bytes(self, frame: int) -> npt.NDArray[np.uint8]:
+        values = np.array(_open(self.path)[frame])  # opened anew, so that pages once read do not stay in memory
+        if values.dtype == np.uint8:
+            return values
+        if not (values.min() >= 0.0 and values.max() <= 1.0):  # false for NaN as well
+            found = f"{values.min()} to {values.max()}"
+            raise ValueError(f"{self.path}: expected numbers from 0 to 1, found {found} in frame {frame}")
+        return np.round(values * 255.0).astype(np.uint8)
+
+
+def _open(path: Path) -> npt.NDArray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{path}: expected an array of numbers, found a file that cannot be read ({error})") from None
+
+
+class FolderFootage(Footage):
+    """png or jpg files, one a frame, in the order of their names.
+
+    Raises:
+        ValueError: if there is none, or they differ in size
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.files = list(list_frames(path).values())
+        first = self.files[0]
+        size = image_size(first)
+        for file in self.files[1:]:
+            check_size(file, image_size(file), size, first.name)
+        with Image.open(first) as image:
+            super().__init__(path, size, len(self.files), image.mode)
+
+    def pictures(self, frames: list[int]) -> Iterator[Picture]:
+        """Read frames, given in ascending order."""
+        for frame in frames:
+            file = self.files[frame]
+            try:
+                with Image.open(file) as image:
+                    picture = rgb_picture(image)
+            except (OSError, SyntaxError) as error:  # Pillow raises both for broken png files
+                raise ValueError(f"{file}: expected a picture, found a broken file ({error})") from None
+            yield picture
+
+
+class VideoFootage(Footage):
+    """A file that PyAV decodes: mp4, mkv, gif, webm and others. Frames are taken as evenly spaced in time.
+
+    Raises:
+        ValueError: if the file cannot be read or holds no video
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.video = probe_video(path)
+        super().__init__(path, self.video.size, self.video.num_frames, self.video.mode, self.video.frame_rate)
+
+    def pictures(self, frames: list[int]) -> Iterator[Picture]:
+        """Read frames, given in ascending order."""
+        for _, frame in decode_frames(self.video, frames):
+            if self.mode == "RGBA":
+                yield rgb_picture(Image.fromarray(frame.to_ndarray(format="rgba")))
+            else:
+                yield frame.to_ndarray(format="rgb24")
+
+
+def open_footage(path: Path) -> Footage:
+    """Open a video file (mp4, mkv, gif, webm and others), a folder of frames, or a npy file.
+
+    Raises ValueError if it is none of these, or holds no frames.
+    """
+    if path.is_dir():
+        return FolderFootage(path)
+    return ArrayFootage(path) if path.suffix == ".npy" else VideoFootage(path)

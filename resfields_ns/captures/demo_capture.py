@@ -1,0 +1,132 @@
+"""A made-up multi-view capture in the Owlii / NeuS layout: a creature that moves before four fixed cameras.
+
+Notation: normalised space holds the creature within the unit sphere; the world is in metres, and
+x_world = _METRES_PER_UNIT * x_normalised + _WORLD_CENTRE. Cameras have OpenCV axes.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from jaxtyping import Float64
+from rich.console import Console
+from rich.progress import track
+
+from resfields_ns.captures.capture_writer import make_folders, write_box, write_cameras, write_images, write_surface
+from resfields_ns.captures.demo_creature import Creature
+from resfields_ns.captures.meshes.ray_casting import cast_rays
+from resfields_ns.captures.poses import (
+    centred_intrinsics,
+    look_at_origin,
+    pixel_centres,
+    pixel_directions,
+    scale_matrix,
+    world_matrix,
+)
+
+_METRES_PER_UNIT = 0.8
+_WORLD_CENTRE = np.array([0.4, 1.1, -0.3])
+_TRAIN_AZIMUTHS = {"cam_train_1": 0.0, "cam_train_3": 90.0, "cam_train_6": 180.0, "cam_train_8": 270.0}  # degrees
+_TRAIN_ELEVATIONS = {"cam_train_1": 12.0, "cam_train_3": 28.0, "cam_train_6": 12.0, "cam_train_8": 28.0}
+_TEST_ELEVATION = 20.0
+_CAMERA_DISTANCE = 3.2  # normalised units
+_FOCAL_PER_SIZE = 1.75
+_BOX_PADDING = 0.05
+_KEY_LIGHT = np.array([3.0, 4.0, 12.0]) / 13.0  # unit vectors towards the lights
+_FILL_LIGHT = np.array([-3.0, 4.0, -12.0]) / 13.0
+
+
+def write_demo_capture(
+    out: Path, seed: int = 0, num_frames: int = 30, size: int = 128, show_progress: bool = False
+) -> None:
+    """Write a capture of `num_frames` frames of `size` x `size` pixels to the folder `out`; one seed, the same bytes.
+
+    The folder appears only once it is whole. Raises ValueError if it exists and is not empty, or a number is too
+    small or too large.
+    """
+    _check_request(out, seed, num_frames, size)
+    partial = out.with_name(out.name + ".partial")
+    if partial.exists():
+        raise ValueError(f"{partial}: expected no such folder, found one left by a run that was stopped: delete it")
+    partial.mkdir(parents=True)
+    try:
+        _write_capture(partial, Creature.from_seed(seed), seed, num_frames, size, show_progress)
+        if out.exists():
+            out.rmdir()
+        partial.rename(out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _check_request(out: Path, seed: int, num_frames: int, size: int) -> None:
+    if seed < 0:
+        raise ValueError(f"--seed: expected 0 or more, found {seed}")
+    if num_frames < 1:
+        raise ValueError(f"--frames: expected 1 or more, found {num_frames}")
+    if not 16 <= size <= 2048:
+        raise ValueError(f"--size: expected 16 to 2048 pixels, found {size}")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out}: expected a folder that is new or empty, found one that is in use")
+
+
+def _write_capture(
+    folder: Path, creature: Creature, seed: int, num_frames: int, size: int, show_progress: bool
+) -> None:
+    poses = _poses(num_frames)
+    make_folders(folder, list(poses))
+    for name, camera_poses in poses.items():
+        world = [world_matrix(_intrinsics(size), pose, _METRES_PER_UNIT, _WORLD_CENTRE) for pose in camera_poses]
+        write_cameras(folder / name, np.stack(world), scale_matrix(_METRES_PER_UNIT, _WORLD_CENTRE))
+    bounds = []
+    frames = track(range(num_frames), "Writing the capture", console=Console(stderr=True), disable=not show_progress)
+    for frame in frames:
+        mesh = trimesh.Trimesh(creature.vertices_at(frame / num_frames), creature.faces, process=False)
+        bounds.append(mesh.bounds)
+        write_surface(folder, frame, mesh, seed)
+        for name, camera_poses in poses.items():
+            _write_images(folder / name, frame, creature, mesh, camera_poses[frame], size)
+    lower, upper = np.min(bounds, axis=(0, 1)), np.max(bounds, axis=(0, 1))
+    padding = _BOX_PADDING * (upper - lower)
+    write_box(folder, lower - padding, upper + padding)
+
+
+def _write_images(
+    folder: Path, frame: int, creature: Creature, mesh: trimesh.Trimesh, pose: Float64[np.ndarray, "3 4"], size: int
+) -> None:
+    """Write what a camera sees of the mesh: colours, mask, and z-depth in millimetres."""
+    rotation = pose[:, :3]
+    directions = pixel_directions(pixel_centres((size, size)), _intrinsics(size)) @ rotation
+    hits = cast_rays(mesh, -rotation.T @ pose[:, 3], directions)
+    normals = hits.interpolate(np.array(mesh.vertex_normals), creature.faces)
+    albedo = creature.colours(hits.interpolate(creature.rest_vertices, creature.faces))
+    colours, depth = np.zeros((size * size, 3), np.uint8), np.zeros(size * size, np.uint16)
+    colours[hits.hit] = np.round(255.0 * np.clip(albedo * _shading(normals), 0.0, 1.0))
+    depth[hits.hit] = np.round(hits.distances * _METRES_PER_UNIT * 1000.0)
+    shape = (size, size)
+    write_images(folder, frame, colours.reshape(*shape, 3), hits.hit.reshape(shape), depth.reshape(shape))
+
+
+def _shading(normals: Float64[np.ndarray, "points 3"]) -> Float64[np.ndarray, "points 1"]:
+    """Lambert shading by a key light, a weaker fill light behind, and a sky above; all are fixed in the world."""
+    normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+    key = np.clip(normals @ _KEY_LIGHT, 0.0, None)
+    fill = np.clip(normals @ _FILL_LIGHT, 0.0, None)
+    sky = 0.5 + 0.5 * normals[:, 1]
+    return (0.40 + 0.42 * key + 0.24 * fill + 0.25 * sky)[:, None]
+
+
+def _poses(num_frames: int) -> dict[str, Float64[np.ndarray, "frames 3 4"]]:
+    """Normalised-to-camera poses of every camera and frame; the test camera goes once around."""
+    poses = {
+        name: np.stack([look_at_origin(azimuth, _TRAIN_ELEVATIONS[name], _CAMERA_DISTANCE)] * num_frames)
+        for name, azimuth in _TRAIN_AZIMUTHS.items()
+    }
+    azimuths = 45.0 + 360.0 * np.arange(num_frames) / num_frames
+    poses["cam_test"] = np.stack([look_at_origin(azimuth, _TEST_ELEVATION, _CAMERA_DISTANCE) for azimuth in azimuths])
+    return poses
+
+
+def _intrinsics(size: int) -> Float64[np.ndarray, "3 3"]:
+    return centred_intrinsics((size, size), _FOCAL_PER_SIZE * size)

@@ -1,0 +1,131 @@
+"""A device's factory calibration, and the modes of its cameras.
+
+Modes of Azure Kinect's cameras: which part of the sensor an image shows.
+
+A calibration is for the whole sensor as a unit square; an image is the sensor binned to some size, then cropped.
+
+A device's factory calibration: the attachment `calibration.json` of its recordings.
+
+Notation: a point X_d in the depth camera's axes (metres) lies at X_c = R X_d + t in the colour camera's.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from resfields_ns.captures.camera import Intrinsics, check_rotation
+from resfields_ns.captures.json_file import read_array, read_list, read_number, read_text
+
+
+@dataclass(frozen=True)
+class CameraMode:
+    """Size of the binned sensor, and where the image lies on it, in pixels (width, height)."""
+
+    sensor: tuple[int, int]
+    offset: tuple[int, int]
+    size: tuple[int, int]
+
+
+DEPTH_MODES = {
+    "NFOV_2X2BINNED": CameraMode((512, 512), (96, 90), (320, 288)),
+    "NFOV_UNBINNED": CameraMode((1024, 1024), (192, 180), (640, 576)),
+    "WFOV_2X2BINNED": CameraMode((512, 512), (0, 0), (512, 512)),
+    "WFOV_UNBINNED": CameraMode((1024, 1024), (0, 0), (1024, 1024)),
+}
+"""By the tag K4A_DEPTH_MODE."""
+
+COLOR_MODES = {
+    "720P": CameraMode((1280, 960), (0, 120), (1280, 720)),
+    "1080P": CameraMode((1920, 1440), (0, 180), (1920, 1080)),
+    "1440P": CameraMode((2560, 1920), (0, 240), (2560, 1440)),
+    "1536P": CameraMode((2048, 1536), (0, 0), (2048, 1536)),
+    "2160P": CameraMode((3840, 2880), (0, 360), (3840, 2160)),
+    "3072P": CameraMode((4096, 3072), (0, 0), (4096, 3072)),
+}
+"""By the part of the tag K4A_COLOR_MODE after the pixel format, as in MJPG_1080P."""
+
+
+_DEPTH, _COLOR = "CALIBRATION_CameraLocationD0", "CALIBRATION_CameraLocationPV0"
+_MODEL = "CALIBRATION_LensDistortionModelBrownConrady"
+_DEFAULT_RADIUS = 1.7  # where the factory could not tell it
+_LEGACY_SENSOR = (4096, 2304)  # colour calibrated for 16:9, with the 3072 rows of 4:3 cut at both ends
+_LEGACY_ROWS_CUT = 384
+
+
+@dataclass(frozen=True)
+class DeviceCalibration:
+    """Both cameras of a device, for the sizes of its images.
+
+    Args:
+        depth, color: optics
+        depth_radius: plane coordinates farther than this from the optical axis are outside the depth camera's model
+        rotation, translation: R and t
+    """
+
+    depth: Intrinsics
+    depth_radius: float
+    color: Intrinsics
+    rotation: Float64[np.ndarray, "3 3"]
+    translation: Float64[np.ndarray, "3"]
+
+
+def parse_calibration(data: bytes, depth_mode: CameraMode, color_mode: CameraMode, name: str) -> DeviceCalibration:
+    """Parse the attachment; `name` says in errors where it comes from."""
+    try:
+        content = json.loads(data.rstrip(b"\0").decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{name}: expected JSON, found data that cannot be read ({error})") from None
+    information = content.get("CalibrationInformation") if isinstance(content, dict) else None
+    cameras = read_list(information, "Cameras", f"{name}: CalibrationInformation")
+    by_location = {read_text(camera, "Location", f"{name}: Cameras"): camera for camera in cameras}
+    for location in (_DEPTH, _COLOR):
+        if location not in by_location:
+            found = ", ".join(sorted(by_location)) or "none"
+            raise ValueError(f"{name}: Cameras: expected one of location {location}, found {found}")
+    depth, color = by_location[_DEPTH], by_location[_COLOR]
+    depth_name, color_name = f"{name}: {_DEPTH}", f"{name}: {_COLOR}"
+    pose = _object(color, "Rt", color_name)
+    rotation = read_array(pose, "Rotation", (9,), f"{color_name}: Rt").reshape(3, 3)
+    check_rotation(rotation, f"{color_name}: Rt: Rotation")
+    return DeviceCalibration(
+        depth=_intrinsics(depth, depth_mode, depth_name),
+        depth_radius=read_number(depth, "MetricRadius", depth_name) or _DEFAULT_RADIUS,
+        color=_intrinsics(color, color_mode, color_name),
+        rotation=rotation,
+        translation=read_array(pose, "Translation", (3,), f"{color_name}: Rt"),
+    )
+
+
+def _intrinsics(camera: dict[str, Any], mode: CameraMode, name: str) -> Intrinsics:
+    intrinsics = _object(camera, "Intrinsics", name)
+    model = read_text(intrinsics, "ModelType", f"{name}: Intrinsics")
+    if model != _MODEL:
+        raise ValueError(f"{name}: Intrinsics: ModelType: expected {_MODEL}, found {model}")
+    parameters = read_list(intrinsics, "ModelParameters", f"{name}: Intrinsics")
+    read_array(intrinsics, "ModelParameters", (max(len(parameters), 14),), f"{name}: Intrinsics")
+    cx, cy, fx, fy, k1, k2, k3, k4, k5, k6, _, _, p2, p1 = map(float, parameters[:14])
+    if min(fx, fy) <= 0.0:
+        raise ValueError(f"{name}: Intrinsics: ModelParameters: expected focal lengths above 0, found {fx:g}, {fy:g}")
+    rows = read_number(camera, "SensorHeight", name)
+    if rows == _LEGACY_SENSOR[1] and read_number(camera, "SensorWidth", name) == _LEGACY_SENSOR[0]:
+        full_rows = rows + 2 * _LEGACY_ROWS_CUT
+        cy, fy = (cy * rows + _LEGACY_ROWS_CUT) / full_rows, fy * rows / full_rows
+    return Intrinsics(
+        width=mode.size[0],
+        height=mode.size[1],
+        fx=fx * mode.sensor[0],
+        fy=fy * mode.sensor[1],
+        cx=cx * mode.sensor[0] - mode.offset[0],
+        cy=cy * mode.sensor[1] - mode.offset[1],
+        distortion=(k1, k2, p1, p2, k3, k4, k5, k6),
+    )
+
+
+def _object(record: dict[str, Any], key: str, name: str) -> dict[str, Any]:
+    value = record.get(key)
+    if not isinstance(value, dict):
+        raise ValueError(f"{name}: expected an object {key!r}, found {repr(value)[:80]}")
+    return value

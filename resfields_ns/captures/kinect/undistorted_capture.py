@@ -1,0 +1,60 @@
+"""A capture whose images are distorted, written again without distortion."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from resfields_ns.captures.camera_files import CAMERA_FILE, read_rgbd_camera, write_rgbd_camera
+from resfields_ns.captures.image_files import check_size, list_frames
+from resfields_ns.captures.lens import Undistortion, undistorted_view
+from resfields_ns.captures.time_stamps import TIME_STAMPS_FILE
+from resfields_ns.files import write_aside
+
+_KINDS = ("rgb", "depth", "mask")
+
+
+def undistort_capture(source: Path, out: Path) -> None:
+    """Write the capture in the folder `source` to `out`, which appears whole; depth and masks are not interpolated.
+
+    Raises ValueError if `source` has no cameras, `out` is in use, or a file is not what it should be.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out}: expected a folder that is new or empty, found one that is in use")
+    cameras = sorted(source.glob(f"*/{CAMERA_FILE}"))
+    if not cameras:
+        raise ValueError(f"{source}: expected folders of cameras with a {CAMERA_FILE}, found none")
+    with write_aside(out) as partial:
+        for path in cameras:
+            _undistort_camera(path, partial / path.parent.name)
+        if (source / "aabb.txt").is_file():
+            shutil.copy(source / "aabb.txt", partial)
+
+
+def _undistort_camera(path: Path, out: Path) -> None:
+    camera = read_rgbd_camera(path)
+    view = undistorted_view(camera.intrinsics, str(path))
+    undistort = Undistortion.between(camera.intrinsics, view)
+    out.mkdir(parents=True)
+    write_rgbd_camera(out / CAMERA_FILE, replace(camera, intrinsics=view))
+    if not (path.parent / TIME_STAMPS_FILE).is_file():
+        raise ValueError(f"{path.parent / TIME_STAMPS_FILE}: expected the times of the images, found no such file")
+    shutil.copy(path.parent / TIME_STAMPS_FILE, out)
+    for folder in (path.parent / kind for kind in _KINDS if (path.parent / kind).is_dir()):
+        (out / folder.name).mkdir()
+        for name, file in list_frames(folder).items():
+            image = _read(file)
+            check_size(file, (image.shape[1], image.shape[0]), (view.width, view.height), CAMERA_FILE)
+            undistorted = undistort(image) if folder.name == "rgb" else undistort.nearest(image)
+            cv2.imwrite(str(out / folder.name / f"{name}.png"), undistorted)
+
+
+def _read(path: Path) -> np.ndarray:
+    """An image as it is stored, colours as BGR without alpha."""
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION if path.parent.name == "rgb" else cv2.IMREAD_UNCHANGED
+    image = cv2.imread(str(path), flags)
+    if image is None:
+        raise ValueError(f"{path}: expected an image, found a file that cannot be read")
+    return image

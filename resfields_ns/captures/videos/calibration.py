@@ -1,0 +1,150 @@
+"""Calibrations of video cameras, in whatever format."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from resfields_ns.captures.camera import Intrinsics, Pinhole
+from resfields_ns.captures.camera_files import LLFFCamera, read_llff_poses
+from resfields_ns.captures.video_file import Video, probe_video
+
+_LARGEST_STRETCH = 0.01  # of a picture's sides against those of the calibration
+
+
+@dataclass(frozen=True)
+class CalibratedCamera:
+    """Optics and pose of a fixed camera.
+
+    Args:
+        intrinsics: for pictures of the size that they hold
+        world_to_camera: [R | t] to OpenCV axes (x right, y down, z forward)
+    """
+
+    intrinsics: Intrinsics
+    world_to_camera: Float64[np.ndarray, "3 4"]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the pictures."""
+        return self.intrinsics.width, self.intrinsics.height
+
+    @property
+    def pinhole(self) -> Pinhole:
+        """The camera without its distortion, with OpenGL axes."""
+        i = self.intrinsics
+        rotation, translation = self.world_to_camera[:, :3], self.world_to_camera[:, 3]
+        pose = np.column_stack([rotation.T * [1.0, -1.0, -1.0], -rotation.T @ translation])
+        return Pinhole(fx=i.fx, fy=i.fy, cx=i.cx, cy=i.cy, camera_to_world=pose)
+
+    @property
+    def world_matrix(self) -> Float64[np.ndarray, "4 4"]:
+        """World to pixels, without distortion."""
+        i = self.intrinsics
+        matrix = np.array([[i.fx, 0.0, i.cx], [0.0, i.fy, i.cy], [0.0, 0.0, 1.0]])
+        return np.vstack([matrix @ self.world_to_camera, [0.0, 0.0, 0.0, 1.0]])
+
+    def resized(self, size: tuple[int, int]) -> "CalibratedCamera":
+        """The camera of pictures that are resized to (width, height)."""
+        i = self.intrinsics
+        x, y = size[0] / i.width, size[1] / i.height
+        intrinsics = replace(i, width=size[0], height=size[1], fx=x * i.fx, fy=y * i.fy, cx=x * i.cx, cy=y * i.cy)
+        return replace(self, intrinsics=intrinsics)
+
+
+def check_proportion(name: str, size: tuple[int, int], expected: tuple[int, int], reference: str) -> None:
+    """Raise ValueError if a (width, height) is not in the proportion of another; `name` says whose it is."""
+    if abs(size[0] / expected[0] * expected[1] / size[1] - 1.0) > _LARGEST_STRETCH:
+        raise ValueError(
+            f"{name}: expected pictures in the proportion of {expected[0]}x{expected[1]}, as {reference} tells, "
+            f"found {size[0]}x{size[1]}"
+        )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Cameras, and what else a calibration tells about the scene.
+
+    Args:
+        cameras: by the names of their videos
+        depths: near and far depth of what each camera sees
+        points: of the scene, in the world
+    """
+
+    cameras: dict[str, CalibratedCamera]
+    depths: dict[str, tuple[float, float]] | None = None
+    points: Float64[np.ndarray, "points 3"] | None = None
+
+
+def read_llff_rows(path: Path, names: list[str]) -> Calibration:
+    """Read the cameras; rows are in the order of the sorted names."""
+    rows = read_llff_poses(path)
+    if len(rows) != len(names):
+        raise ValueError(f"{path}: expected one row for each of the {len(names)} videos, found {len(rows)} rows")
+    by_name = dict(zip(sorted(names), rows, strict=True))
+    return Calibration(
+        cameras={name: _camera(row) for name, row in by_name.items()},
+        depths={name: row.depths for name, row in by_name.items()},
+    )
+
+
+def _camera(row: LLFFCamera) -> CalibratedCamera:
+    p = row.pinhole
+    rotation = (p.camera_to_world[:, :3] * [1.0, -1.0, -1.0]).T
+    pose = np.column_stack([rotation, -rotation @ p.camera_to_world[:, 3]])
+    return CalibratedCamera(Intrinsics(*row.size, p.fx, p.fy, p.cx, p.cy), pose)
+
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
+_LARGEST_RATE_DIFFERENCE = 1e-3  # of the frame rate
+
+
+def find_videos(folder: Path) -> dict[str, Video]:
+    """The videos of a folder by camera name (file name without suffix), sorted, which must share their frame rate."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder of videos, found no such folder")
+    paths: dict[str, Path] = {}
+    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES):
+        if path.stem in paths:
+            raise ValueError(
+                f"{folder}: expected one video for each camera, found {paths[path.stem].name}, {path.name}"
+            )
+        paths[path.stem] = path
+    if not paths:
+        raise ValueError(f"{folder}: expected videos ({', '.join(VIDEO_SUFFIXES)}), one for each camera, found none")
+    videos = {name: probe_video(paths[name]) for name in sorted(paths)}
+    first = next(iter(videos.values()))
+    for video in videos.values():
+        if abs(video.frame_rate - first.frame_rate) > _LARGEST_RATE_DIFFERENCE * first.frame_rate:
+            raise ValueError(
+                f"{video.path}: expected {first.frame_rate:g} frames a second as {first.path.name} has, "
+                f"found {video.frame_rate:g}"
+            )
+    return videos
+
+
+def read_calibration(path: Path, videos: dict[str, Video]) -> Calibration:
+    """Read the calibration of videos, for pictures of their size; what lies at `path` tells its format."""
+    calibration = _read(path, videos)
+    for name, camera in calibration.cameras.items():
+        check_proportion(str(videos[name].path), videos[name].size, camera.size, str(path))
+    cameras = {name: camera.resized(videos[name].size) for name, camera in calibration.cameras.items()}
+    return replace(calibration, cameras=cameras)
+
+
+def _read(path: Path, videos: dict[str, Video]) -> Calibration:
+    from resfields_ns.captures.videos.colmap_model import read_colmap_model
+    from resfields_ns.captures.videos.opencv_files import SUFFIXES, read_opencv_files
+
+    if path.suffix == ".npy":
+        return read_llff_rows(path, list(videos))
+    if (path / "cameras.bin").is_file() or (path / "cameras.txt").is_file():
+        return read_colmap_model(path, list(videos))
+    if path.is_dir() and any(file.suffix in SUFFIXES for file in path.iterdir()):
+        return read_opencv_files(path, {name: video.size for name, video in videos.items()})
+    found = "something else" if path.exists() else "nothing there"
+    raise ValueError(
+        f"{path}: expected poses_bounds.npy, a folder with cameras.bin or cameras.txt of COLMAP, or a folder with a "
+        f"YAML or JSON file of OpenCV for each camera, found {found}"
+    )

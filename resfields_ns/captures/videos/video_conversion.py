@@ -1,0 +1,190 @@
+"""Videos into a capture in the Owlii / NeuS layout."""
+
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float64, UInt8
+from rich.console import Console
+from rich.progress import track
+
+from resfields_ns.captures.camera import check_depths
+from resfields_ns.captures.capture_writer import (
+    describe_arrays,
+    describe_files,
+    unfinished_capture,
+    write_box,
+    write_cameras,
+    write_png,
+)
+from resfields_ns.captures.lens import Undistortion, undistorted_view
+from resfields_ns.captures.spaces import cube_around_frusta
+from resfields_ns.captures.video_file import Video, for_each_frame, frame_path
+from resfields_ns.captures.videos.calibration import CalibratedCamera, Calibration
+from resfields_ns.captures.videos.masking import Foreground
+
+_PERCENTILES = (1.0, 99.0)
+_POINTS_PADDING = 0.1  # of the box of the points that lie within the percentiles
+
+
+@dataclass(frozen=True)
+class SceneSpace:
+    """A map from normalised space to the world, and the corners of the scene's box in normalised space."""
+
+    normalised_to_world: Float64[np.ndarray, "4 4"]
+    lower: Float64[np.ndarray, "3"]
+    upper: Float64[np.ndarray, "3"]
+
+    @classmethod
+    def around_box(cls, lower: Float64[np.ndarray, "3"], upper: Float64[np.ndarray, "3"]) -> "SceneSpace":
+        """A box in the world, whose longest side becomes -1 to 1."""
+        centre, half = (lower + upper) / 2, (upper - lower) / 2
+        matrix = np.diag([*[half.max()] * 3, 1.0])
+        matrix[:3, 3] = centre
+        return cls(matrix, -half / half.max(), half / half.max())
+
+    @classmethod
+    def around_frusta(cls, calibration: Calibration, depths: dict[str, tuple[float, float]]) -> "SceneSpace":
+        """What the cameras see between a near and a far depth."""
+        cameras = calibration.cameras
+        matrix = cube_around_frusta(
+            [camera.pinhole for camera in cameras.values()],
+            [camera.size for camera in cameras.values()],
+            [depths[name] for name in cameras],
+        )
+        return cls(matrix, -np.ones(3), np.ones(3))
+
+    @classmethod
+    def around_points(cls, points: Float64[np.ndarray, "points 3"]) -> "SceneSpace":
+        """Points in the world, but for outliers along each axis."""
+        lower, upper = np.percentile(points, _PERCENTILES, axis=0)
+        padding = _POINTS_PADDING * (upper - lower).max()
+        return cls.around_box(lower - padding, upper + padding)
+
+
+def choose_space(
+    calibration: Calibration, box: tuple[float, ...] | None, depths: tuple[float, float] | None
+) -> SceneSpace:
+    """The space of a box or of depths that the user gives, or of what the calibration tells.
+
+    Args:
+        box: lower, then upper corner, in the world
+        depths: near and far, of all cameras
+    """
+    if box is not None and depths is not None:
+        raise ValueError("--box, --depths: expected one of them, found both")
+    if box is not None:
+        corners = np.array(box, dtype=np.float64).reshape(2, 3)
+        if not np.isfinite(corners).all() or not (corners[0] < corners[1]).all():
+            raise ValueError(f"--box: expected every lower bound below its upper bound, found {list(box)}")
+        return SceneSpace.around_box(*corners)
+    if depths is not None:
+        check_depths(*depths, "--depths")
+        return SceneSpace.around_frusta(calibration, dict.fromkeys(calibration.cameras, depths))
+    if calibration.depths is not None:
+        return SceneSpace.around_frusta(calibration, calibration.depths)
+    if calibration.points is not None and np.ptp(calibration.points, axis=0).max() > 0.0:
+        return SceneSpace.around_points(calibration.points)
+    raise ValueError("--box: expected the scene's box, or --depths, as the calibration tells neither, found none")
+
+
+class Resampling:
+    """Takes distorted pictures to those of `camera`.
+
+    Args:
+        distorted: the camera as calibrated
+        size: (width, height) of what comes out
+        name: says in errors where the camera comes from
+    """
+
+    def __init__(self, distorted: CalibratedCamera, size: tuple[int, int], name: str) -> None:
+        lens = distorted.intrinsics
+        view = undistorted_view(lens, name) if lens.is_distorted else lens
+        self.camera = replace(distorted, intrinsics=view).resized(size)
+        self._undistort = Undistortion.between(lens, view) if lens.is_distorted else None
+
+    def __call__(self, picture: UInt8[np.ndarray, "_ _ 3"]) -> UInt8[np.ndarray, "height width 3"]:
+        """Undistort, then average over the pixels that become one."""
+        if self._undistort is not None:
+            picture = self._undistort(picture)
+        if (picture.shape[1], picture.shape[0]) == self.camera.size:
+            return picture
+        return cv2.resize(picture, self.camera.size, interpolation=cv2.INTER_AREA)
+
+
+_THRESHOLD = 127
+
+
+def convert_videos(
+    out: Path,
+    videos: dict[str, Video],
+    calibration: Calibration,
+    frames: dict[str, list[int]],
+    space: SceneSpace,
+    size: tuple[int, int],
+    foregrounds: dict[str, Foreground] | None,
+    show_progress: bool = False,
+) -> None:
+    """Write the capture, going on with what a stopped run of the same request left; `out` appears once it is whole.
+
+    Args:
+        calibration: for the videos' sizes
+        frames: of each video, equally many
+        size: (width, height) of the capture's images
+        foregrounds: by camera; None for a capture without masks
+    """
+    resamplings = {name: Resampling(camera, size, f"camera {name}") for name, camera in calibration.cameras.items()}
+    request = {
+        "size": size,
+        "space": describe_arrays(space.normalised_to_world, space.lower, space.upper),
+        "cameras": {name: _as_json(camera) for name, camera in calibration.cameras.items()},
+        "videos": {name: describe_files([video.path]) for name, video in videos.items()},
+        "frames": frames,
+        "masks": foregrounds and {name: foreground.as_json() for name, foreground in foregrounds.items()},
+    }
+    with unfinished_capture(out, request) as capture:
+        for name, video in videos.items():
+            foreground = None if foregrounds is None else foregrounds[name]
+            for kind in ("rgb",) if foreground is None else ("rgb", "mask"):
+                (capture / name / kind).mkdir(parents=True, exist_ok=True)
+            resampling = resamplings[name]
+            world_matrices = np.repeat(resampling.camera.world_matrix[None], len(frames[name]), axis=0)
+            write_cameras(capture / name, world_matrices, space.normalised_to_world)
+            last_kind = capture / name / ("rgb" if foreground is None else "mask")
+            indices = {frame: index for index, frame in enumerate(frames[name])}
+            missing = [frame for frame, index in indices.items() if not frame_path(last_kind, index).is_file()]
+            write = partial(_write_frame, capture / name, indices, resampling, foreground)
+            written = track(
+                for_each_frame(video, missing, write),
+                f"Converting {name}",
+                total=len(missing),
+                console=Console(stderr=True),
+                disable=not show_progress,
+            )
+            for _ in written:
+                pass
+        write_box(capture, space.lower, space.upper)
+
+
+def _as_json(camera: CalibratedCamera) -> dict[str, Any]:
+    return {**asdict(camera.intrinsics), "world_to_camera": camera.world_to_camera.tolist()}
+
+
+def _write_frame(
+    camera: Path,
+    indices: dict[int, int],
+    resampling: Resampling,
+    foreground: Foreground | None,
+    frame: int,
+    decoded: Any,
+) -> None:
+    """Write a frame of a video, as PyAV decodes it: first its colours, then its mask."""
+    picture = decoded.to_ndarray(format="rgb24")
+    write_png(frame_path(camera / "rgb", indices[frame]), resampling(picture))
+    if foreground is not None:
+        mask = np.where(foreground(frame, picture), np.uint8(255), np.uint8(0))
+        resampled = resampling(np.repeat(mask[..., None], 3, axis=-1))[..., 0] > _THRESHOLD
+        write_png(frame_path(camera / "mask", indices[frame]), np.where(resampled, np.uint8(255), np.uint8(0)))

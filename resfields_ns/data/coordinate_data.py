@@ -1,0 +1,111 @@
+"""Batches of coordinates for tasks without rays."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
+from nerfstudio.data.datasets.base_dataset import InputDataset
+from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader, RandIndicesEvalDataloader
+from torch import Tensor
+
+from resfields_ns.functional.segments import Coordinates, TimeSegments
+from resfields_ns.timeline import times_from_frames
+
+
+class CoordinateBatches(ABC):
+    """Random points of a sequence's frames, and what is known at them.
+
+    Args:
+        frames: the frames that have points to draw, in order
+    """
+
+    def __init__(self, frames: Int[Tensor, "frames"]) -> None:
+        self.frames = frames
+
+    @abstractmethod
+    def draw(
+        self, frames: Int[Tensor, "frames"], samples: int
+    ) -> tuple[Float[Tensor, "points dims"], dict[str, Tensor]]:
+        """Draw points of `frames`, frame after frame: `samples` or fewer of each, and what is known at each point."""
+
+
+@dataclass
+class CoordinateDataManagerConfig(VanillaDataManagerConfig):
+    """Random coordinates of a sequence; the defaults are the paper's (A.2, A.3)."""
+
+    train_num_rays_per_batch: int = 200_000
+    """Samples a training step, spread evenly over its frames."""
+    eval_num_rays_per_batch: int = 20_000
+    """Samples of an evaluation batch."""
+    frames_per_batch: int = 300
+    """Frames that a training step looks at, at most; the paper's sequences are no longer, so it looks at all."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for option, value in (
+            ("train-num-rays-per-batch", self.train_num_rays_per_batch),
+            ("eval-num-rays-per-batch", self.eval_num_rays_per_batch),
+            ("frames-per-batch", self.frames_per_batch),
+        ):
+            if value < 1:
+                raise ValueError(f"datamanager.{option}: expected at least 1, got {value}")
+
+
+class CoordinateDataManager(VanillaDataManager[InputDataset], ABC):
+    """Training batches sorted by time, with equally many samples of each frame.
+
+    A subclass says which dataset it has (`dataset_type`) and how its points are drawn (`make_batches`). `num_frames` of
+    the dataset's metadata is the length of the sequence.
+    """
+
+    config: CoordinateDataManagerConfig
+
+    @abstractmethod
+    def make_batches(self, dataset: InputDataset) -> CoordinateBatches:
+        """Load what a dataset's points are drawn from; ValueError if there is nothing to train on."""
+
+    def setup_train(self) -> None:
+        """Load what is trained on."""
+        self.train_batches = self.make_batches(self.train_dataset)
+
+    def setup_eval(self) -> None:
+        """Load what is evaluated on."""
+        self.eval_batches = self.make_batches(self.eval_dataset)
+        self.fixed_indices_eval_dataloader = FixedIndicesEvalDataloader(
+            input_dataset=self.eval_dataset, device=self.device
+        )
+        self.eval_dataloader = RandIndicesEvalDataloader(input_dataset=self.eval_dataset, device=self.device)
+
+    def next_train(self, step: int) -> tuple[Coordinates, dict[str, Tensor]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Coordinates and what is known at them."""
+        del step
+        self.train_count += 1
+        return self._draw(self.train_batches, self.train_dataset, self.config.train_num_rays_per_batch)
+
+    def next_eval(self, step: int) -> tuple[Coordinates, dict[str, Tensor]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """As `next_train`, from what is evaluated on."""
+        del step
+        self.eval_count += 1
+        return self._draw(self.eval_batches, self.eval_dataset, self.config.eval_num_rays_per_batch)
+
+    def get_train_rays_per_batch(self) -> int:
+        """Samples a training step."""
+        return self.config.train_num_rays_per_batch
+
+    def _draw(
+        self, batches: CoordinateBatches, dataset: InputDataset, count: int
+    ) -> tuple[Coordinates, dict[str, Tensor]]:
+        frames = self._choose(batches.frames, count)
+        points, batch = batches.draw(frames, count // len(frames))
+        samples = len(points) // len(frames)
+        times = times_from_frames(frames, dataset.metadata["num_frames"]).to(self.device)
+        segments = TimeSegments(times, (samples,) * len(frames))
+        batch = {name: values.to(self.device) for name, values in batch.items()}
+        return Coordinates(points.to(self.device), segments), batch
+
+    def _choose(self, frames: Int[Tensor, "frames"], count: int) -> Int[Tensor, "chosen"]:
+        """All frames, or a random part of them in order where they are more than a batch may look at."""
+        most = min(self.config.frames_per_batch, count)
+        return frames if len(frames) <= most else frames[torch.randperm(len(frames))[:most].sort().values]

@@ -1,0 +1,182 @@
+"""Movies of a trained run.
+
+What a model renders, as pictures to look at.
+
+Notation: outputs of H x W pixels; accumulation in [0, 1] tells how much of the scene a pixel holds.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import imageio_ffmpeg
+import mediapy
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.utils.colormaps import ColormapOptions, apply_colormap, apply_depth_colormap
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from resfields_ns.captures.clips.clip_pixels import ClipPixels
+from resfields_ns.files import write_aside
+from resfields_ns.host.trained_run import TrainedRun
+from resfields_ns.timeline import frames_from_times
+
+Outputs = dict[str, Tensor]
+Picture = UInt8[np.ndarray, "height width 3"]
+
+
+def painter(output: str, cameras: Cameras, box: Float[Tensor, "2 3"]) -> Callable[[Outputs], Picture]:
+    """A function that turns a model's outputs into a picture of `output`.
+
+    Depth has one colour scale for all cameras, from the nearest to the farthest point of the box that they can see.
+    Raises ValueError, when it is called, if the model does not render the output.
+    """
+    near, far = _depth_range(cameras, box)
+    return partial(_paint, output, near, far)
+
+
+def _paint(output: str, near: float, far: float, outputs: Outputs) -> Picture:
+    if output not in outputs:
+        raise ValueError(f"--output: expected one of the model's {', '.join(sorted(outputs))}, found {output!r}")
+    values, accumulation = outputs[output], outputs["accumulation"]
+    if output == "depth":
+        colours = apply_depth_colormap(values, accumulation, near, far)
+    elif output == "normals":
+        colours = 0.5 * (values + accumulation) + (1.0 - accumulation)  # (n + 1) / 2 over white
+    else:
+        colours = apply_colormap(values.clamp(0.0, 1.0), ColormapOptions(colormap="gray"))
+    return (colours.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8).cpu().numpy()
+
+
+def _depth_range(cameras: Cameras, box: Float[Tensor, "2 3"]) -> tuple[float, float]:
+    distances = (cameras.camera_to_worlds[..., 3] - box.mean(dim=0)).norm(dim=-1)
+    reach = (box[1] - box[0]).norm() / 2
+    return float((distances.min() - reach).clamp_min(0.0)), float(distances.max() + reach)
+
+
+AddPicture = Callable[[UInt8[np.ndarray, "height width 3"]], None]
+
+
+def check_movie_path(path: Path, option: str = "--output-path") -> None:
+    """Raise ValueError, naming `option`, if `path` cannot become a movie."""
+    if path.suffix not in _WRITERS:
+        raise ValueError(f"{option}: expected a name in .mp4 or .gif, or a folder's without suffix, found {path}")
+    if path.suffix and path.is_dir():
+        raise ValueError(f"{option}: expected a file, found the folder {path}")
+    if not path.suffix and (path.is_file() or (path.is_dir() and any(path.iterdir()))):
+        raise ValueError(f"{option}: expected a folder that is new or empty, found {path}, which is in use")
+
+
+@contextmanager
+def open_movie(path: Path, height: int, width: int, fps: float) -> Iterator[AddPicture]:
+    """Yield a function that adds a picture of `height` x `width` pixels, shown for 1 / fps seconds.
+
+    The suffix decides: .mp4 (H.264 that browsers play; an odd side grows by one pixel), .gif, or none for a folder of
+    000000.png, 000001.png and so on. The movie appears at `path` only once the block has ended without an error.
+    """
+    check_movie_path(path)
+    with write_aside(path) as partial, _WRITERS[path.suffix](partial, height, width, fps) as add_picture:
+        yield add_picture
+
+
+@contextmanager
+def _mp4(path: Path, height: int, width: int, fps: float) -> Iterator[AddPicture]:
+    mediapy.set_ffmpeg(imageio_ffmpeg.get_ffmpeg_exe())
+    odd = ((0, height % 2), (0, width % 2), (0, 0))
+    shape = (height + height % 2, width + width % 2)
+    with mediapy.VideoWriter(path, shape, fps=fps, encoded_format="yuv420p") as writer:
+        yield lambda picture: writer.add_image(np.pad(picture, odd, mode="edge"))
+
+
+@contextmanager
+def _gif(path: Path, height: int, width: int, fps: float) -> Iterator[AddPicture]:
+    mediapy.set_ffmpeg(imageio_ffmpeg.get_ffmpeg_exe())
+    with mediapy.VideoWriter(path, (height, width), fps=fps, codec="gif") as writer:
+        yield writer.add_image
+
+
+@contextmanager
+def _folder(path: Path, height: int, width: int, fps: float) -> Iterator[AddPicture]:
+    del height, width, fps
+    path.mkdir()
+
+    def add_picture(picture: UInt8[np.ndarray, "height width 3"]) -> None:
+        Image.fromarray(picture).save(path / f"{len(list(path.iterdir())):06d}.png")
+
+    yield add_picture
+
+
+_WRITERS: dict[str, Callable[[Path, int, int, float], AbstractContextManager[AddPicture]]] = {
+    ".mp4": _mp4,
+    ".gif": _gif,
+    "": _folder,
+}
+
+
+def render_movie(run: TrainedRun, cameras: Cameras, path: Path, fps: float, output: str, scale: float) -> None:
+    """Render one picture a camera, at the camera's time, and write them as a movie.
+
+    Args:
+        run: what is rendered
+        cameras: of one size, with times
+        path: of the movie; its suffix decides the format, as told in `open_movie`
+        fps: pictures a second
+        output: rgb, depth, normals or accumulation
+        scale: factor on the pictures' size, above 0
+
+    Raises ValueError if the model does not render the output, or no pixel is left of the pictures.
+    """
+    _write(_rendered(run, cameras, output, scale), path, fps)
+
+
+def render_beside_original(
+    run: TrainedRun, cameras: Cameras, path: Path, fps: float, output: str, scale: float
+) -> None:
+    """As `render_movie`, for cameras before a video's picture: on the left, the original's frame nearest in time.
+
+    Raises ValueError also if the run is not on a video.
+    """
+    pixels = run.eval_dataset.metadata.get("pixels")
+    if not isinstance(pixels, ClipPixels):
+        raise ValueError("--load-config: expected a run on a video, found one on a scene in space")
+    assert cameras.times is not None
+    frames = frames_from_times(cameras.times[:, 0], run.num_frames).tolist()
+    pairs = zip(frames, _rendered(run, cameras, output, scale), strict=True)
+    beside = (
+        np.concatenate((pixels.resized(frame, picture.shape[0], picture.shape[1]), picture), axis=1)
+        for frame, picture in pairs
+    )
+    _write(beside, path, fps)
+
+
+@torch.no_grad()
+def _rendered(run: TrainedRun, cameras: Cameras, output: str, scale: float) -> Iterator[Picture]:
+    cameras = _scaled(cameras, scale)
+    paint = painter(output, cameras, run.box)
+    for index in track(range(len(cameras)), "Rendering", console=Console(stderr=True)):
+        camera = cameras[index : index + 1].to(run.model.device)
+        yield paint(run.model.get_outputs_for_camera(camera))
+
+
+def _write(pictures: Iterator[Picture], path: Path, fps: float) -> None:
+    first = next(pictures)
+    with open_movie(path, first.shape[0], first.shape[1], fps) as add_picture:
+        for picture in chain([first], pictures):
+            add_picture(picture)
+
+
+def _scaled(cameras: Cameras, scale: float) -> Cameras:
+    scaled = deepcopy(cameras)
+    scaled.rescale_output_resolution(scale)
+    if min(int(scaled.height.min()), int(scaled.width.min())) < 1:
+        size = f"{int(cameras.width[0])} x {int(cameras.height[0])}"
+        raise ValueError(f"--scale: expected at least one pixel of {size} to be left, found {scale}")
+    return scaled

@@ -1,0 +1,192 @@
+"""Ambient coordinates: none, the moment, a slicing surface."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from nerfstudio.configs.base_config import InstantiateConfig
+from torch import Tensor, nn
+
+from resfields_ns.fields.point_map import PointMap, Pullback
+from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.layers.encodings import WindowedPositionalEncoding
+
+
+@dataclass
+class AmbientConfig(InstantiateConfig):
+    """Which ambient coordinates, and their sizes; `setup(condition_dim=...)` builds them for such conditions."""
+
+
+class AmbientCoordinates(PointMap):
+    """What a field sees of an observed point besides its canonical position (Park et al. 2021b).
+
+    Args:
+        out_dim: how many numbers
+    """
+
+    def __init__(self, out_dim: int) -> None:
+        super().__init__()
+        self.out_dim = out_dim
+
+
+class SpatiallyConstantAmbient(AmbientCoordinates):
+    """Ambient coordinates that all points of a moment share."""
+
+    def with_pullback(
+        self,
+        points: Float[Tensor, "points 3"],
+        condition: Float[Tensor, "segments condition"],
+        segments: TimeSegments,
+    ) -> tuple[Float[Tensor, "points ambient"], Pullback]:
+        """The coordinates; their gradient in space is zero."""
+        return self(points, condition, segments), lambda gradient: torch.zeros_like(points)
+
+
+@dataclass
+class NoAmbientConfig(AmbientConfig):
+    """The canonical position is all that the field sees."""
+
+    _target: type = field(default_factory=lambda: NoAmbient)
+
+
+class NoAmbient(SpatiallyConstantAmbient):
+    """No numbers."""
+
+    def __init__(self, config: NoAmbientConfig, condition_dim: int) -> None:
+        del config, condition_dim
+        super().__init__(out_dim=0)
+
+    def forward(
+        self,
+        points: Float[Tensor, "points 3"],
+        condition: Float[Tensor, "segments condition"],
+        segments: TimeSegments,
+    ) -> Float[Tensor, "points 0"]:
+        """Nothing for every point."""
+        del condition, segments
+        return points[:, :0]
+
+
+@dataclass
+class MomentAmbientConfig(AmbientConfig):
+    """The time of TNeRF (paper, A.4), the code of a frame of DyNeRF (Li et al. 2022)."""
+
+    _target: type = field(default_factory=lambda: MomentAmbient)
+    num_frequencies: int = 0
+    """Frequencies of the encoding of the moment: 6 for a time, 0 for a code."""
+
+    def __post_init__(self) -> None:
+        if self.num_frequencies < 0:
+            raise ValueError(f"ambient.num-frequencies: expected at least 0, got {self.num_frequencies}")
+
+
+class MomentAmbient(SpatiallyConstantAmbient):
+    """The encoded condition."""
+
+    def __init__(self, config: MomentAmbientConfig, condition_dim: int) -> None:
+        encoding = WindowedPositionalEncoding(condition_dim, config.num_frequencies)
+        super().__init__(encoding.out_dim)
+        self.encoding = encoding
+
+    def set_progress(self, progress: float) -> None:
+        """Open the encoding's window to a share in [0, 1] of its schedule."""
+        self.encoding.set_progress(progress)
+
+    def forward(
+        self,
+        points: Float[Tensor, "points 3"],
+        condition: Float[Tensor, "segments condition"],
+        segments: TimeSegments,
+    ) -> Float[Tensor, "points ambient"]:
+        """The encoded condition of every point's moment."""
+        del points
+        return segments.expand(self.encoding(condition))
+
+
+@dataclass
+class SlicingNetworkConfig(AmbientConfig):
+    """Coordinates that depend on point and moment (Park et al. 2021b; Cai et al. 2022)."""
+
+    _target: type = field(default_factory=lambda: SlicingNetwork)
+    num_coordinates: int = 2
+    """Ambient coordinates."""
+    num_layers: int = 7
+    """Hidden layers."""
+    hidden_dim: int = 64
+    """Width."""
+    skip_layer: int = 5
+    """Layer that also sees the encoded point."""
+    num_frequencies: int = 6
+    """Frequencies of the encoding of points."""
+    num_ambient_frequencies: int = 6
+    """Frequencies of the encoding of the ambient coordinates."""
+
+    def __post_init__(self) -> None:
+        if self.num_coordinates < 1:
+            raise ValueError(f"ambient.num-coordinates: expected at least 1, got {self.num_coordinates}")
+        if self.num_layers < 2:
+            raise ValueError(f"ambient.num-layers: expected at least 2, got {self.num_layers}")
+        if not 0 < self.skip_layer < self.num_layers:
+            raise ValueError(f"ambient.skip-layer: expected 1 to {self.num_layers - 1}, got {self.skip_layer}")
+        if self.num_frequencies < 0:
+            raise ValueError(f"ambient.num-frequencies: expected at least 0, got {self.num_frequencies}")
+        if self.num_ambient_frequencies < 0:
+            raise ValueError(
+                f"ambient.num-ambient-frequencies: expected at least 0, got {self.num_ambient_frequencies}"
+            )
+        if self.hidden_dim <= (num_encoded := 3 + 6 * self.num_frequencies):
+            raise ValueError(
+                f"ambient.hidden-dim: expected above the {num_encoded} of an encoded point, got {self.hidden_dim}"
+            )
+
+
+class SlicingNetwork(AmbientCoordinates):
+    """enc(MLP([enc(x), condition])), by Softplus(100) layers with one skip of enc(x); starts close to zero."""
+
+    def __init__(self, config: SlicingNetworkConfig, condition_dim: int) -> None:
+        ambient_encoding = WindowedPositionalEncoding(config.num_coordinates, config.num_ambient_frequencies)
+        super().__init__(ambient_encoding.out_dim)
+        self.point_encoding = WindowedPositionalEncoding(3, config.num_frequencies)
+        self.ambient_encoding = ambient_encoding
+        self.skip_layer = config.skip_layer
+        num_encoded, hidden_dim = self.point_encoding.out_dim, config.hidden_dim
+        shapes = [(num_encoded + condition_dim, hidden_dim)] + [(hidden_dim, hidden_dim)] * (config.num_layers - 1)
+        shapes[self.skip_layer - 1] = (shapes[self.skip_layer - 1][0], hidden_dim - num_encoded)
+        shapes.append((hidden_dim, config.num_coordinates))
+        self.layers = cast(Sequence[nn.Linear], nn.ModuleList(nn.Linear(*shape) for shape in shapes))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Normal weights; the waves of the encodings and the condition start without effect."""
+        for layer in self.layers:
+            nn.init.normal_(layer.weight, 0.0, math.sqrt(2.0 / layer.out_features))
+            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.layers[0].weight[:, 3:])
+        num_waves = self.point_encoding.out_dim - 3
+        skip = self.layers[self.skip_layer]
+        nn.init.zeros_(skip.weight[:, skip.in_features - num_waves :])
+        nn.init.normal_(self.layers[-1].weight, 0.0, 1e-5)
+
+    def set_progress(self, progress: float) -> None:
+        """Open the encodings' windows to a share in [0, 1] of their schedule."""
+        self.point_encoding.set_progress(progress)
+        self.ambient_encoding.set_progress(progress)
+
+    def forward(
+        self,
+        points: Float[Tensor, "points 3"],
+        condition: Float[Tensor, "segments condition"],
+        segments: TimeSegments,
+    ) -> Float[Tensor, "points ambient"]:
+        """The encoded ambient coordinates."""
+        encoded = self.point_encoding(points)
+        hidden = torch.cat((encoded, segments.expand(condition)), dim=-1)
+        for index, layer in enumerate(self.layers[:-1]):
+            if index == self.skip_layer:
+                hidden = torch.cat((hidden, encoded), dim=-1) * math.sqrt(0.5)
+            hidden = F.softplus(layer(hidden), beta=100.0)
+        return self.ambient_encoding(self.layers[-1](hidden))

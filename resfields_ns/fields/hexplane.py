@@ -1,0 +1,98 @@
+"""Six planes of features over space and time."""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from resfields_ns.fields.ambient import AmbientConfig, AmbientCoordinates
+from resfields_ns.fields.point_map import Pullback
+from resfields_ns.functional.planes import bilinear, bilinear_and_slopes, total_variation
+from resfields_ns.functional.segments import TimeSegments
+
+
+@dataclass
+class HexPlaneConfig(AmbientConfig):
+    """HexPlane (Cao & Johnson 2023) at the paper's resolution (A.4).
+
+    The paper leaves out its number of features: 16 a plane are what K-Planes has for videos of many cameras (HexPlane:
+    24 for density and 48 for colour).
+    """
+
+    _target: type = field(default_factory=lambda: HexPlaneAmbient)
+    resolution: int = 128
+    """Nodes along each side of a plane."""
+    features: int = 16
+    """Features of a plane."""
+
+    def __post_init__(self) -> None:
+        if self.resolution < 2:
+            raise ValueError(f"ambient.resolution: expected at least 2, got {self.resolution}")
+        if self.features < 1:
+            raise ValueError(f"ambient.features: expected at least 1, got {self.features}")
+
+
+class HexPlaneAmbient(AmbientCoordinates):
+    """[XY * ZT, XZ * YT, YZ * XT], planes multiplied by their complement (Cao & Johnson 2023).
+
+    Planes span [-1, 1] in scene units and in network time; beyond, they keep their border's values. Space starts
+    uniform in [0.1, 0.5] and time at one, so that nothing moves at first (K-Planes, Fridovich-Keil et al. 2023).
+
+    Raises:
+        ValueError: if the condition is not the time
+    """
+
+    def __init__(self, config: HexPlaneConfig, condition_dim: int) -> None:
+        super().__init__(3 * config.features)
+        if condition_dim != 1:
+            raise ValueError(
+                f"condition: expected the time (1 number) for planes over time, got {condition_dim} numbers"
+            )
+        shape = (3, config.resolution, config.resolution, config.features)
+        self.planes = nn.Parameter(torch.cat((torch.empty(shape).uniform_(0.1, 0.5), torch.ones(shape))))
+
+    def forward(
+        self,
+        points: Float[Tensor, "points 3"],
+        condition: Float[Tensor, "segments condition"],
+        segments: TimeSegments,
+    ) -> Float[Tensor, "points ambient"]:
+        """The three products, one after the other."""
+        space, time = bilinear(self.planes, _coordinates(points, segments.expand(condition))).split(3)
+        return _features_last(space * time)
+
+    def with_pullback(
+        self,
+        points: Float[Tensor, "points 3"],
+        condition: Float[Tensor, "segments condition"],
+        segments: TimeSegments,
+    ) -> tuple[Float[Tensor, "points ambient"], Pullback]:
+        """The three products, and the product rule."""
+        values, slopes = bilinear_and_slopes(self.planes, _coordinates(points, segments.expand(condition)))
+        space, time = values.split(3)
+
+        def pullback(gradient: Tensor) -> Tensor:
+            product_gradient = gradient.unflatten(1, (3, -1)).transpose(0, 1)
+            value_gradient = torch.cat((product_gradient * time, product_gradient * space))
+            xy, xz, yz, zt, yt, xt = torch.einsum("pnaf,pnf->pna", slopes, value_gradient)
+            return torch.stack(
+                (xy[:, 0] + xz[:, 0] + xt[:, 0], xy[:, 1] + yz[:, 0] + yt[:, 0], xz[:, 1] + yz[:, 1] + zt[:, 0]), dim=-1
+            )
+
+        return _features_last(space * time), pullback
+
+    def total_variation(self) -> Float[Tensor, ""]:
+        """Roughness of the six planes, to be kept small against artifacts of the grid (paper, A.4)."""
+        return total_variation(self.planes)
+
+
+def _coordinates(points: Float[Tensor, "points 3"], times: Float[Tensor, "points 1"]) -> Float[Tensor, "6 points 2"]:
+    """Where the points lie in the planes XY, XZ, YZ, ZT, YT, XT."""
+    x, y, z = points.unbind(dim=-1)
+    t = times[:, 0]
+    return torch.stack((x, y, x, z, y, z, z, t, y, t, x, t)).view(6, 2, -1).transpose(1, 2)
+
+
+def _features_last(products: Float[Tensor, "3 points features"]) -> Float[Tensor, "points ambient"]:
+    return products.transpose(0, 1).flatten(start_dim=1)

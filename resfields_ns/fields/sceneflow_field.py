@@ -1,0 +1,171 @@
+"""Scene flow as a field (paper, 4.4), and the motions that its numbers stand for.
+
+Scene flow as a field (paper, 4.4).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from nerfstudio.configs.base_config import InstantiateConfig
+from torch import Tensor, nn
+
+from resfields_ns.functional.curves import dct_basis
+from resfields_ns.functional.motion import Flow, apply_twist
+from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.layers import ReLUMLP, ResidualOptions, WindowedPositionalEncoding
+from resfields_ns.timeline import network_times
+
+
+class Motion(ABC):
+    """Reads the flow of points from the numbers that an MLP gives for them; zeros are stillness.
+
+    Args:
+        num_outputs: how many numbers a point needs
+    """
+
+    def __init__(self, num_outputs: int) -> None:
+        self.num_outputs = num_outputs
+
+    @abstractmethod
+    def __call__(
+        self, raw: Float[Tensor, "points outputs"], points: Float[Tensor, "points 3"], segments: TimeSegments
+    ) -> Flow:
+        """Flow of points that come in segments of equal time."""
+
+
+class OffsetMotion(Motion):
+    """The numbers are the two flow vectors (Li et al. 2021b, Prokudin et al. 2023)."""
+
+    def __init__(self) -> None:
+        super().__init__(num_outputs=6)
+
+    def __call__(
+        self, raw: Float[Tensor, "points outputs"], points: Float[Tensor, "points 3"], segments: TimeSegments
+    ) -> Flow:
+        """The first three numbers forward, the others backward."""
+        del points, segments
+        return Flow(*raw.split(3, dim=-1))
+
+
+class SE3Motion(Motion):
+    """The numbers are two twists (w, v): a point x flows to exp(w, v) x (Park et al. 2021a, Wang et al. 2023a)."""
+
+    def __init__(self) -> None:
+        super().__init__(num_outputs=12)
+
+    def __call__(
+        self, raw: Float[Tensor, "points outputs"], points: Float[Tensor, "points 3"], segments: TimeSegments
+    ) -> Flow:
+        """The first six numbers forward, the others backward."""
+        del segments
+        rotation, translation, back_rotation, back_translation = raw.split(3, dim=-1)
+        return Flow(
+            forward=apply_twist(rotation, translation, points) - points,
+            backward=apply_twist(back_rotation, back_translation, points) - points,
+        )
+
+
+class DCTMotion(Motion):
+    """The numbers are the coefficients c_k of a point's trajectory, which gives both flows (Wang et al. 2021a).
+
+    Args:
+        num_frames: N, the frames that a trajectory runs over
+        num_functions: K, the cosines that it is made of
+    """
+
+    def __init__(self, num_frames: int, num_functions: int) -> None:
+        super().__init__(num_outputs=3 * num_functions)
+        self.num_frames = num_frames
+        self.num_functions = num_functions
+
+    def __call__(
+        self, raw: Float[Tensor, "points outputs"], points: Float[Tensor, "points 3"], segments: TimeSegments
+    ) -> Flow:
+        """x(u + 1) - x(u) and x(u - 1) - x(u) at the point's own place u among the frames."""
+        del points
+        coefficients = raw.view(-1, self.num_functions, 3)
+        here = segments.times * (self.num_frames - 1)
+        basis, after, before = (
+            dct_basis(places, self.num_frames, self.num_functions) for places in (here, here + 1.0, here - 1.0)
+        )
+        return Flow(
+            forward=(coefficients * segments.expand(after - basis)[..., None]).sum(dim=1),
+            backward=(coefficients * segments.expand(before - basis)[..., None]).sum(dim=1),
+        )
+
+
+MOTIONS: dict[str, Callable[["SceneFlowFieldConfig", int], Motion]] = {
+    "offset": lambda config, num_frames: OffsetMotion(),
+    "se3": lambda config, num_frames: SE3Motion(),
+    "dct": lambda config, num_frames: DCTMotion(num_frames, config.num_cosines),
+}
+
+
+@dataclass
+class SceneFlowFieldConfig(ResidualOptions, InstantiateConfig):
+    """Motion model and sizes; the defaults are the paper's (4.4)."""
+
+    _target: type = field(default_factory=lambda: SceneFlowField)
+    motion: Literal["offset", "se3", "dct"] = "dct"
+    """What the MLP predicts: offset vectors, rigid transformations, or coefficients of a trajectory of cosines."""
+    num_cosines: int = 6
+    """Cosines of a trajectory (for dct)."""
+    residual_layers: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+    """Layers (0 to num_layers) whose weights carry a time-dependent residual; none is the plain baseline."""
+    num_layers: int = 8
+    """Hidden layers of the MLP."""
+    hidden_dim: int = 128
+    """Width of the MLP."""
+    num_frequencies: int = 6
+    """Octaves of the positional encoding of points."""
+    num_time_frequencies: int = 6
+    """Octaves of the positional encoding of time."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for option, value, least in [
+            ("num-cosines", self.num_cosines, 1),
+            ("num-layers", self.num_layers, 1),
+            ("hidden-dim", self.hidden_dim, 1),
+            ("num-frequencies", self.num_frequencies, 0),
+            ("num-time-frequencies", self.num_time_frequencies, 0),
+        ]:
+            if value < least:
+                raise ValueError(f"field.{option}: expected at least {least}, got {value}")
+        self.check_residual_layers(self.num_layers + 1)
+
+
+class SceneFlowField(nn.Module):
+    """Flow of points to the next frame and to the one before; it starts as stillness.
+
+    Args:
+        config: motion model and sizes
+        num_frames: frames of the sequence, at least 2
+
+    Raises:
+        ValueError: if there are fewer frames
+    """
+
+    def __init__(self, config: SceneFlowFieldConfig, num_frames: int) -> None:
+        super().__init__()
+        if num_frames < 2:
+            raise ValueError(f"num_frames: expected a sequence of at least 2 frames, got {num_frames}")
+        self.num_frames = num_frames
+        self.encoding = WindowedPositionalEncoding(3, config.num_frequencies)
+        self.time_encoding = WindowedPositionalEncoding(1, config.num_time_frequencies)
+        self.motion = MOTIONS[config.motion](config, num_frames)
+        sizes = [self.encoding.out_dim + self.time_encoding.out_dim] + [config.hidden_dim] * config.num_layers
+        shapes = list(zip(sizes, [*sizes[1:], self.motion.num_outputs], strict=True))
+        self.mlp = ReLUMLP(shapes, config.layer_maker(num_frames))
+        nn.init.zeros_(self.mlp.layers[-1].weight)
+        nn.init.zeros_(self.mlp.layers[-1].bias)
+
+    def forward(self, points: Float[Tensor, "points 3"], segments: TimeSegments) -> Flow:
+        """Flow of points, in normalised units a frame, that come in segments of equal time."""
+        times = segments.expand(self.time_encoding(network_times(segments.times)[:, None]))
+        raw = self.mlp(torch.cat((self.encoding(points), times), dim=-1), segments)
+        return self.motion(raw, points, segments)

@@ -1,0 +1,37 @@
+"""Volume density, and what rays gather of it.
+
+Volume density from signed distance (VolSDF, Yariv et al. 2021, Eq. 2, 3).
+
+Alpha compositing along rays (Max 1995; Mildenhall et al. 2020, Eq. 3).
+
+Notation: sample i of a ray has density sigma_i and covers the length delta_i; its weight is
+w_i = exp(-sum_{j<i} sigma_j delta_j) (1 - exp(-sigma_i delta_i)).
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def laplace_density(sdf: Float[Tensor, "*batch"], beta: Float[Tensor, ""]) -> Float[Tensor, "*batch"]:
+    """Density (1 / beta) Psi_beta(-sdf), Psi the cumulative distribution of a zero-mean Laplace of scale beta.
+
+    `sdf` is negative inside; both are in scene units, the density in their inverse.
+    """
+    return (0.5 + 0.5 * sdf.sign() * torch.expm1(-sdf.abs() / beta)) / beta
+
+
+def compositing_weights(
+    density: Float[Tensor, "rays samples"], deltas: Float[Tensor, "rays samples"]
+) -> Float[Tensor, "rays samples"]:
+    """Probability that each ray ends in each sample; they sum to the ray's accumulation."""
+    optical_depth = density * deltas
+    transmittance = torch.exp(-(optical_depth.cumsum(dim=-1) - optical_depth))
+    return transmittance * -torch.expm1(-optical_depth)
+
+
+def composite(
+    weights: Float[Tensor, "rays samples"], values: Float[Tensor, "rays samples channels"]
+) -> Float[Tensor, "rays channels"]:
+    """Weighted sum of the samples' values along every ray."""
+    return torch.einsum("rs,rsc->rc", weights, values)

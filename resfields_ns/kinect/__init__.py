@@ -1,1 +1,0 @@
-"""Recordings of Azure Kinect and Orbbec depth cameras, without the vendor's SDK."""

@@ -1,0 +1,63 @@
+"""The pipeline of temporal signed distance functions."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
+
+from resfields_ns.data.sdf_data import MeshDataset, SDFDataManager
+from resfields_ns.models.sdf_model import SDFModel
+from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images
+
+
+@dataclass
+class SDFPipelineConfig(VanillaPipelineConfig):
+    """Pipeline of a sequence of surfaces."""
+
+    _target: type = field(default_factory=lambda: SDFPipeline)
+    mesh_resolution: int = 512
+    """Marching-cubes cells along the box in evaluation."""
+    surface_points: int = 100_000
+    """Random points of the extracted and of the true surface at which they are compared."""
+
+    def __post_init__(self) -> None:
+        for option, least in (("mesh_resolution", 2), ("surface_points", 1)):
+            if (value := getattr(self, option)) < least:
+                raise ValueError(f"pipeline.{option.replace('_', '-')}: expected at least {least}, got {value}")
+
+
+class SDFPipeline(SequencePipeline):
+    """Evaluates the extracted surface of every evaluation frame against its mesh."""
+
+    config: SDFPipelineConfig
+    datamanager: SDFDataManager
+    model: SDFModel
+
+    def evaluate_frames(self, output_path: Path | None) -> list[dict[str, Any]]:
+        """Chamfer L1 x 1000, normal distance x 100 and F-score of every frame, None where it has no surface."""
+        from resfields_ns.captures.meshes.mesh_points import sample_surface
+        from resfields_ns.export.surface import extract_surface
+        from resfields_ns.pipelines.surface_metrics import surface_metrics
+
+        results = evaluate_images(self.model, self.datamanager, output_path)
+        dataset, num_points = self.datamanager.eval_dataset, self.config.surface_points
+        assert isinstance(dataset, MeshDataset) and dataset.cameras.times is not None
+        for image, result in enumerate(results):
+            surface = extract_surface(self.model, float(dataset.cameras.times[image]), self.config.mesh_resolution)
+            if len(surface.faces) == 0:
+                result |= dict.fromkeys(("chamfer_l1_x1000", "normal_distance_x100", "f_score"))
+                continue
+            true = dataset.frame(image)
+            true_points = sample_surface(true.vertices, true.faces, num_points, np.random.default_rng(1))
+            result |= surface_metrics(*surface.sample(num_points, seed=0), *true_points)
+        return results
+
+    def task_facts(self) -> dict[str, Any]:
+        """What was learnt from, and the resolution of the surfaces."""
+        return {
+            "supervision": self.datamanager.config.supervision,
+            "mesh_resolution": self.config.mesh_resolution,
+            "surface_points": self.config.surface_points,
+        }

@@ -1,1 +1,0 @@
-"""Synchronised videos of calibrated cameras, made into captures."""
