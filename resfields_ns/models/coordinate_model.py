@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from resfields_ns.functional.rays import distance_behind_box
 from resfields_ns.functional.segments import Coordinates
-from resfields_ns.host.rays import ray_times
+from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
 from resfields_ns.layers import largest_rank, show_residuals
 

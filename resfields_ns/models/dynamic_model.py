@@ -22,7 +22,7 @@ from resfields_ns.functional import losses
 from resfields_ns.functional.rays import distance_behind_box
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.functional.volume import composite, compositing_weights
-from resfields_ns.host.rays import ray_times
+from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
 from resfields_ns.layers import largest_rank, show_residuals
 from resfields_ns.models.samplers import (
