@@ -27,7 +27,7 @@ from resfields_ns.captures.meshes.mesh_frames import (
     Placement,
     sequence_bounds,
 )
-from resfields_ns.export.camera_paths import look_at
+from resfields_ns.captures.poses import look_at
 from resfields_ns.timeline import parse_frames, times_from_frames
 
 UP_AXES = {"y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}

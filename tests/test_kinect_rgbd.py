@@ -12,9 +12,10 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from PIL import Image
 
 from resfields_ns.captures.camera_files import read_rgbd_camera
+from resfields_ns.captures.capture_dataset import DynamicDataset
 from resfields_ns.captures.kinect.undistorted_capture import undistort_capture
 from resfields_ns.captures.lens import undistort_pixels
-from resfields_ns.data.dynamic_data import DynamicDataManagerConfig, DynamicDataset
+from resfields_ns.data.dynamic_data import DynamicDataManagerConfig
 from resfields_ns.dataparsers.kinect_rgbd import KinectRGBD, KinectRGBDDataParserConfig, kinect_rgbd_specification
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 from resfields_ns.models.dynamic_model import DynamicModelConfig

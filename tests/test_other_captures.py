@@ -13,7 +13,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig, Datapa
 from nerfstudio.scripts.eval import ComputePSNR
 from PIL import Image
 
-from resfields_ns.data.dynamic_data import DynamicDataset
+from resfields_ns.captures.capture_dataset import DynamicDataset
 from resfields_ns.dataparsers.dnerf_capture import DNeRFCaptureConfig
 from resfields_ns.dataparsers.n3v import N3VDataParserConfig
 from resfields_ns.dataparsers.nerfies import NerfiesDataParserConfig

@@ -13,7 +13,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from PIL import Image
 
 from resfields_ns.captures import large_arrays
-from resfields_ns.data.dynamic_data import DynamicDataset
+from resfields_ns.captures.capture_dataset import DynamicDataset
 from resfields_ns.dataparsers.owlii import Owlii, OwliiDataParserConfig, owlii_specification
 
 _POINTS = np.random.default_rng(0).uniform(-0.6, 0.6, size=(50, 3))

@@ -14,8 +14,8 @@ import trimesh
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from PIL import Image
 
+from resfields_ns.captures.capture_dataset import DynamicDataset
 from resfields_ns.commands import render_meshes
-from resfields_ns.data.dynamic_data import DynamicDataset
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 
 _RADIUS = 0.05  # metres

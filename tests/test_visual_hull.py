@@ -9,8 +9,8 @@ from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from torch import Tensor
 
+from resfields_ns.captures.capture_dataset import DynamicDataset
 from resfields_ns.captures.meshes.mesh_points import read_points
-from resfields_ns.data.dynamic_data import DynamicDataset
 from resfields_ns.data.pixel_samplers import grow_mask
 from resfields_ns.data.visual_hull import carve_visual_hull
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig

@@ -5,7 +5,10 @@ Notation: cameras have OpenCV axes (x right, y down, z forward) and pixel centre
 """
 
 import numpy as np
-from jaxtyping import Float64
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Float64
+from torch import Tensor
 
 
 def look_at_origin(azimuth: float, elevation: float, distance: float) -> Float64[np.ndarray, "3 4"]:
@@ -51,3 +54,12 @@ def pixel_directions(
 ) -> Float64[np.ndarray, "pixels 3"]:
     """Rays through points of the image, in the camera's axes, with z = 1."""
     return np.column_stack([pixels, np.ones(len(pixels))]) @ np.linalg.inv(intrinsics).T
+
+
+def look_at(
+    positions: Float[Tensor, "pictures 3"], target: Float[Tensor, "3"], up: Float[Tensor, "3"]
+) -> Float[Tensor, "pictures 3 4"]:
+    """Camera-to-world poses (x right, y up, z backward)."""
+    backward = F.normalize(positions - target, dim=-1)
+    right = F.normalize(torch.linalg.cross(up.expand_as(backward), backward), dim=-1)
+    return torch.stack((right, torch.linalg.cross(backward, right), backward, positions), dim=-1)

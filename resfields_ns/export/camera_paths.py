@@ -19,6 +19,7 @@ from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.utils.poses import to4x4
 from torch import Tensor
 
+from resfields_ns.captures.poses import look_at
 from resfields_ns.timeline import times_from_frames
 
 
@@ -70,15 +71,6 @@ def _up(poses: Float[Tensor, "cameras 3 4"]) -> Float[Tensor, "3"]:
     """The vertical by least squares; nerfstudio's solution wants three cameras or more, so each counts thrice."""
     transform = auto_orient_and_center_poses(to4x4(poses).repeat(3, 1, 1), method="vertical", center_method="none")[1]
     return transform[2, :3]
-
-
-def look_at(
-    positions: Float[Tensor, "pictures 3"], target: Float[Tensor, "3"], up: Float[Tensor, "3"]
-) -> Float[Tensor, "pictures 3 4"]:
-    """Camera-to-world poses (x right, y up, z backward)."""
-    backward = F.normalize(positions - target, dim=-1)
-    right = F.normalize(torch.linalg.cross(up.expand_as(backward), backward), dim=-1)
-    return torch.stack((right, torch.linalg.cross(backward, right), backward, positions), dim=-1)
 
 
 def _with_intrinsics_of(

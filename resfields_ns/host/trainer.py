@@ -17,6 +17,10 @@ from nerfstudio.utils.decorators import check_main_thread
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from resfields_ns.host.old_runs import know_moved_classes
+
+know_moved_classes()
+
 
 def capture_random_state() -> dict[str, Any]:
     """State of Python's, numpy's and torch's generators; loads with `torch.load(weights_only=True)`."""

@@ -18,9 +18,9 @@ from jaxtyping import Bool, Float, Float64, Int, UInt8
 from nerfstudio.cameras.camera_utils import radial_and_tangential_undistort
 from nerfstudio.cameras.cameras import Cameras
 
+from resfields_ns.captures.capture_dataset import DynamicDataset
 from resfields_ns.captures.checks.layouts import dataparser_config
 from resfields_ns.captures.meshes.mesh_points import read_points
-from resfields_ns.data.dynamic_data import DynamicDataset
 
 _SPLITS = ("train", "test")
 
