@@ -2,9 +2,11 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +174,17 @@ def test_the_package_imports_neither_tests_nor_scripts() -> None:
         for path in folder.rglob("*.py"):
             tops = {module.partition(".")[0] for module in _imported(path)}
             assert not tops & {"tests", "scripts", "benchmarks"}, str(path)
+
+
+def test_what_is_imported_is_a_dependency() -> None:
+    """Modules of other distributions, by the names that these have."""
+    declared = {re.split(r"[^\w.-]", line, maxsplit=1)[0].lower() for line in _project()["project"]["dependencies"]}
+    modules = {
+        module.partition(".")[0]
+        for folder in _FOLDERS.values()
+        for path in folder.rglob("*.py")
+        for module in _imported(path)
+    }
+    distributions = packages_distributions()
+    for module in modules - set(sys.stdlib_module_names) - {"resfields_ns"}:
+        assert {name.lower() for name in distributions[module]} & declared, f"{module} of {distributions[module]}"

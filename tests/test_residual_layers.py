@@ -275,3 +275,17 @@ def test_a_scaled_residual_moves_the_answer_in_proportion(make: Make, scale: flo
     whole = layer(x, times)
     layer.show_residual(scale, _RANK)
     torch.testing.assert_close(layer(x, times), base + scale * (whole - base), atol=1e-12, rtol=1e-12)
+
+
+@over("make", LINEAR_LAYERS)
+def test_starts_at_rest_and_can_leave_it(make: Make) -> None:
+    layer = _layer(make)
+    layer.start_at_rest()
+    x, times = _inputs()
+    y = layer(x, times)
+    assert torch.equal(y, torch.zeros_like(y))
+    (y - 1.0).square().sum().backward()
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.sub_(0.1 * parameter.grad if parameter.grad is not None else 0.0)
+    assert (layer(x, times).abs().amax(dim=(1, 2)) > 1e-6).all()

@@ -14,6 +14,7 @@ from resfields_ns.fields.sceneflow_field import MOTIONS, DCTMotion, Motion, Scen
 from resfields_ns.functional.curves import dct_basis
 from resfields_ns.functional.motion import Flow, flow_between_frames, l1_error
 from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.layers.residual_options import RESIDUALS
 from tests.cases import fill_parameters, over
 
 _FRAMES = 6
@@ -111,12 +112,12 @@ def test_l1_error_is_a_slow_loop_over_what_exists() -> None:
 
 @pytest.mark.parametrize("motion", list(MOTIONS))
 @pytest.mark.parametrize("residual_layers", [(), (1, 2), (0, 1, 2, 3)])
-def test_the_field_starts_as_stillness(motion: Any, residual_layers: tuple[int, ...]) -> None:
-    field = replace(_SMALL, motion=motion, residual_layers=residual_layers).setup(num_frames=_FRAMES)
+@pytest.mark.parametrize("residual", list(RESIDUALS))
+def test_the_field_starts_as_stillness(motion: Any, residual_layers: tuple[int, ...], residual: Any) -> None:
+    config = replace(_SMALL, motion=motion, residual_layers=residual_layers, residual=residual)
     segments = TimeSegments(_SEGMENTS.times.float(), _SEGMENTS.sizes)
-    flow = field(_random(8, 3).float(), segments)
-    scale = 1e-2 if 3 in residual_layers else 0.0
-    assert flow.forward.abs().max() <= scale and flow.backward.abs().max() <= scale
+    flow = config.setup(num_frames=_FRAMES)(_random(8, 3).float(), segments)
+    assert not flow.forward.any() and not flow.backward.any()
 
 
 @pytest.mark.parametrize("motion", list(MOTIONS))

@@ -5,6 +5,7 @@ import pytest
 import trimesh
 
 from resfields_ns.captures.meshes.mesh_points import sample_surface
+from resfields_ns.pipelines.sequence_pipeline import mean_metrics, missing_surfaces
 from resfields_ns.pipelines.surface_metrics import surface_metrics
 
 _RANDOM = np.random.default_rng(0)
@@ -61,3 +62,10 @@ def test_concentric_balls_are_as_far_as_their_radii() -> None:
     assert 0.6 * 150.0 < far["chamfer_l1_x1000"] < 150.0
     assert near["f_score"] > 0.7 and far["f_score"] == 0.0
     assert far["normal_distance_x100"] < 5.0
+
+
+def test_frames_without_a_surface_are_counted_once() -> None:
+    frames = [{"frame": number, "chamfer_l1_x1000": value} for number, value in ((0, 3.0), (1, None), (1, None))]
+    assert missing_surfaces(frames) == {"frames_without_surface": 1}
+    assert mean_metrics(frames) == {"chamfer_l1_x1000": 3.0}
+    assert missing_surfaces([{"frame": 0, "psnr": 20.0}]) == {}

@@ -161,8 +161,7 @@ class SceneFlowField(nn.Module):
         sizes = [self.encoding.out_dim + self.time_encoding.out_dim] + [config.hidden_dim] * config.num_layers
         shapes = list(zip(sizes, [*sizes[1:], self.motion.num_outputs], strict=True))
         self.mlp = ReLUMLP(shapes, config.layer_maker(num_frames))
-        nn.init.zeros_(self.mlp.layers[-1].weight)
-        nn.init.zeros_(self.mlp.layers[-1].bias)
+        self.mlp.layers[-1].start_at_rest()
 
     def forward(self, points: Float[Tensor, "points 3"], segments: TimeSegments) -> Flow:
         """Flow of points, in normalised units a frame, that come in segments of equal time."""

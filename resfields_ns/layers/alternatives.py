@@ -1,25 +1,7 @@
-"""Other ways in which weights may depend on time, which the paper compares with (Tables 6 and 7).
-
-Residuals of a layer's output (Karras et al. 2020; paper, Table 6).
-
-Weights that are multiplied over time (Mehta et al. 2021; paper, Table 6).
-
-Weights that are nothing but a function of time (paper, Table 6).
-
-Residual weights without a factorisation (Reiser et al. 2021; paper, Table 7).
-
-Residual weights as a product of two matrices, one of them over time (paper, Table 7).
-
-Residual weights that a network regresses from time (Ha et al. 2017; paper, Table 7).
-
-Residual weights by the canonical polyadic decomposition (Carroll & Chang 1970; paper, Table 7).
-
-Residual weights by the Tucker decomposition (Tucker 1966; paper, Table 7).
-
-Residual weights of which the nearest in time holds (Hao et al. 2022; paper, Table 7).
-"""
+"""Other ways in which weights may depend on time, which the paper compares with (Tables 6 and 7)."""
 
 import math
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -30,12 +12,12 @@ from resfields_ns.functional.residual_weights import compose_weights, span
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.layers.coefficients import INITIAL_STD, MakeCoefficients, frame_table
 from resfields_ns.layers.encodings import WindowedPositionalEncoding
-from resfields_ns.layers.linear import ResidualLinear
+from resfields_ns.layers.linear import ResidualLinear, TimeLinear
 from resfields_ns.layers.low_rank import CoefficientLinear
 
 
 class OutputResidualLinear(CoefficientLinear):
-    """y = W x + b, and v(t) [out] is added behind the activation; there is no rank."""
+    """y = W x + b, and v(t) [out] is added behind the activation; there is no rank (Karras et al. 2020; Table 6)."""
 
     @property
     def num_coefficients(self) -> int:
@@ -57,7 +39,7 @@ class OutputResidualLinear(CoefficientLinear):
 
 
 class ModulatedLinear(CoefficientLinear):
-    """y = (W * sum_r v_r(t) M_r) x + b, entry by entry."""
+    """y = (W * sum_r v_r(t) M_r) x + b, entry by entry (Mehta et al. 2021; Table 6)."""
 
     def make_parameters(self) -> None:
         """The basis M [R, out, in] around 1, and coefficients around 1 / R, so that the factor starts around 1."""
@@ -65,13 +47,17 @@ class ModulatedLinear(CoefficientLinear):
         with torch.no_grad():
             self.coefficients.table.add_(1.0 / self.rank)
 
+    def start_at_rest(self) -> None:
+        """Make the layer's effect zero at every time; the factor stays around 1, so that the weight can grow."""
+        TimeLinear.start_at_rest(self)
+
     def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments out in"]:
         """The layer's matrix at every time."""
         return self.weight * span(self.coefficients(times), self.basis)
 
 
 class DirectLinear(CoefficientLinear):
-    """y = (sum_r v_r(t) M_r) x + b: no weight is shared by all times.
+    """y = (sum_r v_r(t) M_r) x + b: no weight is shared by all times (Table 6).
 
     Starts close to zero, as the residual of `ResFieldLinear` does: what an MLP initialises weights to is lost.
     """
@@ -92,7 +78,7 @@ class DirectLinear(CoefficientLinear):
 
 
 class FrameMatricesLinear(CoefficientLinear):
-    """y = (W + D(t)) x + b: the coefficients are a whole matrix; there is no rank."""
+    """y = (W + D(t)) x + b: the coefficients are a whole matrix; there is no rank (Reiser et al. 2021; Table 7)."""
 
     @property
     def num_coefficients(self) -> int:
@@ -109,7 +95,7 @@ class FrameMatricesLinear(CoefficientLinear):
 
 
 class MatrixMatrixLinear(CoefficientLinear):
-    """y = (W + V(t) M) x + b: the coefficients are V [out, R]."""
+    """y = (W + V(t) M) x + b: the coefficients are V [out, R] (Table 7)."""
 
     @property
     def num_coefficients(self) -> int:
@@ -128,7 +114,7 @@ class MatrixMatrixLinear(CoefficientLinear):
 class HyperNetworkLinear(ResidualLinear):
     """y = (W + sum_r h_r(t) M_r) x + b: h is a small MLP of the encoded time, M the layer behind it.
 
-    The paper gives no sizes; here the encoding has octaves down to the time between frames.
+    Ha et al. 2017; Table 7. The paper gives no sizes; here the encoding has octaves down to the time between frames.
 
     Args:
         in_features, out_features, num_frames, rank, bias: as for `CoefficientLinear`
@@ -149,13 +135,20 @@ class HyperNetworkLinear(ResidualLinear):
         )
         self.basis = nn.Parameter(INITIAL_STD * torch.randn(rank, out_features, in_features))
 
+    def start_at_rest(self) -> None:
+        """Make the layer's effect zero at every time: base weight, bias and the network's last layer."""
+        super().start_at_rest()
+        last = cast(nn.Linear, self.network[-1])
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
     def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments out in"]:
         """The layer's matrix at every time."""
         return compose_weights(self.weight, self.network(timeline.network_times(times)[:, None]), self.basis)
 
 
 class CPLinear(CoefficientLinear):
-    """y = (W + sum_r v_r(t) a_r b_r^T) x + b."""
+    """y = (W + sum_r v_r(t) a_r b_r^T) x + b (canonical polyadic, Carroll & Chang 1970; Table 7)."""
 
     def make_parameters(self) -> None:
         """The factors a [out, R] and b [in, R]."""
@@ -168,7 +161,7 @@ class CPLinear(CoefficientLinear):
 
 
 class TuckerLinear(CoefficientLinear):
-    """y = (W + A (sum_r v_r(t) C_r) B^T) x + b.
+    """y = (W + A (sum_r v_r(t) C_r) B^T) x + b (Tucker 1966; Table 7).
 
     Args:
         in_features, out_features, num_frames, rank, bias, make_coefficients: as for `CoefficientLinear`
@@ -203,7 +196,7 @@ class TuckerLinear(CoefficientLinear):
 
 
 class ExpertsLinear(ResidualLinear):
-    """y = (W + E_k) x + b, where expert k of R is the nearest in time; experts start at 0.
+    """y = (W + E_k) x + b, where expert k of R is the nearest in time; experts start at 0 (Hao et al. 2022; Table 7).
 
     Levels of experts are layers of an MLP with different numbers of them.
 
@@ -215,6 +208,11 @@ class ExpertsLinear(ResidualLinear):
     def __init__(self, in_features: int, out_features: int, num_frames: int, rank: int, bias: bool = True) -> None:
         super().__init__(in_features, out_features, num_frames, rank, bias)
         self.experts = nn.Parameter(torch.zeros(rank, out_features, in_features))
+
+    def start_at_rest(self) -> None:
+        """Make the layer's effect zero at every time: base weight, bias and experts."""
+        super().start_at_rest()
+        nn.init.zeros_(self.experts)
 
     def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments out in"]:
         """The layer's matrix at every time."""

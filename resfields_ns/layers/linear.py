@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -24,6 +25,14 @@ class TimeLinear(nn.Linear, ABC):
     def base_weights(self) -> list[Tensor]:
         """The weights [out, in] that hold for all times, which an MLP initialises."""
         return [self.weight]
+
+    @torch.no_grad()
+    def start_at_rest(self) -> None:
+        """Make the layer's effect zero at every time, in a way that training can leave again."""
+        for weight in self.base_weights:
+            weight.zero_()
+        if self.bias is not None:
+            self.bias.zero_()
 
     def shifted(self, hidden: Float[Tensor, "points out"], segments: TimeSegments) -> Float[Tensor, "points out"]:
         """`hidden`, behind the activation, plus what the layer adds to it whatever its input: nothing, for most."""

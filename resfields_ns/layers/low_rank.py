@@ -1,16 +1,15 @@
-"""The paper's layer (Eq. 3, 4), in one piece and in chunks of frames.
-
-The paper's layer for long sequences (A.6, Table A.9).
-"""
+"""The paper's layer (Eq. 3, 4), in one piece and in chunks of frames for long sequences (A.6, Table A.9)."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from resfields_ns.functional.residual_weights import Chunks, compose_weights, truncate_rank
-from resfields_ns.layers.coefficients import INITIAL_STD, MakeCoefficients, frame_table
+from resfields_ns.layers.coefficients import INITIAL_STD, Coefficients, MakeCoefficients, frame_table
 from resfields_ns.layers.linear import ResidualLinear
 
 
@@ -47,6 +46,11 @@ class CoefficientLinear(ResidualLinear, ABC):
     @abstractmethod
     def make_parameters(self) -> None:
         """Make the parameters beside base weight, bias and coefficients."""
+
+    def start_at_rest(self) -> None:
+        """Make the layer's effect zero at every time: base weight, bias and coefficients."""
+        super().start_at_rest()
+        nn.init.zeros_(self.coefficients.table)
 
 
 class ResFieldLinear(CoefficientLinear):
@@ -110,6 +114,13 @@ class ChunkedLinear(ResidualLinear):
             make_coefficients(self.residual_chunks.size(chunk), rank) for chunk in range(residual_chunks)
         )
         self.basis = nn.Parameter(INITIAL_STD * torch.randn(residual_chunks, rank, out_features, in_features))
+
+    def start_at_rest(self) -> None:
+        """Make the layer's effect zero at every time: shared weight, deviations, bias and coefficients."""
+        super().start_at_rest()
+        nn.init.zeros_(self.deviations)
+        for coefficients in cast(Sequence[Coefficients], self.coefficients):
+            nn.init.zeros_(coefficients.table)
 
     def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments out in"]:
         """The layer's matrix at every time."""

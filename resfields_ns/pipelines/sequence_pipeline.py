@@ -64,6 +64,13 @@ def mean_metrics(frames: list[dict[str, Any]]) -> dict[str, float]:
     return means
 
 
+def missing_surfaces(frames: list[dict[str, Any]]) -> dict[str, int]:
+    """How many frames have no surface, and so no part in the mean of its metrics; nothing where none was looked for."""
+    compared = [frame for frame in frames if "chamfer_l1_x1000" in frame]
+    missing = {frame["frame"] for frame in compared if frame["chamfer_l1_x1000"] is None}
+    return {"frames_without_surface": len(missing)} if compared else {}
+
+
 def _save_pictures(pictures: dict[str, Tensor], output_path: Path, image: int) -> None:
     output_path.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
@@ -114,7 +121,7 @@ class SequencePipeline(VanillaPipeline, ABC):
         self.train()
         if step is not None:
             return self.summary(frames)
-        return {**self.summary(frames), "per_frame": frames, "facts": self.facts()}
+        return {**self.summary(frames), "per_frame": frames, "facts": {**self.facts(), **missing_surfaces(frames)}}
 
     def summary(self, frames: list[dict[str, Any]]) -> dict[str, float]:
         """Every metric's mean over the frames that have it."""
