@@ -10,6 +10,19 @@ from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 
 
+@dataclass(frozen=True)
+class Learning:
+    """What a hundred steps on the tiny sequence must do to a metric of a family's method."""
+
+    method: str
+    metric: str
+    change: float
+    """By at least so much, in the metric's unit, negative where less is better: about half of what three seeds did."""
+    learning_rate: float
+    enlarge: Callable[[VanillaDataManagerConfig, ModelConfig], None] = lambda datamanager, model: None
+    """Gives a method, made tiny for other tests, what it needs to learn."""
+
+
 @dataclass(frozen=True, eq=False)
 class Family:
     """Methods that train on the same kind of data with the same kind of model."""
@@ -26,6 +39,7 @@ class Family:
     """Metrics of every method; each is the mean over the frames that have it."""
     facts: Mapping[str, Any]
     """What the facts of an evaluation say for every method."""
+    learning: Learning
     suffix: str = ""
     """Of the tiny sequence's file."""
     outputs: Mapping[str, int] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 from resfields_ns.captures.demo_capture import write_demo_capture
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from resfields_ns.pipelines.dynamic_pipeline import DynamicPipelineConfig
-from tests.family import Family
+from tests.family import Family, Learning
 
 NUM_FRAMES = 4
 
@@ -46,5 +46,6 @@ RAY_FAMILY = Family(
     frames=tuple(range(NUM_FRAMES)),
     metrics=("psnr", "psnr_foreground", "ssim", "chamfer_l1_x1000"),
     facts={"background": "white", "chamfer_resolution": 24},
+    learning=Learning("tnerf-resfields", "chamfer_l1_x1000", change=-150.0, learning_rate=2e-3),
     outputs={"normals": 3},
 )

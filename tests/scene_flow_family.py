@@ -12,7 +12,7 @@ from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 
 from resfields_ns.data.sceneflow_data import SceneFlowDataManagerConfig
 from resfields_ns.models.sceneflow_model import SceneFlowModelConfig
-from tests.family import Family
+from tests.family import Family, Learning
 from tests.small_sequences import write_anime
 
 
@@ -49,5 +49,6 @@ SCENE_FLOW_FAMILY = Family(
     frames=(0, 1, 2, 3),
     metrics=("forward_l1_x1000", "backward_l1_x1000"),
     facts={"vertices_trained": 34, "vertices_held_out": 8},
+    learning=Learning("sceneflow-resfields", "forward_l1_x1000", change=-50.0, learning_rate=2e-3),
     outputs={"true_motion": 3},
 )

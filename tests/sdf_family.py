@@ -11,7 +11,7 @@ from resfields_ns.data.sdf_data import SDFDataManagerConfig
 from resfields_ns.dataparsers.mesh_sequence import SequenceParserConfig
 from resfields_ns.models.sdf_model import SDFModelConfig
 from resfields_ns.pipelines.sdf_pipeline import SDFPipelineConfig
-from tests.family import Family
+from tests.family import Family, Learning
 from tests.small_sequences import write_anime
 
 
@@ -28,7 +28,16 @@ def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConf
     datamanager.train_num_rays_per_batch = 64
     datamanager.pool_samples = 400
     datamanager.dataparser = replace(datamanager.dataparser, image_size=16)
-    model.field = replace(model.field, hidden_dim=16)
+    model.field = replace(model.field, hidden_dim=64)  # starts with a surface
+
+
+def _enlarge(datamanager: VanillaDataManagerConfig, model: ModelConfig) -> None:
+    """Normals at points are learnt in a hundred steps; of distances, in so few, only that they are small on average."""
+    del model
+    assert isinstance(datamanager, SDFDataManagerConfig)
+    datamanager.supervision = "oriented-points"
+    datamanager.train_num_rays_per_batch = 1000
+    datamanager.pool_samples = 8000
 
 
 def _plain(model: ModelConfig) -> None:
@@ -44,5 +53,6 @@ SDF_FAMILY = Family(
     frames=(0, 1, 2, 3),
     metrics=("chamfer_l1_x1000", "normal_distance_x100", "f_score"),
     facts={"supervision": "signed-distances", "mesh_resolution": 16},
+    learning=Learning("sdf-resfields", "normal_distance_x100", change=-25.0, learning_rate=3e-4, enlarge=_enlarge),
     outputs={"normals": 3},
 )

@@ -22,7 +22,7 @@ from resfields_ns.host.trainer import capture_random_state, restore_random_state
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from tests.cases import over
 from tests.family import Family
-from tests.methods import METHODS, VARIANTS, family_of, seed_everything, tiny_config, trained
+from tests.methods import FAMILIES, METHODS, VARIANTS, family_of, seed_everything, tiny_config, trained
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,35 @@ def test_evaluates(run: Run, tmp_path: Path) -> None:
     ComputePSNR(run.config, tmp_path / "metrics.json", tmp_path / "pictures").main()
     results = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=pytest.fail)["results"]
     for name in run.family.metrics:
-        values = [value for frame in results["per_frame"] if (value := frame.get(name)) is not None]
-        assert results.get(name, 0.0) == pytest.approx(np.mean(values) if values else 0.0)
+        values = [frame[name] for frame in results["per_frame"] if name in frame]
+        if any(value is not None for value in values):
+            assert results[name] == pytest.approx(np.mean([value for value in values if value is not None]))
+        else:
+            assert len(values) == len(run.family.frames) == results["facts"]["frames_without_surface"]
     facts = results["facts"]
     assert facts["frames"] == [frame["frame"] for frame in results["per_frame"]] == list(run.family.frames)
     assert facts["seed"] == 0 and facts["steps"] == 4 and facts.items() >= run.family.facts.items()
     pictures = sorted((tmp_path / "pictures").glob("eval_img_*.png"))
     assert len(pictures) == len(results["per_frame"])
+
+
+@over("family", {family.learning.method: family for family in FAMILIES.values()})
+def test_a_hundred_steps_improve_the_metric(
+    family: Family, tiny_data: Callable[[Family], Path], tmp_path: Path
+) -> None:
+    learning = family.learning
+    config = tiny_config(METHODS[learning.method], tiny_data(family), tmp_path)
+    config.max_num_iterations = 100
+    for group in config.optimizers.values():
+        group["optimizer"].lr = learning.learning_rate
+    learning.enlarge(config.pipeline.datamanager, config.pipeline.model)
+    seed_everything()
+    trainer = config.setup(local_rank=0, world_size=1)
+    trainer.setup()
+    before = trainer.pipeline.get_average_eval_image_metrics()[learning.metric]
+    trainer.train()
+    change = trainer.pipeline.get_average_eval_image_metrics()[learning.metric] - before
+    assert change * np.sign(learning.change) >= abs(learning.change)
 
 
 @over("method", METHODS)
@@ -120,7 +142,7 @@ KILLED_RUN = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tests.methods import METHODS, tiny_config
+from tests.methods import FAMILIES, METHODS, tiny_config
 config = tiny_config(METHODS["tnerf-resfields-small"], Path(sys.argv[1]), Path(sys.argv[2]))
 config.max_num_iterations, config.steps_per_save = 100_000, 1
 trainer = config.setup(local_rank=0, world_size=1)

@@ -13,7 +13,7 @@ from resfields_ns.data.video_data import VideoDataManagerConfig
 from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
 from resfields_ns.models.video_model import VideoModelConfig
-from tests.family import Family
+from tests.family import Family, Learning
 from tests.small_captures import write_video
 
 NUM_FRAMES, HEIGHT, WIDTH = 5, 12, 16
@@ -62,4 +62,5 @@ VIDEO_FAMILY = Family(
     frames=tuple(range(NUM_FRAMES)),
     metrics=("psnr_train", "psnr_test"),
     facts={"size": [HEIGHT, WIDTH], "held_out_pixels": 19 / (HEIGHT * WIDTH)},
+    learning=Learning("video-resfields-small", "psnr_test", change=5.0, learning_rate=2e-3),
 )
