@@ -1,8 +1,9 @@
-"""The package: nothing is forgotten in pyproject.toml, and imports go one way."""
+"""The package: nothing is forgotten in pyproject.toml, imports go one way, and the wheel is whole."""
 
 import ast
 import importlib
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -176,15 +177,72 @@ def test_the_package_imports_neither_tests_nor_scripts() -> None:
             assert not tops & {"tests", "scripts", "benchmarks"}, str(path)
 
 
-def test_what_is_imported_is_a_dependency() -> None:
-    """Modules of other distributions, by the names that these have."""
-    declared = {re.split(r"[^\w.-]", line, maxsplit=1)[0].lower() for line in _project()["project"]["dependencies"]}
-    modules = {
-        module.partition(".")[0]
-        for folder in _FOLDERS.values()
-        for path in folder.rglob("*.py")
-        for module in _imported(path)
-    }
+def _name(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower()
+
+
+@pytest.mark.parametrize(
+    "folders", [("tests", "benchmarks", "scripts"), tuple(_FOLDERS.values())], ids=["tests", "package"]
+)
+def test_what_is_imported_is_a_dependency(folders: tuple[str | Path, ...]) -> None:
+    """Modules of other distributions, by the names that these have; tests may import what their extra names."""
+    project = _project()["project"]
+    extra = project["optional-dependencies"]["dev"] if "tests" in folders else []
+    declared = {_name(requirement) for requirement in project["dependencies"] + extra}
+    paths = [path for folder in folders for path in (_ROOT / folder).rglob("*.py")]
+    modules = {module.partition(".")[0] for path in paths for module in _imported(path)}
     distributions = packages_distributions()
-    for module in modules - set(sys.stdlib_module_names) - {"resfields_ns"}:
+    for module in modules - set(sys.stdlib_module_names) - {"resfields_ns", "tests", "benchmarks", "scripts"}:
         assert {name.lower() for name in distributions[module]} & declared, f"{module} of {distributions[module]}"
+
+
+def test_opencv_is_named_once() -> None:
+    project = _project()["project"]
+    requirements = sum(project["optional-dependencies"].values(), project["dependencies"])
+    assert {_name(requirement) for requirement in requirements if "opencv" in requirement} == {"opencv-python-headless"}
+
+
+_BUILD = """
+import sys
+from setuptools import build_meta
+print(getattr(build_meta, sys.argv[1])(sys.argv[2]))
+"""
+_IMPORT_INSTALLED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import resfields_ns.method_configs.dynamic, resfields_ns.dataparsers.owlii
+assert resfields_ns.method_configs.__file__.startswith(sys.argv[1])
+for folder in ("tests", "benchmarks", "scripts", "resfields_ns"):
+    try:
+        __import__("resfields_ns." + folder)
+    except ImportError:
+        continue
+    raise AssertionError(folder)
+"""
+
+
+def test_the_wheel_of_the_sdist_is_whole(tmp_path: Path) -> None:
+    """The sdist holds all that git does, and a wheel built from it all modules, which import without the checkout."""
+
+    def build(hook: str, tree: Path) -> Path:
+        command = [sys.executable, "-c", _BUILD, hook, str(tmp_path)]
+        return (
+            tmp_path / subprocess.run(command, cwd=tree, check=True, capture_output=True, text=True).stdout.split()[-1]
+        )
+
+    ignored = shutil.ignore_patterns(".git", ".venv", "outputs", "*.egg-info", "build", "__pycache__", ".pytest_cache")
+    checkout = Path(shutil.copytree(_ROOT, tmp_path / "checkout", ignore=ignored))
+    shutil.unpack_archive(build("build_sdist", checkout), tmp_path / "sdist")
+    (source,) = (tmp_path / "sdist").iterdir()
+    for folder in ("tests", "benchmarks", "docs", "scripts"):
+        assert _files_below(source / folder) == _files_below(checkout / folder)
+    shutil.unpack_archive(build("build_wheel", source), tmp_path / "wheel", "zip")
+    for name, folder in _FOLDERS.items():
+        assert _files_below(folder) <= _files_below(tmp_path / "wheel" / Path(*name.split(".")))
+    command = [sys.executable, "-I", "-c", _IMPORT_INSTALLED, str(tmp_path / "wheel")]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def _files_below(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
