@@ -10,5 +10,5 @@ if (_root / "pyproject.toml").is_file():
     for _folder in ("method_configs", "dataparsers"):
         _spec = spec_from_file_location(f"{__name__}.{_folder}", _root / _folder / "__init__.py")
         assert _spec is not None and _spec.loader is not None
-        _package = sys.modules[_spec.name] = module_from_spec(_spec)
+        _package = globals()[_folder] = sys.modules[_spec.name] = module_from_spec(_spec)
         _spec.loader.exec_module(_package)

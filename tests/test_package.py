@@ -102,6 +102,12 @@ def test_what_lies_beside_the_package_is_not_in_it() -> None:
             importlib.import_module(f"resfields_ns.{folder}")
 
 
+def test_the_two_folders_at_the_root_are_attributes_of_the_package() -> None:
+    package = importlib.import_module("resfields_ns")
+    for folder in ("method_configs", "dataparsers"):
+        assert getattr(package, folder) is importlib.import_module(f"resfields_ns.{folder}")
+
+
 def test_no_two_files_share_a_name() -> None:
     names = [path.name for folder in _FOLDERS.values() for path in folder.rglob("*.py") if path.name != "__init__.py"]
     assert sorted(names) == sorted(set(names))
