@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
+from nerfstudio.data.datamanagers.base_datamanager import DataManagerConfig, VanillaDataManagerConfig
 from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 
@@ -19,7 +19,7 @@ class Learning:
     change: float
     """By at least so much, in the metric's unit, negative where less is better: about half of what three seeds did."""
     learning_rate: float
-    enlarge: Callable[[VanillaDataManagerConfig, ModelConfig], None] = lambda datamanager, model: None
+    enlarge: Callable[[DataManagerConfig, ModelConfig], None] = lambda datamanager, model: None
     """Gives a method, made tiny for other tests, what it needs to learn."""
 
 

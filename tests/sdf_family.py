@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
+from nerfstudio.data.datamanagers.base_datamanager import DataManagerConfig, VanillaDataManagerConfig
 from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 
@@ -31,7 +31,7 @@ def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConf
     model.field = replace(model.field, hidden_dim=64)  # starts with a surface
 
 
-def _enlarge(datamanager: VanillaDataManagerConfig, model: ModelConfig) -> None:
+def _enlarge(datamanager: DataManagerConfig, model: ModelConfig) -> None:
     """Normals at points are learnt in a hundred steps; of distances, in so few, only that they are small on average."""
     del model
     assert isinstance(datamanager, SDFDataManagerConfig)

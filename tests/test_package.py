@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,7 @@ def test_what_is_imported_is_a_dependency(folders: tuple[str | Path, ...]) -> No
 
 def test_opencv_is_named_once() -> None:
     project = _project()["project"]
-    requirements = sum(project["optional-dependencies"].values(), project["dependencies"])
+    requirements = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     assert {_name(requirement) for requirement in requirements if "opencv" in requirement} == {"opencv-python-headless"}
 
 
