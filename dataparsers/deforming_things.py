@@ -7,7 +7,7 @@ from typing import Literal
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
 from resfields_ns.captures.meshes.mesh_frames import Bounds, MeshSequence, Normalisation
-from resfields_ns.dataparsers.mesh_sequence import SequenceParser, SequenceParserConfig
+from resfields_ns.dataparsers.mesh_sequence import MeshDataParser, SequenceParserConfig
 
 
 @dataclass
@@ -21,7 +21,7 @@ class DeformingThingsConfig(SequenceParserConfig):
     """The axis that points up in pictures."""
 
 
-class DeformingThings(SequenceParser):
+class DeformingThings(MeshDataParser):
     """Reads an animation as the released code does, with frame 0, which that drops."""
 
     config: DeformingThingsConfig

@@ -3,20 +3,22 @@
 from dataclasses import dataclass, field
 from math import pi
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
-from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
+from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig, DataparserOutputs
 from nerfstudio.data.dataparsers.dnerf_dataparser import DNeRFDataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from PIL import Image
 
-from resfields_ns.captures.camera import Pinhole, check_rotation
+from resfields_ns.captures.camera import Camera, Similarity, check_image_scale, check_rotation, scaled_size
 from resfields_ns.captures.image_files import check_size, image_size
 from resfields_ns.captures.json_file import read_array, read_json, read_list, read_number, read_text
+from resfields_ns.captures.poses import OPENGL_FROM_OPENCV
+from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
+from resfields_ns.captures.spaces import CUBE
 from resfields_ns.captures.time_stamps import Moments
-from resfields_ns.captures.views import View, check_image_scale, resize_pinhole, scaled_size, views_outputs
+from resfields_ns.host.dataparsing import SequenceDataParser
 
 
 @dataclass
@@ -43,16 +45,16 @@ class DNeRFCaptureConfig(DataParserConfig):
             raise ValueError(f"--scene-radius: expected a length above 0, found {self.scene_radius}")
 
 
-class DNeRFCapture(DataParser):
+class DNeRFCapture(SequenceDataParser):
     """Reads a capture by the host's own parser, once its files are checked; images are ordered as in the file.
 
     The alpha of images is their mask. A split is one camera, which moves from image to image.
     """
 
     config: DNeRFCaptureConfig
-    includes_time = True
 
-    def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
+    def read_sequence(self, split: str) -> Capture:
+        """The capture, with the images of one of its three files."""
         config = self.config
         moments = Moments.choose(_read_times(config.data / "transforms_train.json"), config.frames)
         path = config.data / f"transforms_{split}.json"
@@ -65,22 +67,22 @@ class DNeRFCapture(DataParser):
         host_config = DNeRFDataParserConfig(data=config.data, scale_factor=1.0 / config.scene_radius)
         host = host_config.setup().get_dataparser_outputs(split)
         positions = moments.positions(times)
-        views = [
-            View(
-                image=host.image_filenames[index],
-                camera=split,
-                pinhole=resize_pinhole(_pinhole(host, index), original_size, size),
-                position=float(positions[index]),
-            )
-            for index in used
-        ]
-        return views_outputs(
-            views,
-            size,
-            frame_numbers=moments.frames,
-            normalised_to_world=np.diag([*[config.scene_radius] * 3, 1.0]),
+        return Capture(
+            frames=Frames(tuple(moments.frames)),
+            images=tuple(
+                CapturedImage(
+                    file=host.image_filenames[index],
+                    camera_name=split,
+                    camera=_camera(host, index, original_size).resized(size),
+                    frame_position=float(positions[index]),
+                    mask=host.image_filenames[index] if has_alpha else None,
+                )
+                for index in used
+            ),
+            to_world=Similarity.of(config.scene_radius, np.zeros(3)),
+            box=CUBE,
+            mask_threshold=config.mask_threshold,
             image_scale=config.image_scale,
-            alpha_threshold=config.mask_threshold if has_alpha else None,
         )
 
 
@@ -123,10 +125,10 @@ def _check_images(images: list[Path]) -> tuple[tuple[int, int], bool]:
     return size, with_alpha[0]
 
 
-def _pinhole(host: DataparserOutputs, index: int) -> Pinhole:
+def _camera(host: DataparserOutputs, index: int, size: tuple[int, int]) -> Camera:
     camera = host.cameras[index]
     fx, fy, cx, cy = (float(value) for value in (camera.fx, camera.fy, camera.cx, camera.cy))
-    return Pinhole(fx=fx, fy=fy, cx=cx, cy=cy, camera_to_world=camera.camera_to_worlds.double().numpy())
+    return Camera(*size, fx, fy, cx, cy, pose=camera.camera_to_worlds.double().numpy() * OPENGL_FROM_OPENCV)
 
 
 dnerf_capture_specification = DataParserSpecification(

@@ -1,25 +1,29 @@
 """RGB-D captures: a few fixed, synchronised colour cameras with depth (layout: docs/kinect.md)."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float64
-from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
-from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from resfields_ns.captures.camera import CropWindow, Pinhole
-from resfields_ns.captures.camera_files import CAMERA_FILE, METRES_PER_DEPTH_UNIT, RGBDCamera, read_rgbd_camera
-from resfields_ns.captures.camera_folder import CameraFrames, camera_names, check_alike, read_aabb, read_camera_frames
+from resfields_ns.captures.camera import Camera, CropWindow, Similarity, check_image_scale, scaled_size
+from resfields_ns.captures.camera_files import CAMERA_FILE, read_camera_json
+from resfields_ns.captures.camera_folder import (
+    CameraFrames,
+    camera_names,
+    check_alike,
+    read_aabb,
+    read_camera_frames,
+)
 from resfields_ns.captures.image_files import check_size, list_frames
-from resfields_ns.captures.spaces import box_of_points, box_windows, depth_points, into_cube
+from resfields_ns.captures.sequence import Capture, Frames
+from resfields_ns.captures.spaces import box_of_points, box_windows, depth_points
 from resfields_ns.captures.time_stamps import TIME_STAMPS_FILE, MatchedFrames, match_frames, read_time_stamps
-from resfields_ns.captures.views import check_image_scale, make_cameras, resize_pinhole, scaled_size
-from resfields_ns.timeline import parse_frames, times_from_frames
+from resfields_ns.host.dataparsing import SequenceDataParser
+from resfields_ns.timeline import parse_frames
 
 
 @dataclass
@@ -59,74 +63,51 @@ class KinectRGBDDataParserConfig(DataParserConfig):
 
 
 @dataclass(frozen=True)
-class _Capture:
+class _Rig:
     """The chosen cameras of a capture and their frames, matched in time."""
 
     train: list[str]
     validation: str
-    cameras: dict[str, RGBDCamera]
+    cameras: dict[str, Camera]
     files: dict[str, CameraFrames]
     frame_numbers: list[int]
 
 
-class KinectRGBD(DataParser):
+class KinectRGBD(SequenceDataParser):
     """Reads a capture into a space in which its scene box's corners lie on the unit sphere.
 
     Images are ordered by camera, then frame.
     """
 
     config: KinectRGBDDataParserConfig
-    includes_time = True
 
-    def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
+    def read_sequence(self, split: str) -> Capture:
+        """The capture, with the images of the training cameras or of the validation camera."""
         config = self.config
-        capture = self._read_capture(report=split == "train")
-        box = self._scene_box(capture)
-        windows = self._windows(capture, box)
-        normalised_to_world = _normalisation(box)
-        scale = float(normalised_to_world[0, 0])
+        rig = self._read_rig(report=split == "train")
+        box = self._scene_box(rig)
+        windows = self._windows(rig, box)
+        to_world = Similarity.of(float(np.linalg.norm(box[1] - box[0])) / 2, box.mean(axis=0))
         window = next(iter(windows.values()))
         size = scaled_size((window.width, window.height), config.image_scale)
-        names = capture.train if split == "train" else [capture.validation]
-        files = [capture.files[name] for name in names]
-        num_frames = len(capture.frame_numbers)
-        frame_positions = torch.arange(num_frames).repeat(len(names))
-        pinholes = [_pinhole(capture.cameras[name], windows[name], size, normalised_to_world) for name in names]
-        metadata = {
-            "num_frames": num_frames,
-            "frame_index": frame_positions,
-            "frame_numbers": capture.frame_numbers,
-            "camera_names": [name for name in names for _ in range(num_frames)],
-            "mask_filenames": _concatenate([of.masks for of in files]),
-            "mask_threshold": config.mask_threshold,
-            "depth_filenames": _concatenate([of.depths for of in files]),
-            "depth_kind": "z",
-            "depth_to_normalised": METRES_PER_DEPTH_UNIT / scale,
-            "crop_windows": [windows[name] for name in names for _ in range(num_frames)],
-            "image_scale": config.image_scale,
-            "cloud_filenames": None,
-            "mesh_filenames": None,
-            "normalised_to_world": torch.from_numpy(normalised_to_world).float(),
-        }
-        world_to_normalised = np.linalg.inv(normalised_to_world)
-        return DataparserOutputs(
-            image_filenames=[path for of in files for path in of.images],
-            cameras=make_cameras(
-                [pinhole for pinhole in pinholes for _ in range(num_frames)],
-                size,
-                times_from_frames(frame_positions, num_frames),
-            ),
-            scene_box=SceneBox(aabb=torch.from_numpy((box - normalised_to_world[:3, 3]) / scale).float()),
-            metadata=metadata,
-            dataparser_transform=torch.from_numpy(world_to_normalised[:3] * scale).float(),
-            dataparser_scale=1.0 / scale,
+        images = []
+        for name in rig.train if split == "train" else [rig.validation]:
+            camera = rig.cameras[name].cropped(windows[name]).resized(size).moved(to_world.inverse)
+            images += rig.files[name].captured([camera] * len(rig.frame_numbers), windows[name])
+        return Capture(
+            frames=Frames(tuple(rig.frame_numbers)),
+            images=tuple(images),
+            to_world=to_world,
+            box=to_world.inverse(box),
+            mask_threshold=config.mask_threshold,
+            image_scale=config.image_scale,
         )
 
-    def _read_capture(self, report: bool) -> _Capture:
+    def _read_rig(self, report: bool) -> _Rig:
         config = self.config
         train, validation = self._choose_cameras()
         names = [*train, validation]
-        cameras = {name: read_rgbd_camera(config.data / name / CAMERA_FILE) for name in names}
+        cameras = {name: read_camera_json(config.data / name / CAMERA_FILE) for name in names}
         for name, camera in cameras.items():
             _check_undistorted(config.data / name / CAMERA_FILE, camera)
         image_names = {name: list(list_frames(config.data / name / "rgb")) for name in names}
@@ -138,10 +119,9 @@ class KinectRGBD(DataParser):
             for name in names
         }
         for name, of in files.items():
-            i = cameras[name].intrinsics
-            check_size(config.data / name / CAMERA_FILE, (i.width, i.height), of.size, "its images")
+            check_size(config.data / name / CAMERA_FILE, cameras[name].size, of.size, "its images")
         check_alike([files[name] for name in train])
-        return _Capture(train, validation, cameras, files, frame_numbers)
+        return _Rig(train, validation, cameras, files, frame_numbers)
 
     def _choose_cameras(self) -> tuple[list[str], str]:
         config = self.config
@@ -191,20 +171,20 @@ class KinectRGBD(DataParser):
             )
         return matched
 
-    def _scene_box(self, capture: _Capture) -> Float64[np.ndarray, "2 3"]:
+    def _scene_box(self, rig: _Rig) -> Float64[np.ndarray, "2 3"]:
         """The box of `aabb.txt`, in metres of the world, or around the training cameras' depth."""
         config = self.config
         path = config.data / "aabb.txt"
         if path.is_file():
             return np.array(read_aabb(path))
         points = []
-        for name in capture.train:
-            of = capture.files[name]
+        for name in rig.train:
+            of = rig.files[name]
             if of.depths is None:
                 raise ValueError(
                     f"{config.data}: expected a scene box (aabb.txt, metres) or depth images to find it, found neither"
                 )
-            points.append(depth_points(capture.cameras[name], of.depths, of.masks, config.mask_threshold))
+            points.append(depth_points(rig.cameras[name], of.depths, of.masks, config.mask_threshold))
         found = np.concatenate(points)
         if len(found) == 0:
             raise ValueError(
@@ -213,45 +193,22 @@ class KinectRGBD(DataParser):
             )
         return box_of_points(found)
 
-    def _windows(self, capture: _Capture, box: Float64[np.ndarray, "2 3"]) -> dict[str, CropWindow]:
+    def _windows(self, rig: _Rig, box: Float64[np.ndarray, "2 3"]) -> dict[str, CropWindow]:
         """The part of each camera's images that is used, of one size."""
         if self.config.crop:
-            return box_windows(capture.cameras, box)
-        first = capture.files[capture.train[0]]
-        for name, of in capture.files.items():
+            return box_windows(rig.cameras, box)
+        first = rig.files[rig.train[0]]
+        for name, of in rig.files.items():
             check_size(self.config.data / name, of.size, first.size, f"camera {first.folder.name}")
-        return {name: CropWindow(0, 0, *of.size) for name, of in capture.files.items()}
+        return {name: CropWindow(0, 0, *of.size) for name, of in rig.files.items()}
 
 
-def _check_undistorted(path: Path, camera: RGBDCamera) -> None:
-    if camera.intrinsics.is_distorted:
+def _check_undistorted(path: Path, camera: Camera) -> None:
+    if not camera.lens.is_straight:
         raise ValueError(
-            f"{path}: distortion: expected images without distortion, found {list(camera.intrinsics.distortion)}: "
+            f"{path}: distortion: expected images without distortion, found {camera.lens.opencv.tolist()}: "
             "rf-kinect undistorts recordings, undistort_capture other captures (docs/kinect.md)"
         )
-
-
-def _normalisation(box: Float64[np.ndarray, "2 3"]) -> Float64[np.ndarray, "4 4"]:
-    """Normalised space, where the box's corners lie on the unit sphere, to world."""
-    matrix = np.diag([*[float(np.linalg.norm(box[1] - box[0])) / 2] * 3, 1.0])
-    matrix[:3, 3] = box.mean(axis=0)
-    return matrix
-
-
-def _pinhole(
-    camera: RGBDCamera, window: CropWindow, size: tuple[int, int], normalised_to_world: Float64[np.ndarray, "4 4"]
-) -> Pinhole:
-    """The camera in normalised space, for its part of the images at the size that they are trained at."""
-    cropped = replace(camera, intrinsics=camera.intrinsics.cropped(window))
-    resized = resize_pinhole(cropped.pinhole, (window.width, window.height), size)
-    return into_cube(resized, normalised_to_world)
-
-
-def _concatenate(files_per_camera: list[list[Path] | None]) -> list[Path] | None:
-    """All cameras' files in order, or None where the cameras have none."""
-    if any(files is None for files in files_per_camera):
-        return None
-    return [path for files in files_per_camera for path in files or []]
 
 
 kinect_rgbd_specification = DataParserSpecification(

@@ -1,24 +1,20 @@
-"""Mesh sequences: a folder with one PLY or OBJ file a frame (ReSynth, Ma et al. 2021), or one file of any kind.
-
-Mesh sequences: a folder with one PLY or OBJ file a frame (ReSynth, Ma et al. 2021), or one file of any kind.
-"""
+"""Mesh sequences: a folder with one PLY or OBJ file a frame (ReSynth, Ma et al. 2021), or one file of any kind."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import radians, sin, tan
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from nerfstudio.cameras.cameras import Cameras, CameraType
-from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
-from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from torch import Tensor
 
+from resfields_ns.captures.camera import Camera, Similarity
 from resfields_ns.captures.meshes.mesh_frames import (
     Bounds,
     MeshSequence,
@@ -27,8 +23,10 @@ from resfields_ns.captures.meshes.mesh_frames import (
     Placement,
     sequence_bounds,
 )
-from resfields_ns.captures.poses import look_at
-from resfields_ns.timeline import parse_frames, times_from_frames
+from resfields_ns.captures.poses import OPENGL_FROM_OPENCV, look_at
+from resfields_ns.captures.sequence import Frames, SequenceImage, Surfaces
+from resfields_ns.host.dataparsing import SequenceDataParser
+from resfields_ns.timeline import parse_frames
 
 UP_AXES = {"y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 AZIMUTH, ELEVATION, FIELD_OF_VIEW = 45.0, 15.0, 40.0  # degrees
@@ -37,8 +35,8 @@ MARGIN = 1.05  # around the sphere that holds the shape
 
 def sequence_cameras(
     bounds: Bounds, num_frames: int, path: Literal["fixed", "orbit"], up: Literal["y", "z"], size: int
-) -> Cameras:
-    """Cameras of square images of `size` pixels, at the frames' times.
+) -> list[Camera]:
+    """Cameras of square images of `size` pixels, one a frame, each of which sees the whole shape.
 
     Args:
         bounds: of the shape at all frames
@@ -50,17 +48,8 @@ def sequence_cameras(
     turns = torch.arange(num_frames) / num_frames * (360.0 if path == "orbit" else 0.0)
     centre, up_axis = torch.from_numpy(bounds.centre).float(), torch.tensor(UP_AXES[up])
     positions = centre + distance * _directions(torch.deg2rad(AZIMUTH + turns), radians(ELEVATION), up_axis)
-    return Cameras(
-        camera_to_worlds=look_at(positions, centre, up_axis),
-        fx=focal,
-        fy=focal,
-        cx=size / 2.0,
-        cy=size / 2.0,
-        width=size,
-        height=size,
-        camera_type=CameraType.PERSPECTIVE,
-        times=times_from_frames(torch.arange(num_frames), num_frames)[:, None],
-    )
+    poses = look_at(positions, centre, up_axis).double().numpy() * OPENGL_FROM_OPENCV
+    return [Camera(size, size, focal, focal, size / 2.0, size / 2.0, pose=pose) for pose in poses]
 
 
 def _directions(
@@ -94,14 +83,10 @@ class SequenceParserConfig(DataParserConfig):
             raise ValueError(f"--image-size: expected 16 to 4096 pixels, found {self.image_size}")
 
 
-class SequenceParser(DataParser, ABC):
-    """Reads a sequence into [-1, 1]^3; there is one camera a frame, and no image files.
-
-    The metadata holds the sequence as `sequence`.
-    """
+class MeshDataParser(SequenceDataParser, ABC):
+    """Reads a sequence into [-1, 1]^3; there is one camera a frame, and no image files."""
 
     config: SequenceParserConfig
-    includes_time = True
 
     @abstractmethod
     def open_sequence(self) -> MeshSequence:
@@ -121,26 +106,20 @@ class SequenceParser(DataParser, ABC):
         offset = (float(normalisation.offset[0]), float(normalisation.offset[1]), float(normalisation.offset[2]))
         return NormalisedSequence(source, frames, normalisation), bounds.moved(normalisation.scale, offset)
 
-    def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
-        config, (sequence, bounds) = self.config, self._sequence
-        shown = parse_frames("::" if split == "train" else config.eval_frames, len(sequence), "--eval-frames")
-        frame_numbers = [sequence.frames[index] for index in shown]
-        cameras = sequence_cameras(bounds, len(sequence), config.camera, config.up, config.image_size)
-        normalised_to_world = torch.from_numpy(sequence.normalisation.to_source).float()
-        return DataparserOutputs(
-            image_filenames=[config.data / f"frame_{number:06d}" for number in frame_numbers],
-            cameras=cameras[torch.tensor(shown)],
-            scene_box=SceneBox(aabb=torch.tensor([[-1.0] * 3, [1.0] * 3])),
-            metadata={
-                "num_frames": len(sequence),
-                "frame_index": torch.arange(len(shown)),
-                "frame_numbers": frame_numbers,
-                "camera_names": [config.camera] * len(shown),
-                "normalised_to_world": normalised_to_world,
-                "sequence": sequence,
-            },
-            dataparser_transform=torch.linalg.inv(normalised_to_world)[:3] / sequence.normalisation.scale,
-            dataparser_scale=sequence.normalisation.scale,
+    def read_sequence(self, split: str) -> Surfaces:
+        """The surfaces of all frames, and pictures of those that the split shows."""
+        config, (meshes, bounds) = self.config, self._sequence
+        shown = parse_frames("::" if split == "train" else config.eval_frames, len(meshes), "--eval-frames")
+        cameras = sequence_cameras(bounds, len(meshes), config.camera, config.up, config.image_size)
+        return Surfaces(
+            frames=Frames(tuple(meshes.frames)),
+            images=tuple(
+                SequenceImage(config.data / f"frame_{meshes.frames[i]:06d}", config.camera, cameras[i], float(i))
+                for i in shown
+            ),
+            to_world=Similarity(meshes.normalisation.to_source),
+            box=np.array([[-1.0] * 3, [1.0] * 3]),
+            meshes=meshes,
         )
 
 
@@ -155,7 +134,7 @@ class MeshSequenceParserConfig(SequenceParserConfig):
     """Whether the sequence's box is moved into [-1, 1]^3, or lies there already and stays (ReSynth, as released)."""
 
 
-class MeshSequenceParser(SequenceParser):
+class MeshSequenceParser(MeshDataParser):
     """Reads meshes of one or of changing topology."""
 
     config: MeshSequenceParserConfig

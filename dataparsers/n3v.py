@@ -2,20 +2,20 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
+from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
-from resfields_ns.captures.camera_files import LLFFCamera, read_llff_poses
+from resfields_ns.captures.camera import check_image_scale, check_proportion, scaled_size
+from resfields_ns.captures.camera_files import LLFFRow, read_llff_poses
 from resfields_ns.captures.image_files import check_size
-from resfields_ns.captures.spaces import cube_around_frusta, into_cube
+from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
+from resfields_ns.captures.spaces import CUBE, cube_around_frusta
 from resfields_ns.captures.video_file import Video, extract_frames, frame_path, probe_video
-from resfields_ns.captures.views import View, check_image_scale, resize_pinhole, scaled_size, views_outputs
+from resfields_ns.host.dataparsing import SequenceDataParser
 from resfields_ns.timeline import parse_frames
 
 _POSES = "poses_bounds.npy"
-_LARGEST_STRETCH = 0.01  # of a video's sides against those of its row
 
 
 @dataclass
@@ -43,43 +43,40 @@ class N3VDataParserConfig(DataParserConfig):
             raise ValueError("--test-cameras: expected one or more cameras, found none")
 
 
-class N3V(DataParser):
+class N3V(SequenceDataParser):
     """Reads a capture, decoding its videos to png files the first time; images are ordered by camera, then frame.
 
     The scene box is a cube around what all cameras see between the bounds that the file tells.
     """
 
     config: N3VDataParserConfig
-    includes_time = True
 
-    def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
+    def read_sequence(self, split: str) -> Capture:
+        """The capture, with the frames of the training or of the test cameras."""
         config = self.config
-        cameras = _find_cameras(config.data)
-        train, test = self._split(list(cameras))
+        rows = _find_cameras(config.data)
+        train, test = self._split(list(rows))
         videos = {name: probe_video(config.data / f"{name}.mp4") for name in (*train, *test)}
         frames = parse_frames(config.frames, max(video.num_frames for video in videos.values()))
-        _check_videos(videos, cameras, frames[-1])
-        original_size = videos[train[0]].size
-        size = scaled_size(original_size, config.image_scale)
+        _check_videos(videos, rows, frames[-1])
+        size = scaled_size(videos[train[0]].size, config.image_scale)
 
         names = train if split == "train" else test
         folders = {name: config.data / "frames" / f"{size[0]}x{size[1]}" / name for name in names}
         extract_frames({folders[name]: videos[name] for name in names}, frames, size)
-        normalised_to_world = cube_around_frusta(
-            [camera.pinhole for camera in cameras.values()],
-            [camera.size for camera in cameras.values()],
-            [camera.depths for camera in cameras.values()],
+        to_world = cube_around_frusta([row.camera for row in rows.values()], [row.depths for row in rows.values()])
+        cameras = {name: rows[name].camera.moved(to_world.inverse).resized(size) for name in names}
+        return Capture(
+            frames=Frames(tuple(frames)),
+            images=tuple(
+                CapturedImage(frame_path(folders[name], frame), name, cameras[name], float(position))
+                for name in names
+                for position, frame in enumerate(frames)
+            ),
+            to_world=to_world,
+            box=CUBE,
+            image_scale=config.image_scale,
         )
-        pinholes = {
-            name: resize_pinhole(into_cube(cameras[name].pinhole, normalised_to_world), cameras[name].size, size)
-            for name in names
-        }
-        views = [
-            View(image=frame_path(folders[name], frame), camera=name, pinhole=pinholes[name], position=float(position))
-            for name in names
-            for position, frame in enumerate(frames)
-        ]
-        return views_outputs(views, size, frames, normalised_to_world, config.image_scale)
 
     def _split(self, found: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names of the cameras to train on and to evaluate on."""
@@ -96,7 +93,7 @@ class N3V(DataParser):
         return train, config.test_cameras
 
 
-def _find_cameras(data: Path) -> dict[str, LLFFCamera]:
+def _find_cameras(data: Path) -> dict[str, LLFFRow]:
     """The cameras of a capture by name; rows of the file are in the order of the sorted videos."""
     if not data.is_dir():
         raise ValueError(f"{data}: expected the folder of a capture, found no such folder")
@@ -111,7 +108,7 @@ def _find_cameras(data: Path) -> dict[str, LLFFCamera]:
     return dict(zip(names, cameras, strict=True))
 
 
-def _check_videos(videos: dict[str, Video], cameras: dict[str, LLFFCamera], last_frame: int) -> None:
+def _check_videos(videos: dict[str, Video], rows: dict[str, LLFFRow], last_frame: int) -> None:
     """Raise ValueError if videos differ, do not reach the last frame, or are not of the shape of their row."""
     first = next(iter(videos.values()))
     longest = max(videos.values(), key=lambda video: video.num_frames)
@@ -128,12 +125,7 @@ def _check_videos(videos: dict[str, Video], cameras: dict[str, LLFFCamera], last
                 f"{video.path}: expected {longest.num_frames} frames as {longest.path.name} has, found "
                 f"{video.num_frames}; --frames 0:{fewest} uses those that all have"
             )
-        width, height = cameras[name].size
-        if abs(video.size[0] / width * height / video.size[1] - 1.0) > _LARGEST_STRETCH:
-            raise ValueError(
-                f"{video.path}: expected pictures in the proportion of {width}x{height}, as its row of {_POSES} "
-                f"tells, found {video.size[0]}x{video.size[1]}"
-            )
+        check_proportion(str(video.path), video.size, rows[name].camera.size, f"its row of {_POSES}")
 
 
 n3v_specification = DataParserSpecification(

@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
-from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
+from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from resfields_ns.captures.camera import check_depths
-from resfields_ns.captures.camera_files import NerfiesCamera, read_nerfies_camera
+from resfields_ns.captures.camera import Camera, Similarity, check_depths, check_image_scale, scaled_size
+from resfields_ns.captures.camera_files import read_nerfies_camera
 from resfields_ns.captures.image_files import check_size, image_size
 from resfields_ns.captures.json_file import read_json, read_list, read_number
-from resfields_ns.captures.spaces import cube_around_frusta, into_cube
+from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
+from resfields_ns.captures.spaces import CUBE, cube_around_frusta
 from resfields_ns.captures.time_stamps import Moments
-from resfields_ns.captures.views import View, check_image_scale, resize_pinhole, scaled_size, views_outputs
+from resfields_ns.host.dataparsing import SequenceDataParser
 
 _FOLDER = re.compile(r"(\d+)x")
 
@@ -39,7 +40,7 @@ class NerfiesDataParserConfig(DataParserConfig):
         check_image_scale(self.image_scale)
 
 
-class Nerfies(DataParser):
+class Nerfies(SequenceDataParser):
     """Reads a capture; images are ordered as in `dataset.json`.
 
     The scene box is a cube around what the training cameras see from near to far. Lens distortion stays in the
@@ -47,9 +48,9 @@ class Nerfies(DataParser):
     """
 
     config: NerfiesDataParserConfig
-    includes_time = True
 
-    def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
+    def read_sequence(self, split: str) -> Capture:
+        """The capture, with the images of `train_ids` or of `val_ids`."""
         data, frames = self.config.data, self.config.frames
         items = _Items(data)
         moments = Moments.choose(items.times(items.train_ids), frames)
@@ -61,25 +62,26 @@ class Nerfies(DataParser):
                 f"{data / 'dataset.json'}: expected val_ids of images at the times of --frames {frames}, found none"
             )
         cameras = {item: read_nerfies_camera(data / "camera" / f"{item}.json") for item in {*items.train_ids, *ids}}
-        normalised_to_world = _normalisation(data / "scene.json", [cameras[item] for item in items.train_ids])
-        images, size = self._find_images({ids[index]: cameras[ids[index]] for index in used})
+        to_world = _normalisation(data / "scene.json", [cameras[item] for item in items.train_ids])
+        files, size = self._find_images({ids[index]: cameras[ids[index]] for index in used})
         positions = moments.positions(times)
-        views = [
-            View(
-                image=images[ids[index]],
-                camera=items.camera_name(ids[index]),
-                pinhole=resize_pinhole(
-                    into_cube(cameras[ids[index]].pinhole, normalised_to_world), cameras[ids[index]].size, size
-                ),
-                position=float(positions[index]),
-                distortion=cameras[ids[index]].distortion,
-            )
-            for index in used
-        ]
-        numbers = [int(time) for time in moments.frame_times]
-        return views_outputs(views, size, numbers, normalised_to_world, self.config.image_scale)
+        return Capture(
+            frames=Frames(tuple(int(time) for time in moments.frame_times)),
+            images=tuple(
+                CapturedImage(
+                    file=files[ids[index]],
+                    camera_name=items.camera_name(ids[index]),
+                    camera=cameras[ids[index]].moved(to_world.inverse).resized(size),
+                    frame_position=float(positions[index]),
+                )
+                for index in used
+            ),
+            to_world=to_world,
+            box=CUBE,
+            image_scale=self.config.image_scale,
+        )
 
-    def _find_images(self, cameras: dict[str, NerfiesCamera]) -> tuple[dict[str, Path], tuple[int, int]]:
+    def _find_images(self, cameras: dict[str, Camera]) -> tuple[dict[str, Path], tuple[int, int]]:
         """The image file of each item, and the size (width, height) that all of them are trained at."""
         factor, folder = self._choose_folder()
         images = {item: folder / f"{item}.png" for item in cameras}
@@ -159,7 +161,7 @@ class _Items:
         return int(number)
 
 
-def _normalisation(path: Path, cameras: list[NerfiesCamera]) -> Float64[np.ndarray, "4 4"]:
+def _normalisation(path: Path, cameras: list[Camera]) -> Similarity:
     """Normalised to world; near and far of `scene.json` are lengths of a world made smaller by its `scale`."""
     scene = read_json(path)
     scale, near, far = (read_number(scene, key, str(path)) for key in ("scale", "near", "far"))
@@ -167,7 +169,7 @@ def _normalisation(path: Path, cameras: list[NerfiesCamera]) -> Float64[np.ndarr
         raise ValueError(f"{path}: scale: expected a number above 0, found {scale:g}")
     check_depths(near, far, str(path))
     depths = [(near / scale, far / scale)] * len(cameras)
-    return cube_around_frusta([camera.pinhole for camera in cameras], [camera.size for camera in cameras], depths)
+    return cube_around_frusta(cameras, depths)
 
 
 nerfies_specification = DataParserSpecification(

@@ -3,19 +3,19 @@
 from dataclasses import dataclass, field
 from math import floor
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
-from nerfstudio.cameras.cameras import Cameras, CameraType
-from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
-from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
+from resfields_ns.captures.camera import Camera, Similarity, check_image_scale
 from resfields_ns.captures.clips.clip_pixels import ClipPixels, HoldOut
 from resfields_ns.captures.clips.footage import open_footage
-from resfields_ns.captures.views import check_image_scale
+from resfields_ns.captures.sequence import Clip, Frames, SequenceImage
 from resfields_ns.functional.intersections import half_extents
-from resfields_ns.timeline import parse_frames, times_from_frames
+from resfields_ns.host.dataparsing import SequenceDataParser
+from resfields_ns.timeline import parse_frames
 
 CAMERA_NAME = "front"
 _CAMERA_DISTANCE = 2.0  # scene units before the picture
@@ -49,14 +49,13 @@ class VideoFramesDataParserConfig(DataParserConfig):
             raise ValueError(f"--hold-out-seed: expected 0 to {2**32 - 1}, found {self.hold_out_seed}")
 
 
-class VideoFrames(DataParser):
+class VideoFrames(SequenceDataParser):
     """One camera a frame, all in one place before the picture, which fills their view.
 
     The training split has the frames that have pixels to train on, the others have all frames.
     """
 
     config: VideoFramesDataParserConfig
-    includes_time = True
 
     def __init__(self, config: VideoFramesDataParserConfig) -> None:
         super().__init__(config)
@@ -70,45 +69,32 @@ class VideoFrames(DataParser):
             len(self.frames), height * width, config.held_out_pixels, config.held_out_frames, config.hold_out_seed
         )
 
-    def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
+    def read_sequence(self, split: str) -> Clip:
+        """The video, with the frames that the split trains on or shows."""
         seen = ~self.hold_out.held_out_frames
-        chosen = (seen if split == "train" else torch.ones_like(seen)).nonzero()[:, 0]
+        chosen = (seen if split == "train" else torch.ones_like(seen)).nonzero()[:, 0].tolist()
         height, width = self.pixels.height, self.pixels.width
-        extent = torch.tensor([_BOX_HALF_DEPTH, *half_extents(height, width)])
-        metadata = {
-            "num_frames": len(self.frames),
-            "frame_index": chosen,
-            "frame_numbers": [self.frames[frame] for frame in chosen.tolist()] if split == "train" else self.frames,
-            "picture_size": (height, width),
-            "camera_names": [CAMERA_NAME] * len(chosen),
-            "pixels": self.pixels,
-            "hold_out": self.hold_out,
-            "frame_rate": self.pixels.clip.frame_rate,
-        }
-        return DataparserOutputs(
-            image_filenames=[self.config.data / f"{self.frames[frame]:06d}.png" for frame in chosen.tolist()],
-            cameras=_cameras(height, width, times_from_frames(chosen, len(self.frames))),
-            scene_box=SceneBox(aabb=torch.stack((-extent, extent))),
-            metadata=metadata,
+        extent = np.array([_BOX_HALF_DEPTH, *half_extents(height, width)])
+        camera = _camera(height, width)
+        return Clip(
+            frames=Frames(tuple(self.frames), self.pixels.clip.frame_rate or None),
+            images=tuple(
+                SequenceImage(self.config.data / f"{self.frames[i]:06d}.png", CAMERA_NAME, camera, float(i))
+                for i in chosen
+            ),
+            to_world=Similarity(np.eye(4)),
+            box=np.stack([-extent, extent]),
+            pixels=self.pixels,
+            hold_out=self.hold_out,
         )
 
 
-def _cameras(height: int, width: int, times: torch.Tensor) -> Cameras:
-    """A camera for each time, before the middle of a picture that fills its view."""
-    right, up, back = torch.eye(3)[[1, 2, 0]]
-    pose = torch.stack((right, up, back, _CAMERA_DISTANCE * back), dim=-1).repeat(len(times), 1, 1)
+def _camera(height: int, width: int) -> Camera:
+    """A camera before the middle of a picture that fills its view."""
+    right, up, back = np.eye(3)[[1, 2, 0]]
+    pose = np.stack([right, -up, -back, _CAMERA_DISTANCE * back], axis=-1)
     focal = _CAMERA_DISTANCE * max(height, width) / 2.0
-    return Cameras(
-        camera_to_worlds=pose,
-        fx=focal,
-        fy=focal,
-        cx=width / 2.0,
-        cy=height / 2.0,
-        width=width,
-        height=height,
-        camera_type=CameraType.PERSPECTIVE,
-        times=times[:, None],
-    )
+    return Camera(width, height, focal, focal, width / 2.0, height / 2.0, pose=pose)
 
 
 video_frames_specification = DataParserSpecification(

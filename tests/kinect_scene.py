@@ -9,7 +9,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from resfields_ns.captures.camera import Intrinsics
-from resfields_ns.captures.camera_files import CAMERA_FILE, RGBDCamera, write_rgbd_camera
-from resfields_ns.captures.poses import look_at_origin
+from resfields_ns.captures.camera import Camera
+from resfields_ns.captures.camera_files import CAMERA_FILE, write_camera_json
+from resfields_ns.captures.poses import camera_around_origin
 from resfields_ns.captures.time_stamps import TIME_STAMPS_FILE, write_time_stamps
 from tests.mkv_writer import TrackData, write_mkv
 
@@ -43,8 +43,7 @@ def ball_centre(seconds: float) -> np.ndarray:
 def pose(azimuth: float, elevation: float = 25.0, distance: float = 1.9) -> np.ndarray:
     """Camera to world, looking at the ball."""
     matrix = np.eye(4)
-    matrix[:3] = look_at_origin(azimuth, elevation, distance)
-    matrix = np.linalg.inv(matrix)
+    matrix[:3] = camera_around_origin(azimuth, elevation, distance, (1, 1), 1.0).pose
     matrix[:3, 3] += _LOOKED_AT
     return matrix
 
@@ -90,17 +89,16 @@ def view(directions: np.ndarray, camera_to_world: np.ndarray, seconds: float) ->
 def write_capture(folder: Path, num_frames: int = 4, size: tuple[int, int] = (48, 32)) -> None:
     """A capture for the kinect-rgbd dataparser: cameras left, middle and right without distortion."""
     width, height = size
-    intrinsics = Intrinsics(width, height, 0.95 * width, 0.97 * width, 0.51 * width, 0.49 * height)
+    optics = Camera(width, height, 0.95 * width, 0.97 * width, 0.51 * width, 0.49 * height)
     for name, azimuth in (("left", -50.0), ("middle", 0.0), ("right", 55.0)):
-        camera = RGBDCamera(intrinsics, pose(azimuth))
-        plane = intrinsics.plane_coordinates(intrinsics.pixel_grid())
-        directions = np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
+        camera = replace(optics, pose=pose(azimuth)[:3])
+        directions = optics.directions(optics.pixel_grid())
         (folder / name).mkdir(parents=True)
-        write_rgbd_camera(folder / name / CAMERA_FILE, camera)
+        write_camera_json(folder / name / CAMERA_FILE, camera)
         times = {f"{frame:04d}": 1_000_000 + PERIOD * frame for frame in range(num_frames)}
         write_time_stamps(folder / name / TIME_STAMPS_FILE, times)
         for frame, time in times.items():
-            for kind, image in view(directions, camera.camera_to_world, time / 1e6).items():
+            for kind, image in view(directions, camera.pose, time / 1e6).items():
                 (folder / name / kind).mkdir(exist_ok=True)
                 Image.fromarray(image).save(folder / name / kind / f"{frame}.png")
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from nerfstudio.cameras.cameras import Cameras
 
+from resfields_ns.captures.camera import Lens
 from resfields_ns.captures.checks import recording_checks
 from resfields_ns.captures.checks.check_pictures import box_edges, frustum_edges
 from resfields_ns.captures.checks.checked_capture import CheckedView, load_capture, sample_moments
@@ -22,6 +22,7 @@ from resfields_ns.captures.checks.silhouette_checks import (
     outermost_pixels,
     reach_beyond,
 )
+from resfields_ns.host.dataparsing import host_cameras
 from tests.broken_captures import BROKEN, CLEAN
 
 
@@ -106,53 +107,39 @@ def test_frames_are_read_sparingly(demo_capture: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(("split", "count"), [("test", 4), ("train", 5)])
 def test_test_images_between_frames_are_of_no_moment(demo_capture: Path, split: str, count: int) -> None:
     capture = load_capture(demo_capture, "owlii")
-    images = [replace(image, position=image.position + 0.3 * (image.split == split)) for image in capture.images]
-    assert [len(moment.views) for moment in sample_moments(replace(capture, images=images))] == [count] * 4
+    part = capture.train if split == "train" else capture.test
+    later = replace(
+        part, images=tuple(replace(image, frame_position=image.frame_position + 0.3) for image in part.images)
+    )
+    moved = replace(capture, **{split: later})
+    assert [len(moment.views) for moment in sample_moments(moved)] == [count] * 4
 
 
-_DISTORTIONS = [None, [0.1, -0.05, 0.01, 0.002, 0.01, -0.02]]
-
-
-@pytest.mark.parametrize("distortion", _DISTORTIONS)
-def test_points_on_rays_project_to_the_pixels(demo_capture: Path, distortion: list[float] | None) -> None:
+@pytest.mark.parametrize("lens", [Lens(), Lens(k1=0.1, k2=-0.05, k3=0.01, p1=0.01, p2=-0.02)])
+def test_points_on_rays_project_to_the_pixels(demo_capture: Path, lens: Lens) -> None:
     """Rays and projection are inverse to each other, and the rays are the host's."""
-    view = _view(demo_capture, distortion)
+    camera = replace(_view(demo_capture).camera, lens=lens)
     pixels = np.random.default_rng(0).uniform(1.0, 31.0, size=(40, 2))
-    centre, directions = view.rays(pixels)
-    projected, visible = view.project(centre + np.linspace(1.0, 4.0, 40)[:, None] * directions)
+    centre, directions = camera.rays(pixels)
+    projected, visible = camera.project(centre + np.linspace(1.0, 4.0, 40)[:, None] * directions)
     assert visible.all()
     np.testing.assert_allclose(projected, pixels, atol=1e-6)
     coordinates = torch.from_numpy(pixels[:, ::-1].copy()).float()
-    cameras = view.source.dataset.cameras
-    rays = cameras.generate_rays(camera_indices=torch.full((40, 1), view.source.index), coords=coordinates)
+    cameras = host_cameras([camera], torch.zeros(1))
+    rays = cameras.generate_rays(camera_indices=torch.zeros(40, 1, dtype=torch.long), coords=coordinates)
     np.testing.assert_allclose(directions, rays.directions.numpy(), atol=1e-5)
-    assert not view.project(centre - directions)[1].any()
+    assert not camera.project(centre - directions)[1].any()
 
 
 def test_depth_lies_on_its_own_readings(demo_capture: Path) -> None:
-    view = _view(demo_capture, None)
+    view = _view(demo_capture)
     residuals = view.depth_residuals(view.depth_points)
     assert np.nanmax(np.abs(residuals)) < 1e-6
-    assert np.isnan(view.depth_residuals(view.pose[:, 3] + view.rays(np.array([[1.0, 1.0]]))[1])).all()
+    assert np.isnan(view.depth_residuals(view.camera.centre + view.camera.rays(np.array([[1.0, 1.0]]))[1])).all()
 
 
-def _view(capture: Path, distortion: list[float] | None) -> CheckedView:
-    view = sample_moments(load_capture(capture, "owlii"))[1].views[2]
-    cameras = view.source.dataset.cameras
-    if distortion is not None:
-        parameters = torch.tensor(distortion).expand(len(view.source.dataset), 6)
-        view.source.dataset.cameras = Cameras(
-            cameras.camera_to_worlds,
-            cameras.fx,
-            cameras.fy,
-            cameras.cx,
-            cameras.cy,
-            cameras.width,
-            cameras.height,
-            distortion_params=parameters,
-            times=cameras.times,
-        )
-    return view
+def _view(capture: Path) -> CheckedView:
+    return sample_moments(load_capture(capture, "owlii"))[1].views[2]
 
 
 def test_outline_of_a_mask() -> None:
@@ -177,7 +164,7 @@ def test_the_camera_that_is_wrong_is_told_from_the_others() -> None:
 def test_wireframes(demo_capture: Path) -> None:
     edges = box_edges(np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]))
     assert sorted(np.linalg.norm(edges[:, 1] - edges[:, 0], axis=-1)) == [1.0] * 4 + [2.0] * 4 + [3.0] * 4
-    view = _view(demo_capture, None)
+    view = _view(demo_capture)
     frame = frustum_edges(view, 0.5)
-    np.testing.assert_allclose(np.linalg.norm(frame[:4, 1] - view.pose[:, 3], axis=-1), 0.5)
+    np.testing.assert_allclose(np.linalg.norm(frame[:4, 1] - view.camera.centre, axis=-1), 0.5)
     np.testing.assert_allclose(frame[4:, 0], frame[:4, 1])

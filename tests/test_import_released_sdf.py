@@ -11,6 +11,7 @@ import torch
 from resfields_ns.commands import import_released
 from resfields_ns.fields.siren_field import SirenField, SirenFieldConfig
 from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.trained_run import load_trained_run
 from resfields_ns.models.sdf_model import SDFModel
 from resfields_ns.released.released_method import released_shape
@@ -73,7 +74,7 @@ def test_an_imported_run_says_what_its_source_says(
 ) -> None:
     field = _field(residual_layers, num_frames)
     run = load_trained_run(rf_import(_checkpoint(field), write(tmp_path)))
-    assert run.train_dataset.metadata["frame_numbers"] == numbers and isinstance(run.model, SDFModel)
+    assert list(sequence_of(run.train_dataset).frames.numbers) == numbers and isinstance(run.model, SDFModel)
     points = 2.0 * torch.rand(50, 3) - 1.0
     for frame in range(num_frames):
         found = run.model.surface_level(points, frame / (num_frames - 1))

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resfields_ns.captures.camera_files import RGBDCamera, read_rgbd_camera
+from resfields_ns.captures.camera import Camera
+from resfields_ns.captures.camera_files import read_camera_json
 from resfields_ns.captures.kinect.kinect_conversion import convert_recordings
 from resfields_ns.captures.kinect.plan import Request
 from resfields_ns.captures.kinect.recording import Recording
 from resfields_ns.commands import kinect
 from resfields_ns.dataparsers.kinect_rgbd import KinectRGBDDataParserConfig
+from resfields_ns.host.dataparsing import sequence_of
 from tests.kinect_scene import BALL_BOX, BALL_RADIUS, DEVICES, MARKS, PERIOD, Device, ball_centre, see, write_recordings
 from tests.mkv_writer import write_mkv
 
@@ -54,7 +56,7 @@ class Frame:
         expected: colours
     """
 
-    camera: RGBDCamera
+    camera: Camera
     stamp: int
     rgb: np.ndarray
     depth: np.ndarray
@@ -81,10 +83,10 @@ def frames(capture: Path) -> dict[str, list[Frame]]:
 
 
 def _frame(folder: Path, name: str, stamp: int) -> Frame:
-    camera = read_rgbd_camera(folder / "camera.json")
-    plane = camera.intrinsics.plane_coordinates(camera.intrinsics.pixel_grid())
+    camera = read_camera_json(folder / "camera.json")
+    plane = camera.plane_coordinates(camera.pixel_grid())
     directions = np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1).reshape(-1, 3)
-    pose = camera.camera_to_world
+    pose = camera.pose
     along, ball, colours = see(pose[:3, 3], directions @ pose[:3, :3].T, stamp / 1e6)
     exact = np.where(np.isfinite(along), 1000.0 * along, 0.0)
     rays = directions @ pose[:3, :3].T
@@ -146,7 +148,7 @@ def test_known_points_land_on_their_pixels(frames: dict[str, list[Frame]]) -> No
     y, x = np.mgrid[: 2 * reach + 1, : 2 * reach + 1] + 0.5
     for frame in (frame for of in frames.values() for frame in of):
         for point in frame.camera.to_camera(MARKS):
-            pixel = frame.camera.intrinsics.project(point)
+            pixel = frame.camera.pixels_of(point)
             column, row = np.floor(pixel).astype(int)
             part = np.s_[row - reach : row + reach + 1, column - reach : column + reach + 1]
             if frame.ball[part].any() or frame.depth[part].shape != x.shape:
@@ -219,8 +221,8 @@ def test_crop_and_frames(recordings: tuple[dict[str, Path], Path], capture: Path
     convert_recordings(tmp_path / "out", _request(recordings, crop=True, frames="1"))
     sizes = set()
     for name in DEVICES:
-        whole = read_rgbd_camera(capture / name / "camera.json").intrinsics
-        part = read_rgbd_camera(tmp_path / "out" / name / "camera.json").intrinsics
+        whole = read_camera_json(capture / name / "camera.json")
+        part = read_camera_json(tmp_path / "out" / name / "camera.json")
         left, top = round(whole.cx - part.cx), round(whole.cy - part.cy)
         for kind in ("rgb", "depth", "mask"):
             before = _read(capture / name / kind / "000001.png")
@@ -233,8 +235,8 @@ def test_crop_and_frames(recordings: tuple[dict[str, Path], Path], capture: Path
 
 def test_the_capture_is_parsed(capture: Path) -> None:
     outputs = KinectRGBDDataParserConfig(data=capture).setup().get_dataparser_outputs("train")
-    assert outputs.metadata["num_frames"] == 2
-    assert set(outputs.metadata["camera_names"]) == {"left", "middle"}
+    assert sequence_of(outputs).num_frames == 2
+    assert {image.camera_name for image in sequence_of(outputs).images} == {"left", "middle"}
 
 
 def test_offsets_of_the_rig_move_times(recordings: tuple[dict[str, Path], Path], capture: Path, tmp_path: Path) -> None:

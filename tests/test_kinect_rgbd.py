@@ -11,13 +11,13 @@ import torch
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from PIL import Image
 
-from resfields_ns.captures.camera_files import read_rgbd_camera
-from resfields_ns.captures.capture_dataset import DynamicDataset
+from resfields_ns.captures.camera_files import read_camera_json
 from resfields_ns.captures.kinect.undistorted_capture import undistort_capture
-from resfields_ns.captures.lens import undistort_pixels
+from resfields_ns.captures.sequence import Capture
 from resfields_ns.data.dynamic_data import DynamicDataManagerConfig
+from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.dataparsers.kinect_rgbd import KinectRGBD, KinectRGBDDataParserConfig, kinect_rgbd_specification
-from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from tests.kinect_scene import BALL_RADIUS, COLOR_LENS, PERIOD, ball_centre, change_json, view
 from tests.methods import METHODS, tiny_config, trained
@@ -30,13 +30,13 @@ def _parse(capture: Path, split: str = "train", **options: Any) -> DataparserOut
 
 
 def _to_world(outputs: DataparserOutputs, points: np.ndarray) -> np.ndarray:
-    matrix = outputs.metadata["normalised_to_world"].double().numpy()
+    matrix = sequence_of(outputs).to_world.matrix
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def _project(outputs: DataparserOutputs, index: int, world: np.ndarray) -> np.ndarray:
     """Pixels of world points by nerfstudio's own_capture parameters."""
-    matrix = np.linalg.inv(outputs.metadata["normalised_to_world"].double().numpy())
+    matrix = np.linalg.inv(sequence_of(outputs).to_world.matrix)
     points = world @ matrix[:3, :3].T + matrix[:3, 3]
     cameras = outputs.cameras
     pose = cameras.camera_to_worlds[index].double().numpy()
@@ -51,12 +51,12 @@ def _project(outputs: DataparserOutputs, index: int, world: np.ndarray) -> np.nd
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_points_land_on_their_pixels(rgbd_capture: Path, split: str, image_scale: float, crop: bool) -> None:
     outputs = _parse(rgbd_capture, split, crop=crop, image_scale=image_scale)
-    for index, name in enumerate(outputs.metadata["camera_names"]):
-        camera = read_rgbd_camera(rgbd_capture / name / "camera.json")
-        window = outputs.metadata["crop_windows"][index]
-        size = np.array([int(outputs.cameras.width[index]), int(outputs.cameras.height[index])])
-        expected = camera.intrinsics.project(camera.to_camera(_POINTS)) - [window.left, window.top]
-        expected = expected * size / [window.width, window.height]
+    for index, name in enumerate([image.camera_name for image in sequence_of(outputs).images]):
+        camera = read_camera_json(rgbd_capture / name / "camera.json")
+        window = sequence_of(outputs, Capture).images[index].window
+        size = (int(outputs.cameras.width[index]), int(outputs.cameras.height[index]))
+        assert window is not None
+        expected = camera.cropped(window).resized(size).project(_POINTS)[0]
         np.testing.assert_allclose(_project(outputs, index, _POINTS), expected, atol=1e-3)
     assert outputs.cameras.fx.dtype == outputs.cameras.cx.dtype == torch.float32
 
@@ -70,7 +70,7 @@ def test_depth_along_the_rays_lands_on_the_ball(rgbd_capture: Path, crop: bool) 
         item, rays = dataset[index], outputs.cameras.generate_rays(camera_indices=index)
         points = (rays.origins + item["depth"] * rays.directions)[item["mask"][..., 0]].double().numpy()
         assert len(points) > 20
-        seconds = 1.0 + PERIOD * int(outputs.metadata["frame_index"][index]) / 1e6
+        seconds = 1.0 + PERIOD * int(sequence_of(outputs).frame_index[index]) / 1e6
         distance = np.linalg.norm(_to_world(outputs, points) - ball_centre(seconds), axis=-1)
         towards = _to_world(outputs, rays.origins[:1, 0].double().numpy()) - _to_world(outputs, points)
         normal = _to_world(outputs, points) - ball_centre(seconds)
@@ -83,7 +83,8 @@ def test_crop_shows_the_box_and_no_less(rgbd_capture: Path) -> None:
     before, after = DynamicDataset(whole), DynamicDataset(part)
     arrays, depth = before.load_arrays(), before.load_depth()
     cropped_arrays, cropped_depth = after.load_arrays(), after.load_depth()
-    for index, window in enumerate(part.metadata["crop_windows"]):
+    for index, window in enumerate([image.window for image in sequence_of(part, Capture).images]):
+        assert window is not None
         cut = np.s_[index, window.top : window.top + window.height, window.left : window.left + window.width]
         assert torch.equal(cropped_arrays["image"][index], arrays["image"][cut])
         assert torch.equal(cropped_arrays["mask"][index], arrays["mask"][cut])
@@ -116,7 +117,7 @@ def test_without_masks_the_box_holds_the_floor_too(own_capture: Path) -> None:
     outputs = _parse(own_capture)
     lower, upper = _to_world(outputs, outputs.scene_box.aabb.double().numpy())
     assert (lower[[0, 2]] < -0.8).all() and (upper[[0, 2]] > 0.8).all()
-    assert outputs.metadata["mask_filenames"] is None
+    assert not sequence_of(outputs, Capture).has_masks
 
 
 def test_box_of_the_file_is_in_metres_of_the_world(own_capture: Path) -> None:
@@ -127,7 +128,7 @@ def test_box_of_the_file_is_in_metres_of_the_world(own_capture: Path) -> None:
     for folder in own_capture.glob("*/depth"):
         shutil.rmtree(folder)
     without_depth = _parse(own_capture)
-    assert without_depth.metadata["depth_filenames"] is None
+    assert not sequence_of(without_depth, Capture).has_depth
     torch.testing.assert_close(without_depth.scene_box.aabb, outputs.scene_box.aabb)
 
 
@@ -138,32 +139,28 @@ def test_world_and_normalised_space_are_inverse(rgbd_capture: Path) -> None:
     transform = outputs.dataparser_transform
     again = outputs.dataparser_scale * (world @ transform[:, :3].T + transform[:, 3])
     torch.testing.assert_close(again, normalised, atol=1e-6, rtol=0)
-    scale = torch.linalg.det(outputs.metadata["normalised_to_world"][:3, :3]).item() ** (1 / 3)
-    assert outputs.metadata["depth_to_normalised"] == pytest.approx(0.001 / scale)
+    scale = sequence_of(outputs).to_world.scale
+    assert sequence_of(outputs, Capture).depth_unit == pytest.approx(0.001 / scale)
 
 
 def test_both_splits_share_one_space(rgbd_capture: Path) -> None:
     train, test = _parse(rgbd_capture), _parse(rgbd_capture, "test")
-    torch.testing.assert_close(train.metadata["normalised_to_world"], test.metadata["normalised_to_world"])
+    np.testing.assert_array_equal(sequence_of(train).to_world.matrix, sequence_of(test).to_world.matrix)
     torch.testing.assert_close(train.scene_box.aabb, test.scene_box.aabb)
-
-
-def test_metadata_is_that_of_other_captures(rgbd_capture: Path, demo_capture: Path) -> None:
-    owlii = OwliiDataParserConfig(data=demo_capture).setup().get_dataparser_outputs("train")
-    metadata = _parse(rgbd_capture).metadata
-    assert metadata.keys() == owlii.metadata.keys() | {"crop_windows"}
-    for key, value in owlii.metadata.items():
-        assert metadata[key] is None or isinstance(metadata[key], type(value)), key
 
 
 def test_images_are_ordered_by_camera_then_frame(rgbd_capture: Path) -> None:
     outputs = _parse(rgbd_capture, frames="1:4:2")
     expected = [rgbd_capture / camera / "rgb" / f"000{frame}.png" for camera in ("left", "middle") for frame in (1, 3)]
     assert outputs.image_filenames == expected
-    assert outputs.metadata["mask_filenames"] == [path.parents[1] / "mask" / path.name for path in expected]
-    assert outputs.metadata["depth_filenames"] == [path.parents[1] / "depth" / path.name for path in expected]
-    assert outputs.metadata["frame_numbers"] == [1, 3]
-    assert outputs.metadata["frame_index"].tolist() == [0, 1, 0, 1]
+    assert [image.mask for image in sequence_of(outputs, Capture).images] == [
+        path.parents[1] / "mask" / path.name for path in expected
+    ]
+    assert [image.depth for image in sequence_of(outputs, Capture).images] == [
+        path.parents[1] / "depth" / path.name for path in expected
+    ]
+    assert list(sequence_of(outputs).frames.numbers) == [1, 3]
+    assert sequence_of(outputs).frame_index.tolist() == [0, 1, 0, 1]
     assert outputs.cameras.times is not None
     assert outputs.cameras.times.flatten().tolist() == [0.0, 1.0, 0.0, 1.0]
 
@@ -180,9 +177,9 @@ def test_images_are_ordered_by_camera_then_frame(rgbd_capture: Path) -> None:
 def test_cameras_are_chosen_by_name(
     rgbd_capture: Path, options: dict[str, Any], train: list[str], validation: str
 ) -> None:
-    names = _parse(rgbd_capture, **options).metadata["camera_names"]
+    names = [image.camera_name for image in sequence_of(_parse(rgbd_capture, **options)).images]
     assert list(dict.fromkeys(names)) == train
-    assert set(_parse(rgbd_capture, "val", **options).metadata["camera_names"]) == {validation}
+    assert sequence_of(_parse(rgbd_capture, "val", **options)).camera_names == [validation]
 
 
 def test_frames_are_matched_by_time(own_capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,7 +209,7 @@ def test_frames_that_only_some_cameras_have_at_the_ends_are_left_out(own_capture
         (own_capture / "right" / kind / "0000.png").unlink()
     change_json(own_capture / "right" / "timestamps.json", lambda times: times.pop("0000"))
     outputs = _parse(own_capture)
-    assert outputs.metadata["num_frames"] == 3
+    assert sequence_of(outputs).num_frames == 3
     assert {path.stem for path in outputs.image_filenames} == {"0001", "0002", "0003"}
 
 
@@ -242,7 +239,7 @@ def test_undistorted_captures_are_parsed(own_capture: Path, tmp_path: Path) -> N
     for index in range(len(dataset)):
         item, rays = dataset[index], outputs.cameras.generate_rays(camera_indices=index)
         points = (rays.origins + item["depth"] * rays.directions)[item["mask"][..., 0]].double().numpy()
-        seconds = 1.0 + PERIOD * int(outputs.metadata["frame_index"][index]) / 1e6
+        seconds = 1.0 + PERIOD * int(sequence_of(outputs).frame_index[index]) / 1e6
         distance = np.linalg.norm(_to_world(outputs, points) - ball_centre(seconds), axis=-1)
         assert np.median(np.abs(distance - BALL_RADIUS)) < 0.006
     with pytest.raises(ValueError, match="out: expected a folder that is new or empty, found one that is in use"):
@@ -260,13 +257,13 @@ def test_undistorted_captures_are_parsed(own_capture: Path, tmp_path: Path) -> N
 
 def _distort(folder: Path) -> None:
     """Let a camera's images be those of a lens."""
-    camera = read_rgbd_camera(folder / "camera.json")
+    camera = read_camera_json(folder / "camera.json")
     k1, k2, k3, k4, k5, k6, _, _, p2, p1 = COLOR_LENS[4:]
     change_json(folder / "camera.json", lambda c: c.update(distortion=[k1, k2, p1, p2, k3, k4, k5, k6]))
-    plane = undistort_pixels(camera.intrinsics.pixel_grid(), read_rgbd_camera(folder / "camera.json").intrinsics)
+    plane = read_camera_json(folder / "camera.json").plane_coordinates(camera.pixel_grid())
     directions = np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
     for frame, stamp in json.loads((folder / "timestamps.json").read_text()).items():
-        for kind, image in view(directions, camera.camera_to_world, stamp / 1e6).items():
+        for kind, image in view(directions, camera.pose, stamp / 1e6).items():
             Image.fromarray(image).save(folder / kind / f"{frame}.png")
 
 

@@ -13,13 +13,15 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig, Datapa
 from nerfstudio.scripts.eval import ComputePSNR
 from PIL import Image
 
-from resfields_ns.captures.capture_dataset import DynamicDataset
+from resfields_ns.captures.sequence import Capture
+from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.dataparsers.dnerf_capture import DNeRFCaptureConfig
 from resfields_ns.dataparsers.n3v import N3VDataParserConfig
 from resfields_ns.dataparsers.nerfies import NerfiesDataParserConfig
 from resfields_ns.export.camera_paths import hold_camera, orbit, sweep_times
 from resfields_ns.export.movies import render_movie
 from resfields_ns.export.surface import export_meshes
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.trained_run import load_trained_run
 from tests.cases import over
 from tests.methods import METHODS, tiny_config, trained
@@ -86,7 +88,7 @@ def _centroids(image: torch.Tensor) -> torch.Tensor:
 def _errors_in_pixels(outputs: DataparserOutputs, index: int) -> torch.Tensor:
     """How far the rays through the dots of an image miss the points at the image's time."""
     dataset = DynamicDataset(outputs)
-    to_world = outputs.metadata["normalised_to_world"].double().numpy()
+    to_world = sequence_of(outputs).to_world.matrix
     assert outputs.cameras.times is not None
     world = points_at(float(outputs.cameras.times[index]))
     points = torch.from_numpy((world - to_world[:3, 3]) / to_world[0, 0]).float()
@@ -111,12 +113,12 @@ def test_points_land_on_their_pixels(name: str, split: str, image_scale: float, 
 @over("name", {name: name for name in FORMATS})
 def test_times_and_frames(name: str, split: str, captures: dict[str, Path]) -> None:
     outputs = FORMATS[name].parse(captures[name], split)
-    times, metadata = FORMATS[name].times[split], outputs.metadata
+    times, capture = FORMATS[name].times[split], sequence_of(outputs)
     assert outputs.cameras.times is not None
     torch.testing.assert_close(outputs.cameras.times, torch.tensor(times, dtype=torch.float32)[:, None])
-    assert metadata["num_frames"] == NUM_FRAMES == len(metadata["frame_numbers"])
+    assert capture.num_frames == NUM_FRAMES == len(capture.frames.numbers)
     positions = torch.tensor(times) * (NUM_FRAMES - 1)
-    assert ((metadata["frame_index"] - positions).abs() <= 0.5 + 1e-6).all()
+    assert ((capture.frame_index - positions).abs() <= 0.5 + 1e-6).all()
 
 
 @over("name", {name: name for name in FORMATS})
@@ -129,9 +131,9 @@ def test_outputs_are_what_the_project_expects(name: str, captures: dict[str, Pat
         assert values.shape == (count, 1) and values.dtype == torch.float32
     assert layout.config().setup().includes_time
     assert outputs.scene_box.aabb.tolist() == [[-1.0] * 3, [1.0] * 3]
-    assert len(outputs.metadata["camera_names"]) == count
+    assert len(sequence_of(outputs).images) == count
     normalised = torch.tensor([[0.3, -0.2, 0.5, 1.0]]) @ torch.eye(4)
-    world = normalised @ outputs.metadata["normalised_to_world"].T
+    world = normalised @ torch.from_numpy(sequence_of(outputs).to_world.matrix).float().T
     back = outputs.dataparser_scale * (world @ torch.nn.functional.pad(outputs.dataparser_transform, (0, 0, 0, 1)).T)
     torch.testing.assert_close(back[:, :3], normalised[:, :3])
 
@@ -140,8 +142,8 @@ def test_outputs_are_what_the_project_expects(name: str, captures: dict[str, Pat
 def test_every_second_frame(name: str, captures: dict[str, Path]) -> None:
     outputs = FORMATS[name].parse(captures[name], frames="1:4:2")
     everything = FORMATS[name].parse(captures[name])
-    assert outputs.metadata["frame_numbers"] == everything.metadata["frame_numbers"][1::2]
-    chosen = [i for i, frame in enumerate(everything.metadata["frame_index"].tolist()) if frame in (1, 3)]
+    assert list(sequence_of(outputs).frames.numbers) == list(sequence_of(everything).frames.numbers)[1::2]
+    chosen = [i for i, frame in enumerate(sequence_of(everything).frame_index.tolist()) if frame in (1, 3)]
     assert outputs.image_filenames == [everything.image_filenames[i] for i in chosen]
     assert outputs.cameras.times is not None
     assert outputs.cameras.times[:, 0].tolist() == [0.0, 1.0] * (len(chosen) // 2)
@@ -165,7 +167,7 @@ def test_alpha_is_the_mask(captures: dict[str, Path], tmp_path: Path) -> None:
     assert 0.0 < masks.float().mean() < 0.5
     write_dnerf_capture(tmp_path / "opaque", alpha=False)
     opaque = FORMATS["dnerf"].parse(tmp_path / "opaque")
-    assert opaque.metadata["mask_filenames"] is None
+    assert not sequence_of(opaque, Capture).has_masks
     assert DynamicDataset(opaque).load_arrays().keys() == {"image"}
 
 
@@ -184,12 +186,13 @@ def test_colours_behind_alpha_do_not_bleed(captures: dict[str, Path], tmp_path: 
 
 
 def test_names_of_cameras(captures: dict[str, Path]) -> None:
-    names = {name: FORMATS[name].parse(captures[name]).metadata["camera_names"] for name in FORMATS}
+    parsed = {name: sequence_of(FORMATS[name].parse(captures[name])) for name in FORMATS}
+    names = {name: [image.camera_name for image in capture.images] for name, capture in parsed.items()}
     assert names["dnerf"] == ["train"] * NUM_FRAMES
     assert names["n3v"] == [camera for camera in ("cam01", "cam04", "cam10") for _ in range(NUM_FRAMES)]
     assert names["nerfies"] == ["camera_0", "camera_1"] * 2
     chosen = FORMATS["n3v"].parse(captures["n3v"], train_cameras=("cam10",), test_cameras=("cam01",))
-    assert set(chosen.metadata["camera_names"]) == {"cam10"}
+    assert {image.camera_name for image in sequence_of(chosen).images} == {"cam10"}
 
 
 def test_smaller_nerfies_images_come_from_the_nearest_folder(captures: dict[str, Path]) -> None:
@@ -210,8 +213,8 @@ def test_nerfies_without_validation_or_camera_ids(tmp_path: Path) -> None:
     (capture / "metadata.json").write_text(json.dumps(times_ids))
     train, evaluation = (FORMATS["nerfies"].parse(capture, split) for split in ("train", "val"))
     assert evaluation.image_filenames == train.image_filenames
-    assert evaluation.metadata["frame_numbers"] == list(NERFIES_TIMES)
-    assert set(evaluation.metadata["camera_names"]) == {"camera"}
+    assert list(sequence_of(evaluation).frames.numbers) == list(NERFIES_TIMES)
+    assert {image.camera_name for image in sequence_of(evaluation).images} == {"camera"}
 
 
 @pytest.fixture(scope="module", params=list(FORMATS))
@@ -242,5 +245,5 @@ def test_renders_and_exports(run: Path, tmp_path: Path) -> None:
         render_movie(loaded, cameras, tmp_path / name, fps=24.0, output="rgb", scale=0.5)
         assert len(list((tmp_path / name).glob("*.png"))) == 2
     written = export_meshes(loaded, [1], tmp_path / "meshes", 16, "ply", "world", 65_536)
-    numbers = loaded.train_dataset.metadata["frame_numbers"]
+    numbers = list(sequence_of(loaded.train_dataset).frames.numbers)
     assert [path.name for path in written] == [f"mesh_{numbers[1]:06d}.ply"]

@@ -13,8 +13,10 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from PIL import Image
 
 from resfields_ns.captures import large_arrays
-from resfields_ns.captures.capture_dataset import DynamicDataset
+from resfields_ns.captures.sequence import Capture
+from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.dataparsers.owlii import Owlii, OwliiDataParserConfig, owlii_specification
+from resfields_ns.host.dataparsing import sequence_of
 
 _POINTS = np.random.default_rng(0).uniform(-0.6, 0.6, size=(50, 3))
 
@@ -24,8 +26,11 @@ def _parse(capture: Path, split: str = "train", **options: Any) -> DataparserOut
 
 
 def _matrices(outputs: DataparserOutputs, capture: Path, index: int) -> tuple[np.ndarray, np.ndarray]:
-    frame = outputs.metadata["frame_numbers"][int(outputs.metadata["frame_index"][index])]
-    archive = np.load(capture / outputs.metadata["camera_names"][index] / "cameras_sphere.npz", allow_pickle=False)
+    frame = list(sequence_of(outputs).frames.numbers)[int(sequence_of(outputs).frame_index[index])]
+    archive = np.load(
+        capture / sequence_of(outputs).images[index].camera_name / "cameras_sphere.npz",
+        allow_pickle=False,
+    )
     return archive[f"world_mat_{frame}"], archive[f"scale_mat_{frame}"]
 
 
@@ -87,7 +92,7 @@ def test_world_and_normalised_space_are_inverse(demo_capture: Path) -> None:
     transform = outputs.dataparser_transform
     normalised = outputs.dataparser_scale * (world @ transform[:, :3].T + transform[:, 3])
     torch.testing.assert_close(normalised, torch.from_numpy(_POINTS).float(), atol=1e-6, rtol=0)
-    torch.testing.assert_close(outputs.metadata["normalised_to_world"], torch.from_numpy(scale).float())
+    np.testing.assert_array_equal(sequence_of(outputs).to_world.matrix, scale)
 
 
 def test_images_are_ordered_by_camera_then_frame(demo_capture: Path) -> None:
@@ -95,12 +100,13 @@ def test_images_are_ordered_by_camera_then_frame(demo_capture: Path) -> None:
     cameras = OwliiDataParserConfig().train_cameras
     expected = [demo_capture / camera / "rgb" / f"00000{frame}.png" for camera in cameras for frame in (1, 3)]
     assert outputs.image_filenames == expected
-    assert outputs.metadata["mask_filenames"] == [path.parents[1] / "mask" / path.name for path in expected]
-    assert outputs.metadata["depth_filenames"] == [path.parents[1] / "depth" / path.name for path in expected]
-    assert outputs.metadata["cloud_filenames"] == [demo_capture / "cloud" / f"00000{frame}.ply" for frame in (1, 3)]
-    assert outputs.metadata["mesh_filenames"] == [demo_capture / "mesh" / f"00000{frame}.ply" for frame in (1, 3)]
-    assert outputs.metadata["frame_numbers"] == [1, 3]
-    assert outputs.metadata["frame_index"].tolist() == [0, 1] * 4
+    capture = sequence_of(outputs, Capture)
+    assert [image.mask for image in capture.images] == [path.parents[1] / "mask" / path.name for path in expected]
+    assert [image.depth for image in capture.images] == [path.parents[1] / "depth" / path.name for path in expected]
+    assert capture.clouds == tuple(demo_capture / "cloud" / f"00000{frame}.ply" for frame in (1, 3))
+    assert capture.meshes == tuple(demo_capture / "mesh" / f"00000{frame}.ply" for frame in (1, 3))
+    assert list(sequence_of(outputs).frames.numbers) == [1, 3]
+    assert sequence_of(outputs).frame_index.tolist() == [0, 1] * 4
     assert outputs.mask_filenames is None
 
 
@@ -110,7 +116,7 @@ def test_images_are_ordered_by_camera_then_frame(demo_capture: Path) -> None:
 )
 def test_times_run_from_0_to_1_over_the_chosen_frames(demo_capture: Path, frames: str, times: list[float]) -> None:
     outputs = _parse(demo_capture, "test", frames=frames)
-    assert outputs.metadata["num_frames"] == len(times)
+    assert sequence_of(outputs).num_frames == len(times)
     assert outputs.cameras.times is not None
     torch.testing.assert_close(outputs.cameras.times, torch.tensor(times, dtype=torch.float32)[:, None])
 
@@ -126,7 +132,10 @@ def test_ground_truth_covers_the_masks_and_no_more(demo_capture: Path, kind: str
     outputs = _parse(demo_capture)
     masks = DynamicDataset(outputs).load_arrays()["mask"]
     for index, mask in enumerate(masks):
-        path = outputs.metadata[f"{kind}_filenames"][int(outputs.metadata["frame_index"][index])]
+        capture = sequence_of(outputs, Capture)
+        files = capture.meshes if kind == "mesh" else capture.clouds
+        assert files is not None
+        path = files[capture.images[index].frame]
         surface = trimesh.load(path, process=False)
         assert isinstance(surface, trimesh.Trimesh | trimesh.PointCloud)
         pixels = _project_by_cameras(outputs, index, np.asarray(surface.vertices))
@@ -141,13 +150,15 @@ def test_ground_truth_covers_the_masks_and_no_more(demo_capture: Path, kind: str
 def test_depth_along_the_rays_lands_on_the_surface(demo_capture: Path, split: str) -> None:
     outputs = _parse(demo_capture, split)
     dataset = DynamicDataset(outputs)
-    half_a_millimetre = 0.5 * outputs.metadata["depth_to_normalised"]
+    half_a_millimetre = 0.5 * sequence_of(outputs, Capture).depth_unit
     for index in range(0, len(dataset), 3):
         item = dataset[index]
         assert torch.equal(item["depth"] > 0, item["mask"])
         rays = outputs.cameras.generate_rays(camera_indices=index)
         points = (rays.origins + item["depth"] * rays.directions)[item["mask"][..., 0]].double().numpy()
-        mesh = trimesh.load(outputs.metadata["mesh_filenames"][int(outputs.metadata["frame_index"][index])])
+        capture = sequence_of(outputs, Capture)
+        assert capture.meshes is not None
+        mesh = trimesh.load(capture.meshes[capture.images[index].frame])
         assert isinstance(mesh, trimesh.Trimesh)
         assert _distance_to_surface(mesh, points[::9]).max() < 1.1 * half_a_millimetre
 
@@ -173,7 +184,9 @@ def test_images_are_the_files_values(demo_capture: Path) -> None:
     arrays = dataset.load_arrays()
     for index in range(0, len(dataset), 5):
         pixels = torch.from_numpy(np.array(Image.open(outputs.image_filenames[index])))
-        mask = torch.from_numpy(np.array(Image.open(outputs.metadata["mask_filenames"][index]))) > 127
+        file = sequence_of(outputs, Capture).images[index].mask
+        assert file is not None
+        mask = torch.from_numpy(np.array(Image.open(file))) > 127
         item = dataset[index]
         assert torch.equal(arrays["image"][index], pixels)
         assert torch.equal(arrays["mask"][index], mask)
@@ -227,7 +240,7 @@ def test_folders_that_may_be_left_out(demo_capture: Path, tmp_path: Path) -> Non
         (camera / "depth").rename(camera / "other_depth")
     outputs = _parse(capture)
     assert outputs.scene_box.aabb.tolist() == [[-1.0] * 3, [1.0] * 3]
-    assert outputs.metadata["cloud_filenames"] is None
+    assert sequence_of(outputs, Capture).clouds is None
     dataset = DynamicDataset(outputs)
     assert dataset.load_arrays().keys() == {"image"}
     assert dataset[0].keys() == {"image_idx", "image"}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resfields_ns.captures.capture_dataset import DynamicDataset
+from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 
 

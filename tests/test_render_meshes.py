@@ -14,9 +14,11 @@ import trimesh
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from PIL import Image
 
-from resfields_ns.captures.capture_dataset import DynamicDataset
+from resfields_ns.captures.sequence import Capture
 from resfields_ns.commands import render_meshes
+from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
+from resfields_ns.host.dataparsing import sequence_of
 
 _RADIUS = 0.05  # metres
 _CENTRES = np.array([[0.0, 0.0, 0.0], [0.5, 0.3, 0.1], [0.2, 0.9, -0.4]])  # of the ball at each frame, metres
@@ -84,7 +86,7 @@ def test_known_points_land_on_their_pixels_at_their_frames(balls: Path, rf_rende
     dataset = DynamicDataset(outputs)
     assert outputs.cameras.times is not None
     for index in range(len(dataset)):
-        frame = int(outputs.metadata["frame_index"][index])
+        frame = int(sequence_of(outputs).frame_index[index])
         assert outputs.cameras.times[index].item() == pytest.approx(frame / 2.0)
         item = dataset[index]
         rows, columns = torch.nonzero(item["mask"][..., 0], as_tuple=True)
@@ -107,7 +109,7 @@ def test_depth_is_that_of_the_ball_within_a_millimetre(balls: Path, rf_render_me
         assert (depth > 0)[mask].float().mean() > 0.85  # the others see the surface, but not at their centre
         rays = outputs.cameras.generate_rays(camera_indices=index)
         points = (rays.origins + depth * rays.directions)[depth[..., 0] > 0]
-        centre = _normalised(outputs, _CENTRES[int(outputs.metadata["frame_index"][index])])
+        centre = _normalised(outputs, _CENTRES[int(sequence_of(outputs).frame_index[index])])
         along = (rays.directions[depth[..., 0] > 0] @ (centre - rays.origins[0, 0])).double() * to_metres
         offset = (centre - rays.origins[0, 0]).norm().double() ** 2 * to_metres**2 - along**2
         central = offset < (0.7 * _RADIUS) ** 2  # away from the rim, where a millimetre of depth is nothing
@@ -151,7 +153,7 @@ def test_given_cameras_see_what_their_capture_shows(demo_capture: Path, rf_rende
     for camera in _CAMERAS:
         ours, theirs = (np.load(folder / camera / "cameras_sphere.npz") for folder in (capture, demo_capture))
         assert set(ours) == set(theirs)
-        assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
+        assert all(np.allclose(ours[key], theirs[key], rtol=1e-12, atol=1e-12) for key in ours)
 
 
 def test_given_cameras_at_another_size_and_frames(demo_capture: Path, rf_render_meshes: Command) -> None:
@@ -187,7 +189,9 @@ def test_up_axis_and_offset(balls: Path, rf_render_meshes: Command) -> None:
     outputs = _parse(
         rf_render_meshes(balls, *options), train_cameras=("cam_train_1", "cam_train_2"), test_cameras=("cam_test",)
     )
-    for path, (x, y, z) in zip(outputs.metadata["mesh_filenames"], _CENTRES, strict=True):
+    meshes = sequence_of(outputs, Capture).meshes
+    assert meshes is not None
+    for path, (x, y, z) in zip(meshes, _CENTRES, strict=True):
         mesh = trimesh.load(path, process=False)
         assert isinstance(mesh, trimesh.Trimesh)
         world = _normalised(outputs, np.array([1 + 2 * x, 2 + 2 * z, 3 - 2 * y]))

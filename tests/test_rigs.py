@@ -8,19 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resfields_ns.captures.camera import decompose_projection
-from resfields_ns.captures.meshes.rigs import Rig, RigCamera, preset_rig, read_rig
-from resfields_ns.captures.poses import scale_matrix
+from resfields_ns.captures.meshes.rigs import Rig, RigView, preset_rig, read_rig
 
-_SCALE, _CENTRE = 1.7, np.array([0.4, -2.0, 3.0])
 _SIZE = (200, 120)
 _PAPER = ["cam_train_1", "cam_train_3", "cam_train_6", "cam_train_8", "cam_test"]
-
-
-def _pinholes(camera: RigCamera, num_frames: int = 4) -> list[Any]:
-    """The camera in normalised space, as the dataparser reads it."""
-    world = camera.world_matrices(num_frames, _SIZE, _SCALE, _CENTRE)
-    return [decompose_projection((matrix @ scale_matrix(_SCALE, _CENTRE))[:3], "camera") for matrix in world]
 
 
 @pytest.mark.parametrize(
@@ -36,11 +27,11 @@ def test_presets_look_at_the_middle_from_where_no_other_camera_is(name: str, cam
     assert list(rig.cameras) == cameras
     centres = []
     for camera in rig.cameras.values():
-        pinhole = _pinholes(camera)[0]
-        centre, backward = pinhole.camera_to_world[:, 3], pinhole.camera_to_world[:, 2]
-        np.testing.assert_allclose(centre, np.linalg.norm(centre) * backward, atol=1e-9)
-        np.testing.assert_allclose([pinhole.cx, pinhole.cy], [100.0, 60.0], atol=1e-6)
-        assert pinhole.camera_to_world[1, 1] > 0.0  # up is up
+        first = camera.cameras(4, _SIZE)[0]
+        centre, forward = first.centre, first.pose[:, 2]
+        np.testing.assert_allclose(centre, -np.linalg.norm(centre) * forward, atol=1e-9)
+        np.testing.assert_allclose([first.cx, first.cy], [100.0, 60.0], atol=1e-6)
+        assert first.pose[1, 1] < 0.0  # up is up
         assert centre[1] > 0.0
         centres.append(centre / np.linalg.norm(centre))
     cosines = np.stack(centres) @ np.stack(centres).T - 2.0 * np.eye(len(centres))
@@ -49,21 +40,20 @@ def test_presets_look_at_the_middle_from_where_no_other_camera_is(name: str, cam
 
 @pytest.mark.parametrize("fov", [20.0, 40.0, 90.0])
 def test_the_sphere_fits_closely_into_the_shorter_side(fov: float) -> None:
-    for pinhole in _pinholes(RigCamera(30.0, 20.0, fov=fov), 1):
-        distance = np.linalg.norm(pinhole.camera_to_world[:, 3])
-        radius = pinhole.fx * np.tan(np.arcsin(1.0 / distance))
+    for camera in RigView(30.0, 20.0, fov=fov).cameras(1, _SIZE):
+        distance = np.linalg.norm(camera.centre)
+        radius = camera.fx * np.tan(np.arcsin(1.0 / distance))
         assert 0.9 * 60.0 < radius < 60.0
-        assert pinhole.fx == pytest.approx(60.0 / np.tan(np.radians(fov / 2.0)))
-        assert pinhole.fy == pytest.approx(pinhole.fx)
+        assert camera.fx == pytest.approx(60.0 / np.tan(np.radians(fov / 2.0)))
+        assert camera.fy == pytest.approx(camera.fx)
 
 
 def test_place_of_a_camera_and_its_way_around() -> None:
     """Azimuth 0 is +z and 90 is +x; half a turn in four frames goes on by 45 degrees."""
-    pinholes = _pinholes(RigCamera(90.0, 30.0, turns=0.5, radius=2.0))
-    for frame, pinhole in enumerate(pinholes):
+    for frame, camera in enumerate(RigView(90.0, 30.0, turns=0.5, radius=2.0).cameras(4, _SIZE)):
         azimuth, elevation = np.radians([90.0 + 45.0 * frame, 30.0])
         way = np.array([np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])
-        np.testing.assert_allclose(pinhole.camera_to_world[:, 3], 2.0 * way, atol=1e-9)
+        np.testing.assert_allclose(camera.centre, 2.0 * way, atol=1e-9)
 
 
 def test_numbers_of_presets() -> None:
@@ -101,7 +91,7 @@ def test_rig_of_a_file(tmp_path: Path) -> None:
         },
     }
     path.write_text(json.dumps(content))
-    left, test = RigCamera(-30.0, 10.0, fov=50.0), RigCamera(5.5, 20.0, turns=1.0, fov=60.0, radius=3.0)
+    left, test = RigView(-30.0, 10.0, fov=50.0), RigView(5.5, 20.0, turns=1.0, fov=60.0, radius=3.0)
     assert read_rig(path) == Rig({"left": left, "cam_test": test}, (64, 48))
 
 

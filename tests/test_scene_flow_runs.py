@@ -14,6 +14,7 @@ from torch import Tensor
 
 from resfields_ns.captures.meshes.gltf_sequence import GltfSequence
 from resfields_ns.captures.meshes.mesh_files import AnimeFile
+from resfields_ns.captures.sequence import TrackedSurfaces
 from resfields_ns.commands import render, track
 from resfields_ns.data.sceneflow_data import SceneFlowDataManager, SceneFlowDataManagerConfig, VertexBatches
 from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig
@@ -21,6 +22,7 @@ from resfields_ns.export.tracked_mesh import track_points
 from resfields_ns.fields.sceneflow_field import SceneFlowField, SceneFlowFieldConfig
 from resfields_ns.functional.motion import Flow, flow_between_frames
 from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.sceneflow_model import SceneFlowModel, SceneFlowModelConfig
 from resfields_ns.timeline import frames_from_times
 from tests.family import Family
@@ -95,7 +97,7 @@ def test_a_batch_has_a_vertex_once(samples: int) -> None:
 def test_held_out_vertices_are_not_trained_on(sequence: Path, tmp_path: Path) -> None:
     datamanager = _datamanager(sequence, tmp_path)
     seen, held_out = datamanager.train_batches.positions, datamanager.eval_batches.positions
-    everything = datamanager.train_dataset.metadata["positions"]
+    everything = sequence_of(datamanager.train_dataset, TrackedSurfaces).positions
     assert seen.shape == (4, 34, 3) and held_out.shape == (4, 8, 3)
     rows = torch.cat((seen, held_out), dim=1).transpose(0, 1).flatten(start_dim=1)
     assert torch.equal(rows.unique(dim=0), everything.transpose(0, 1).flatten(start_dim=1).unique(dim=0))
@@ -212,19 +214,19 @@ def test_rf_track_writes_the_tracked_mesh(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rf_track("tracked.glb", "--start-frame", "2", "--fps", "12", "--units", units)
-    model, metadata = run[1].model, run[1].datamanager.train_dataset.metadata
-    tracked = track_points(model.field, metadata["positions"][2], 2)
+    model, surfaces = run[1].model, sequence_of(run[1].datamanager.train_dataset, TrackedSurfaces)
+    tracked = track_points(model.field, surfaces.positions[2], 2)
     written, source = GltfSequence(tmp_path / "tracked.glb", fps=12.0), AnimeFile(sequence)
     assert len(written) == 4
-    start = source.frame(2).vertices if units == "world" else metadata["positions"][2]
+    start = source.frame(2).vertices if units == "world" else surfaces.positions[2]
     np.testing.assert_allclose(written.frame(2).vertices, start, atol=1e-5 * float(np.abs(start).max()))
-    scale = 1.0 / metadata["sequence"].normalisation.scale if units == "world" else 1.0
+    scale = 1.0 / surfaces.meshes.normalisation.scale if units == "world" else 1.0
     for frame in range(4):
         moved = written.frame(frame).vertices - written.frame(2).vertices
         expected = scale * (tracked[frame] - tracked[2]).numpy()
         np.testing.assert_allclose(moved, expected, atol=1e-5 * scale)
         np.testing.assert_array_equal(written.frame(frame).faces, source.frame(0).faces)
-    errors = (tracked - metadata["positions"]).norm(dim=-1).mean(dim=-1)
+    errors = (tracked - surfaces.positions).norm(dim=-1).mean(dim=-1)
     assert f"Wrote 4 frames to {tmp_path / 'tracked.glb'}; the vertices are {errors.mean():.4f} from" in (
         " ".join(capsys.readouterr().out.split())
     )

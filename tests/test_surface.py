@@ -10,8 +10,11 @@ from nerfstudio.data.scene_box import SceneBox
 from torch import Tensor, nn
 from trimesh.visual import ColorVisuals
 
+from resfields_ns.captures.camera import Camera, Similarity
+from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
 from resfields_ns.export.surface import Surface, extract_surface, write_mesh
 from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.host.dataparsing import host_outputs
 from resfields_ns.models.dynamic_model import DynamicModel, DynamicModelConfig
 from resfields_ns.models.samplers import SamplerConfig
 
@@ -39,7 +42,9 @@ class Sphere(nn.Module):
 def model() -> DynamicModel:
     """A model whose field is the sphere."""
     config = DynamicModelConfig(sampler=SamplerConfig(kind="occupancy", resolution=8))
-    metadata = {"num_frames": 3, "mask_filenames": [], "depth_filenames": None}
+    image = CapturedImage(Path("frame.png"), "front", Camera(4, 4, 4.0, 4.0, 2.0, 2.0), 0.0, mask=Path("frame.png"))
+    capture = Capture(Frames((0, 1, 2)), (image,), Similarity(np.eye(4)), BOX.double().numpy())
+    metadata = host_outputs(capture).metadata
     model = config.setup(scene_box=SceneBox(aabb=BOX), num_train_data=1, metadata=metadata).eval()
     model.field = Sphere()
     return model

@@ -10,10 +10,12 @@ import torch
 import trimesh
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 
+from resfields_ns.captures.sequence import Surfaces
 from resfields_ns.data.sdf_data import MeshDataset
 from resfields_ns.dataparsers.deforming_things import DeformingThingsConfig
 from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig, SequenceParserConfig
 from resfields_ns.functional.surface_points import shade
+from resfields_ns.host.dataparsing import sequence_of
 from tests.cases import over
 from tests.small_sequences import write_anime, write_ply_folder
 
@@ -35,7 +37,7 @@ def test_every_camera_sees_the_whole_shape(
 ) -> None:
     make, write = parser
     outputs = _parse(make(data=write(tmp_path), **options))
-    cameras, sequence = outputs.cameras, outputs.metadata["sequence"]
+    cameras, sequence = outputs.cameras, sequence_of(outputs, Surfaces).meshes
     assert cameras.times is not None and cameras.times[:, 0].tolist() == pytest.approx([0.0, 1 / 3, 2 / 3, 1.0])
     for index in range(NUM_FRAMES):
         pose = cameras.camera_to_worlds[index].double().numpy()
@@ -54,7 +56,10 @@ def test_shapes_come_into_the_box_and_back(
 ) -> None:
     make, write = parser
     outputs = _parse(make(data=write(tmp_path)))
-    sequence, to_source = outputs.metadata["sequence"], outputs.metadata["normalised_to_world"].numpy()
+    sequence, to_source = (
+        sequence_of(outputs, Surfaces).meshes,
+        sequence_of(outputs).to_world.matrix,
+    )
     extremes = []
     for index in range(NUM_FRAMES):
         moved, original = sequence.frame(index).vertices, sequence.source.frame(index).vertices
@@ -68,7 +73,7 @@ def test_shapes_come_into_the_box_and_back(
 
 def test_anime_is_normalised_as_the_released_code_does_with_frame_0(tmp_path: Path) -> None:
     outputs = _parse(DeformingThingsConfig(data=write_anime(tmp_path)))
-    sequence = outputs.metadata["sequence"]
+    sequence = sequence_of(outputs, Surfaces).meshes
     original = np.stack([sequence.source.frame(index).vertices for index in range(NUM_FRAMES)])
     lower, upper = original.min() - 0.01, original.max() + 0.01
     for index in range(NUM_FRAMES):
@@ -78,7 +83,7 @@ def test_anime_is_normalised_as_the_released_code_does_with_frame_0(tmp_path: Pa
 
 def test_units_of_the_source_stay_where_they_fit(tmp_path: Path) -> None:
     source = write_ply_folder(tmp_path, radius=0.4)
-    sequence = _parse(MeshSequenceParserConfig(data=source, units="source")).metadata["sequence"]
+    sequence = sequence_of(_parse(MeshSequenceParserConfig(data=source, units="source")), Surfaces).meshes
     np.testing.assert_array_equal(sequence.frame(1).vertices, sequence.source.frame(1).vertices)
     large = write_ply_folder(tmp_path / "large", radius=4.0)
     with pytest.raises(ValueError, match=r"^--units source: expected vertices in \[-1, 1\]\^3, found .* in .*large"):
@@ -88,13 +93,13 @@ def test_units_of_the_source_stay_where_they_fit(tmp_path: Path) -> None:
 def test_frames_to_use_and_to_evaluate(tmp_path: Path) -> None:
     parser = DeformingThingsConfig(data=write_anime(tmp_path), frames="1:4:1", eval_frames="0:3:2").setup()
     train, evaluation = parser.get_dataparser_outputs("train"), parser.get_dataparser_outputs("val")
-    assert train.metadata["frame_numbers"] == [1, 2, 3] and evaluation.metadata["frame_numbers"] == [1, 3]
-    assert train.metadata["num_frames"] == evaluation.metadata["num_frames"] == 3
+    assert sequence_of(train).shown_numbers == [1, 2, 3] and sequence_of(evaluation).shown_numbers == [1, 3]
+    assert sequence_of(train).num_frames == sequence_of(evaluation).num_frames == 3
     assert train.cameras.times is not None and evaluation.cameras.times is not None
     assert train.cameras.times[:, 0].tolist() == [0.0, 0.5, 1.0]
     assert evaluation.cameras.times[:, 0].tolist() == [0.0, 1.0]
     shown = MeshDataset(evaluation)
-    np.testing.assert_array_equal(shown.frame(1).vertices, train.metadata["sequence"].frame(2).vertices)
+    np.testing.assert_array_equal(shown.frame(1).vertices, sequence_of(train, Surfaces).meshes.frame(2).vertices)
 
 
 def test_pictures_show_the_shaded_mesh(tmp_path: Path) -> None:
@@ -138,6 +143,6 @@ def test_sources_that_are_none(tmp_path: Path) -> None:
 
 
 def test_a_folder_may_change_its_topology(tmp_path: Path) -> None:
-    sequence = _parse(MeshSequenceParserConfig(data=write_ply_folder(tmp_path))).metadata["sequence"]
+    sequence = sequence_of(_parse(MeshSequenceParserConfig(data=write_ply_folder(tmp_path))), Surfaces).meshes
     assert len({len(sequence.frame(index).vertices) for index in range(NUM_FRAMES)}) > 1
     assert torch.isfinite(torch.from_numpy(sequence.frame(0).vertices)).all()

@@ -8,16 +8,20 @@ import pytest
 import torch
 import trimesh
 from nerfstudio.cameras.cameras import Cameras
-from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from torch import Tensor, nn
 
-from resfields_ns.captures.meshes.mesh_frames import MeshSequence
+from resfields_ns.captures.camera import Camera, Similarity
+from resfields_ns.captures.meshes.colours import JoinedColours
+from resfields_ns.captures.meshes.mesh_frames import MeshFrame, MeshSequence, Normalisation, NormalisedSequence
 from resfields_ns.captures.meshes.mesh_points import sample_surface
-from resfields_ns.data.sdf_data import SUPERVISIONS, SDFDataManagerConfig
+from resfields_ns.captures.sequence import Frames, SequenceImage, Surfaces
+from resfields_ns.data.sdf_data import SUPERVISIONS, SDFDataManagerConfig, SupervisedSurfaces
 from resfields_ns.data.supervisions import OrientedPoints, Supervision
 from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig, SequenceParserConfig
 from resfields_ns.export.surface import export_meshes, extract_surface
 from resfields_ns.functional.segments import Coordinates, TimeSegments
+from resfields_ns.host.dataparsing import host_outputs, sequence_of
 from resfields_ns.host.trained_run import TrainedRun, load_trained_run
 from resfields_ns.models.sdf_model import SDFModel, SDFModelConfig
 from resfields_ns.pipelines.sdf_pipeline import SDFPipelineConfig
@@ -43,10 +47,28 @@ class Ball(nn.Module):
         return self.factor * ((points - CENTRE).norm(dim=-1, keepdim=True) - radii)
 
 
+class BallMeshes(MeshSequence):
+    """The ball at three frames."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def frame(self, index: int) -> MeshFrame:
+        ball = trimesh.creation.icosphere(subdivisions=2, radius=0.3 * (1.0 + 0.5 * index))
+        return MeshFrame(np.array(ball.vertices) + CENTRE.numpy(), np.array(ball.faces), JoinedColours([], []))
+
+
+def _outputs(supervision: Supervision) -> DataparserOutputs:
+    image = SequenceImage(Path("ball.png"), "front", Camera(32, 32, 60.0, 60.0, 16.0, 16.0), 0.0)
+    box = np.array([[-1.0] * 3, [1.0] * 3])
+    meshes = NormalisedSequence(BallMeshes(), [0, 1, 2], Normalisation(1.0, np.zeros(3)))
+    frames, still = Frames((0, 1, 2)), Similarity(np.eye(4))
+    return host_outputs(SupervisedSurfaces(frames, (image,), still, box, meshes, supervision))
+
+
 def _model(supervision: Supervision) -> SDFModel:
-    metadata = {"num_frames": 3, "supervision": supervision}
-    box = SceneBox(aabb=torch.tensor([[-1.0] * 3, [1.0] * 3]))
-    model = SDFModelConfig().setup(scene_box=box, num_train_data=1, metadata=metadata).eval()
+    outputs = _outputs(supervision)
+    model = SDFModelConfig().setup(scene_box=outputs.scene_box, num_train_data=1, metadata=outputs.metadata).eval()
     model.field = Ball()
     return model
 
@@ -146,7 +168,7 @@ def true_run(
     datamanager.dataparser.image_size = 32
     trained(config)
     run = load_trained_run(config.get_base_dir() / "config.yml")
-    run.model.field = TrueBalls(run.train_dataset.metadata["sequence"])
+    run.model.field = TrueBalls(sequence_of(run.train_dataset, Surfaces).meshes)
     return run
 
 
@@ -161,7 +183,7 @@ def test_pictures_agree_with_those_of_the_meshes(true_run: TrainedRun) -> None:
 def test_meshes_come_back_in_the_units_of_the_source(true_run: TrainedRun, tmp_path: Path) -> None:
     files = export_meshes(true_run, [0, 3], tmp_path, 48, "ply", "world", chunk_size=10_000)
     assert [path.name for path in files] == ["mesh_000000.ply", "mesh_000003.ply"]
-    source = true_run.train_dataset.metadata["sequence"].source
+    source = sequence_of(true_run.train_dataset, Surfaces).meshes.source
     for path, frame in zip(files, (0, 3), strict=True):
         true = source.frame(frame).vertices
         np.testing.assert_allclose(trimesh.load_mesh(path).bounds, [true.min(axis=0), true.max(axis=0)], atol=2.0)
@@ -172,7 +194,7 @@ def test_the_truth_is_evaluated_as_the_truth(tiny_data: Callable[[Family], Path]
     assert isinstance(config.pipeline, SDFPipelineConfig)
     config.pipeline.mesh_resolution, config.pipeline.surface_points = 48, 4000
     pipeline = config.pipeline.setup(device="cpu")
-    pipeline.model.field = TrueBalls(pipeline.datamanager.train_dataset.metadata["sequence"])
+    pipeline.model.field = TrueBalls(sequence_of(pipeline.datamanager.train_dataset, Surfaces).meshes)
     found = pipeline.get_average_eval_image_metrics(output_path=tmp_path / "pictures")
     assert found["chamfer_l1_x1000"] < 65.0 and found["normal_distance_x100"] < 6.0
     assert [frame["frame"] for frame in found["per_frame"]] == [0, 1, 2, 3]

@@ -18,6 +18,7 @@ from resfields_ns.data.video_data import VideoDataManagerConfig
 from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig
 from resfields_ns.functional.intersections import pixel_coordinates
 from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.trained_run import load_trained_run
 from resfields_ns.models.video_model import VideoModel, VideoModelConfig
 from tests.family import Family
@@ -53,7 +54,7 @@ def _datamanager(video: Path, **options: Any) -> Any:
 @pytest.mark.parametrize("options", [{}, {"held_out_frames": 0.4}, {"frames": "1:4", "held_out_pixels": 0.3}])
 def test_batches_hold_the_colours_of_seen_pixels(video: Path, options: dict[str, Any]) -> None:
     datamanager = _datamanager(video, **options)
-    frames = datamanager.eval_dataset.metadata["frame_numbers"]
+    frames = list(sequence_of(datamanager.eval_dataset).frames.numbers)
     hold_out = datamanager.train_dataset.hold_out
     for (coordinates, batch), held_out in ((datamanager.next_train(0), False), (datamanager.next_eval(0), True)):
         segments = coordinates.segments
@@ -68,7 +69,7 @@ def test_batches_hold_the_colours_of_seen_pixels(video: Path, options: dict[str,
 
 def test_items_are_the_videos_frames(video: Path) -> None:
     dataset = _datamanager(video, frames="0:5:2", image_scale=0.5).eval_dataset
-    assert dataset.metadata["frame_numbers"] == [0, 2, 4] and len(dataset) == 3
+    assert list(sequence_of(dataset).frames.numbers) == [0, 2, 4] and len(dataset) == 3
     for item, picture in zip(dataset, [waves()[frame] for frame in (0, 2, 4)], strict=False):
         assert item["image"].shape == (HEIGHT // 2, WIDTH // 2, 3) and item["held_out"].sum() == 4
         assert abs(255.0 * item["image"].mean().item() - picture.mean()) < 3.0

@@ -8,10 +8,12 @@ import pytest
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from PIL import Image
 
+from resfields_ns.captures.sequence import Capture
 from resfields_ns.captures.videos.masking import CleanPlate
 from resfields_ns.commands import videos as command
 from resfields_ns.commands.videos import videos
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
+from resfields_ns.host.dataparsing import sequence_of
 from tests.small_captures import write_video
 from tests.video_scene import (
     BACKGROUND,
@@ -42,9 +44,9 @@ def _largest_error(capture: Path, first_moment: int = 0, step: int = 1) -> float
     for split in ("train", "test"):
         outputs = _parse(capture, split)
         cameras = outputs.cameras
-        world_to_normalised = np.linalg.inv(outputs.metadata["normalised_to_world"].double().numpy())
+        world_to_normalised = np.linalg.inv(sequence_of(outputs).to_world.matrix)
         for index, path in enumerate(outputs.image_filenames):
-            moment = first_moment + step * int(outputs.metadata["frame_index"][index])
+            moment = first_moment + step * int(sequence_of(outputs).frame_index[index])
             points = points_at(moment) @ world_to_normalised[:3, :3].T + world_to_normalised[:3, 3]
             pose = cameras.camera_to_worlds[index].double().numpy()
             local = (points - pose[:, 3]) @ pose[:, :3]
@@ -106,7 +108,7 @@ def test_offsets_align_frames(unit: str, tmp_path: Path) -> None:
 def test_box_becomes_the_scene_box(footage: Path, tmp_path: Path) -> None:
     videos(footage / "videos", tmp_path / "capture", footage / "calibration", frames="0:1", box=BOX)
     outputs = _parse(tmp_path / "capture")
-    matrix = outputs.metadata["normalised_to_world"].numpy()
+    matrix = sequence_of(outputs).to_world.matrix
     corners = outputs.scene_box.aabb.numpy() @ matrix[:3, :3].T + matrix[:3, 3]
     np.testing.assert_allclose(corners.ravel(), BOX, atol=1e-5)
     assert outputs.scene_box.aabb.abs().max() == 1.0
@@ -116,7 +118,7 @@ def test_points_of_colmap_become_the_scene_box(footage: Path, tmp_path: Path) ->
     calibration = write_colmap_binary(tmp_path / "calibration", make_cameras(DISTORTION))
     videos(footage / "videos", tmp_path / "capture", calibration, frames="0:1")
     outputs = _parse(tmp_path / "capture")
-    matrix = outputs.metadata["normalised_to_world"].numpy()
+    matrix = sequence_of(outputs).to_world.matrix
     corners = outputs.scene_box.aabb.numpy() @ matrix[:3, :3].T + matrix[:3, 3]
     assert (np.abs(corners - [[-0.7] * 3, [0.7] * 3]) < 0.1).all()
 
@@ -130,7 +132,7 @@ def test_depths_enclose_what_cameras_see(footage: Path, tmp_path: Path) -> None:
         depths=(0.8, 2.8),
     )
     outputs = _parse(tmp_path / "capture")
-    matrix = outputs.metadata["normalised_to_world"].numpy()
+    matrix = sequence_of(outputs).to_world.matrix
     assert (np.abs((points_at(0) - matrix[:3, 3]) / matrix[0, 0]) < 1.0).all()
 
 
@@ -155,7 +157,7 @@ def test_a_clean_plate_finds_the_foreground(plate: str, footage: Path, tmp_path:
         brightness = np.array(Image.open(out / path.parent.parent.name / "rgb" / path.name)).max(axis=-1)
         assert mask[brightness > BACKGROUND + 180].all()
         assert not mask[brightness < BACKGROUND + 20].any()
-    assert len(_parse(out).metadata["mask_filenames"]) == 2 * NUM_FRAMES
+    assert len([image.mask for image in sequence_of(_parse(out).metadata, Capture).images]) == 2 * NUM_FRAMES
 
 
 def test_a_clean_plate_with_texture_and_noise() -> None:

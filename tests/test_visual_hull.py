@@ -9,11 +9,13 @@ from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from torch import Tensor
 
-from resfields_ns.captures.capture_dataset import DynamicDataset
 from resfields_ns.captures.meshes.mesh_points import read_points
+from resfields_ns.captures.sequence import Capture
+from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.data.pixel_samplers import grow_mask
 from resfields_ns.data.visual_hull import carve_visual_hull
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
+from resfields_ns.host.dataparsing import sequence_of
 
 
 @pytest.fixture(scope="module")
@@ -27,20 +29,20 @@ def masks(outputs: DataparserOutputs) -> Tensor:
 
 
 def _carve(outputs: DataparserOutputs, masks: Tensor, resolution: int, conservative: bool) -> Tensor:
-    frames, num_frames = outputs.metadata["frame_index"], outputs.metadata["num_frames"]
+    frames, num_frames = sequence_of(outputs).frame_index, sequence_of(outputs).num_frames
     return carve_visual_hull(
         outputs.cameras, masks, frames, num_frames, outputs.scene_box.aabb, resolution, conservative
     )
 
 
 @pytest.mark.parametrize("resolution", [8, 32, 48])
-@pytest.mark.parametrize("surfaces", ["cloud_filenames", "mesh_filenames"])
+@pytest.mark.parametrize("surfaces", ["clouds", "meshes"])
 def test_holds_the_surface_of_every_frame(
     outputs: DataparserOutputs, masks: Tensor, surfaces: str, resolution: int
 ) -> None:
     hull = _carve(outputs, masks, resolution, conservative=True)
     lower, upper = outputs.scene_box.aabb
-    for frame, path in enumerate(outputs.metadata[surfaces]):
+    for frame, path in enumerate(getattr(sequence_of(outputs, Capture), surfaces)):
         cells = ((read_points(path) - lower) / (upper - lower) * resolution).long().clamp(0, resolution - 1)
         assert hull[frame][tuple(cells.T)].all()
 
@@ -64,7 +66,7 @@ def test_foreground_everywhere_carves_nothing(outputs: DataparserOutputs, masks:
 
 @pytest.mark.parametrize("conservative", [True, False])
 def test_images_carve_their_own_frame_alone(outputs: DataparserOutputs, masks: Tensor, conservative: bool) -> None:
-    frames = outputs.metadata["frame_index"]
+    frames = sequence_of(outputs).frame_index
     emptied = masks.clone()
     emptied[frames == 2] = False
     before, after = (_carve(outputs, m, 16, conservative) for m in (masks, emptied))

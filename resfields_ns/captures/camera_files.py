@@ -1,65 +1,27 @@
-"""Camera files of other layouts: LLFF's, Nerfies', and ours of RGB-D cameras.
-
-A camera of an RGB-D capture and its `camera.json`.
-
-Notation: the world is in metres; camera axes are OpenCV's (x right, y down, z forward).
-
-Reading LLFF's `poses_bounds.npy` (Mildenhall et al. 2019), one row of 17 numbers for each camera.
-
-A row is a 3x5 matrix and two numbers: the columns down, right and back (the camera's axes), position, and (height,
-width, focal length); then the near and far depth of what the camera sees. The principal point is the image's middle.
-"""
+"""Camera files: our `camera.json` of RGB-D captures, LLFF's `poses_bounds.npy`, Nerfies' `camera/ID.json`."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64, Integer
+from jaxtyping import Float64
 
-from resfields_ns.captures.camera import Intrinsics, Pinhole, check_depths, check_rotation
+from resfields_ns.captures.camera import LARGEST_SKEW, Camera, Lens, check_depths, check_rotation
 from resfields_ns.captures.json_file import read_array, read_json, read_number
 
 CAMERA_FILE = "camera.json"
-METRES_PER_DEPTH_UNIT = 1e-3
 
 
-@dataclass(frozen=True)
-class RGBDCamera:
-    """Optics and pose of a fixed camera; depth images are in millimetres along z."""
-
-    intrinsics: Intrinsics
-    camera_to_world: Float64[np.ndarray, "4 4"]
-
-    @property
-    def pinhole(self) -> Pinhole:
-        """The camera without its distortion, with OpenGL axes."""
-        i = self.intrinsics
-        pose = self.camera_to_world[:3] * [1.0, -1.0, -1.0, 1.0]
-        return Pinhole(fx=i.fx, fy=i.fy, cx=i.cx, cy=i.cy, camera_to_world=pose)
-
-    def to_camera(self, points: Float64[np.ndarray, "*batch 3"]) -> Float64[np.ndarray, "*batch 3"]:
-        """World points in camera axes."""
-        return (points - self.camera_to_world[:3, 3]) @ self.camera_to_world[:3, :3]
-
-    def world_points(self, depth: Integer[np.ndarray, "height width"]) -> Float64[np.ndarray, "height width 3"]:
-        """World points of a depth image of the camera, without distortion; those without a reading are meaningless."""
-        z = depth[..., None] * METRES_PER_DEPTH_UNIT
-        plane = self.intrinsics.plane_coordinates(self.intrinsics.pixel_grid())
-        points = np.concatenate([plane * z, z], axis=-1)
-        return points @ self.camera_to_world[:3, :3].T + self.camera_to_world[:3, 3]
-
-
-def read_rgbd_camera(path: Path) -> RGBDCamera:
-    """Read a `camera.json`; a ValueError names what is missing or is not what it should be."""
+def read_camera_json(path: Path) -> Camera:
+    """Read a `camera.json`, in metres of the world; a ValueError names what is missing or is not what it should be."""
     content, name = read_json(path), str(path)
     width, height = (_whole(content, key, name) for key in ("width", "height"))
     fx, fy, cx, cy = (read_number(content, key, name) for key in ("fx", "fy", "cx", "cy"))
     if min(fx, fy) <= 0.0:
         raise ValueError(f"{path}: expected fx and fy above 0, found {fx:g} and {fy:g}")
-    distortion = tuple(read_array(content, "distortion", (8,), name).tolist())
-    pose = read_pose(content, name)
-    return RGBDCamera(Intrinsics(width, height, fx, fy, cx, cy, distortion), pose)
+    lens = Lens.from_opencv(read_array(content, "distortion", (8,), name).tolist())
+    return Camera(width, height, fx, fy, cx, cy, lens, read_pose(content, name)[:3])
 
 
 def read_pose(content: dict, name: str) -> Float64[np.ndarray, "4 4"]:
@@ -71,18 +33,17 @@ def read_pose(content: dict, name: str) -> Float64[np.ndarray, "4 4"]:
     return pose
 
 
-def write_rgbd_camera(path: Path, camera: RGBDCamera) -> None:
+def write_camera_json(path: Path, camera: Camera) -> None:
     """Write a `camera.json`."""
-    i = camera.intrinsics
     content = {
-        "width": i.width,
-        "height": i.height,
-        "fx": i.fx,
-        "fy": i.fy,
-        "cx": i.cx,
-        "cy": i.cy,
-        "distortion": list(i.distortion),
-        "camera_to_world": camera.camera_to_world.tolist(),
+        "width": camera.width,
+        "height": camera.height,
+        "fx": camera.fx,
+        "fy": camera.fy,
+        "cx": camera.cx,
+        "cy": camera.cy,
+        "distortion": camera.lens.opencv.tolist(),
+        "camera_to_world": np.vstack([camera.pose, [0.0, 0.0, 0.0, 1.0]]).tolist(),
     }
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -95,22 +56,18 @@ def _whole(content: dict, key: str, name: str) -> int:
 
 
 @dataclass(frozen=True)
-class LLFFCamera:
-    """A camera in the capture's own space.
+class LLFFRow:
+    """A camera in the capture's own space, and the near and far depth of what it sees."""
 
-    Args:
-        pinhole: pose and intrinsics
-        size: (width, height) of its images in the pixels of the intrinsics
-        depths: near and far
-    """
-
-    pinhole: Pinhole
-    size: tuple[int, int]
+    camera: Camera
     depths: tuple[float, float]
 
 
-def read_llff_poses(path: Path) -> list[LLFFCamera]:
-    """Read all cameras.
+def read_llff_poses(path: Path) -> list[LLFFRow]:
+    """Read the cameras of a `poses_bounds.npy` (Mildenhall et al. 2019), one row of 17 numbers for each.
+
+    A row is a 3x5 matrix and two numbers: the columns down, right and back (the camera's axes), position, and (height,
+    width, focal length); then near and far depth. The principal point is the image's middle.
 
     Raises ValueError if the file is missing or holds anything but rows of such cameras.
     """
@@ -123,10 +80,10 @@ def read_llff_poses(path: Path) -> list[LLFFCamera]:
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != 17 or rows.dtype.kind not in "iuf":
         found = f"shape {rows.shape} of {rows.dtype}" if isinstance(rows, np.ndarray) else "an archive"
         raise ValueError(f"{path}: expected rows of 17 numbers, found {found}")
-    return [_camera(np.array(row, dtype=np.float64), f"{path}: row {index}") for index, row in enumerate(rows)]
+    return [_llff_row(np.array(row, dtype=np.float64), f"{path}: row {index}") for index, row in enumerate(rows)]
 
 
-def _camera(row: np.ndarray, name: str) -> LLFFCamera:
+def _llff_row(row: np.ndarray, name: str) -> LLFFRow:
     if not np.isfinite(row).all():
         raise ValueError(f"{name}: expected finite numbers, found {row[~np.isfinite(row)][0]}")
     (down, right, back, position, (height, width, focal)) = row[:15].reshape(3, 5).T
@@ -134,37 +91,17 @@ def _camera(row: np.ndarray, name: str) -> LLFFCamera:
         raise ValueError(
             f"{name}: expected height, width and focal length above 0, found {height:g}, {width:g} and {focal:g}"
         )
-    camera_to_world = np.column_stack([right, -down, back, position])
-    check_rotation(camera_to_world[:, :3], name)
+    pose = np.column_stack([right, down, -back, position])
+    check_rotation(pose[:, :3], name)
     near, far = map(float, row[15:])
     check_depths(near, far, name)
-    return LLFFCamera(
-        pinhole=Pinhole(float(focal), float(focal), float(width / 2), float(height / 2), camera_to_world),
-        size=(round(width), round(height)),
-        depths=(near, far),
-    )
+    size = (round(width), round(height))
+    camera = Camera(*size, float(focal), float(focal), float(width / 2), float(height / 2), pose=pose)
+    return LLFFRow(camera, (near, far))
 
 
-_LARGEST_SKEW = 1e-4  # of the focal length
-
-
-@dataclass(frozen=True)
-class NerfiesCamera:
-    """A camera in the capture's own space.
-
-    Args:
-        pinhole: pose and intrinsics
-        size: (width, height) of its images at full size, in the pixels of the intrinsics
-        distortion: k1, k2, k3, k4 = 0, p1, p2 of OpenCV's model
-    """
-
-    pinhole: Pinhole
-    size: tuple[int, int]
-    distortion: tuple[float, ...]
-
-
-def read_nerfies_camera(path: Path) -> NerfiesCamera:
-    """Read a camera.
+def read_nerfies_camera(path: Path) -> Camera:
+    """Read a camera of Nerfies, in the capture's own space; its orientation is world to camera with OpenCV's axes.
 
     Raises ValueError if a key is missing or not what it should be, or the camera has skew, which nerfstudio's cameras
     cannot hold.
@@ -181,21 +118,20 @@ def read_nerfies_camera(path: Path) -> NerfiesCamera:
             f"found {focal:g}, {aspect:g} and {width:g}x{height:g}"
         )
     skew = read_number(content, "skew", name)
-    if abs(skew) > _LARGEST_SKEW * focal:
+    if abs(skew) > LARGEST_SKEW * focal:
         raise ValueError(f"{path}: expected a camera without skew, found a skew of {skew:g} pixels")
     cx, cy = read_array(content, "principal_point", (2,), name)
     k1, k2, k3 = read_array(content, "radial_distortion", (3,), name)
     tangential = "tangential" if "tangential" in content else "tangential_distortion"  # Nerfies; HyperNeRF, DyCheck
     p1, p2 = read_array(content, tangential, (2,), name)
     position = read_array(content, "position", (3,), name)
-    return NerfiesCamera(
-        pinhole=Pinhole(
-            fx=focal,
-            fy=focal * aspect,
-            cx=float(cx),
-            cy=float(cy),
-            camera_to_world=np.column_stack([orientation.T * [1.0, -1.0, -1.0], position]),
-        ),
-        size=(int(width), int(height)),
-        distortion=(float(k1), float(k2), float(k3), 0.0, float(p1), float(p2)),
+    return Camera(
+        width=int(width),
+        height=int(height),
+        fx=focal,
+        fy=focal * aspect,
+        cx=float(cx),
+        cy=float(cy),
+        lens=Lens(k1=float(k1), k2=float(k2), k3=float(k3), p1=float(p1), p2=float(p2)),
+        pose=np.column_stack([orientation.T, position]),
     )

@@ -6,17 +6,53 @@ One camera of a capture: a folder with `rgb` (or `image`) and, where there are a
 import ast
 import math
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
 
+from resfields_ns.captures.camera import (
+    Camera,
+    CropWindow,
+    Similarity,
+    check_same_similarity,
+    decompose_projection,
+)
 from resfields_ns.captures.capture_writer import check_finished
 from resfields_ns.captures.image_files import check_same_frames, check_size, depth_size, image_size, list_frames
+from resfields_ns.captures.sequence import CapturedImage
 
+_CAMERA_FILE = "cameras_sphere.npz"
 _LARGEST_FILE = 1000  # bytes
 _EXPECTED = "a list of six numbers [x0, y0, z0, x1, y1, z1]"
+
+
+@dataclass(frozen=True)
+class CameraFrames:
+    """The chosen frames of one camera; all images have `size` (width, height) pixels."""
+
+    folder: Path
+    size: tuple[int, int]
+    images: list[Path]
+    masks: list[Path] | None
+    depths: list[Path] | None
+
+    def captured(self, cameras: Sequence[Camera], window: CropWindow | None = None) -> list[CapturedImage]:
+        """The images as part of a capture, frame by frame, each by its own of the cameras."""
+        return [
+            CapturedImage(
+                file=image,
+                camera_name=self.folder.name,
+                camera=cameras[frame],
+                frame_position=float(frame),
+                mask=None if self.masks is None else self.masks[frame],
+                depth=None if self.depths is None else self.depths[frame],
+                window=window,
+            )
+            for frame, image in enumerate(self.images)
+        ]
 
 
 def read_aabb(path: Path) -> list[list[float]]:
@@ -49,10 +85,29 @@ def _parse_numbers(text: str) -> list[float] | None:
     return [float(value) for value in values]
 
 
-def read_matrices(
+def read_normalisation(folder: Path, frame: int) -> Similarity:
+    """The map from normalised space to the world that a camera's `cameras_sphere.npz` has for a frame index."""
+    path = folder / _CAMERA_FILE
+    return Similarity(_read_matrices(path, [frame])[1][0]).check(f"{path}: scale_mat_{frame}")
+
+
+def read_cameras(of: CameraFrames, frames: list[int], to_world: Similarity) -> list[Camera]:
+    """A camera at each frame, in normalised space, for images of the folder's size.
+
+    Raises ValueError if a matrix is missing or no camera's, or the normalisation is not `to_world`.
+    """
+    path = of.folder / _CAMERA_FILE
+    cameras = []
+    for frame, world, scale in zip(frames, *_read_matrices(path, frames), strict=True):
+        check_same_similarity(Similarity(scale), to_world, f"{path}: scale_mat_{frame}")
+        cameras.append(decompose_projection((world @ scale)[:3], of.size, f"{path}: world_mat_{frame}"))
+    return cameras
+
+
+def _read_matrices(
     path: Path, frames: list[int]
 ) -> tuple[Float64[np.ndarray, "frames 4 4"], Float64[np.ndarray, "frames 4 4"]]:
-    """Return (world matrices, scale matrices) of the given frame indices.
+    """(world matrices, scale matrices) of the given frame indices.
 
     A world matrix maps world points to pixels, a scale matrix maps normalised to world points.
     Raises ValueError if the file or a key is missing, or a matrix is not a 4x4 array of finite numbers.
@@ -99,17 +154,6 @@ def _read_header(archive: zipfile.ZipFile, member: str, name: str) -> tuple[tupl
 def _keys_summary(archive: zipfile.ZipFile) -> str:
     keys = sorted(Path(name).stem for name in archive.namelist())
     return f"{len(keys)} keys: {', '.join(keys[:4])}{', ...' if len(keys) > 4 else ''}"
-
-
-@dataclass(frozen=True)
-class CameraFrames:
-    """The chosen frames of one camera; all images have `size` (width, height) pixels."""
-
-    folder: Path
-    size: tuple[int, int]
-    images: list[Path]
-    masks: list[Path] | None
-    depths: list[Path] | None
 
 
 def camera_names(capture: Path) -> list[str]:

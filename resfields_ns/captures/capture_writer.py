@@ -8,7 +8,7 @@ appear whole or not at all (`whole_file`), so that a second run goes on where a 
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Shaped, UInt8, UInt16
 from PIL import Image
 
+from resfields_ns.captures.camera import Camera, Similarity
 from resfields_ns.captures.json_file import read_json
 from resfields_ns.files import whole_file
 
@@ -106,15 +107,13 @@ def make_folders(capture: Path, cameras: list[str]) -> None:
         (capture / folder).mkdir(parents=True, exist_ok=True)
 
 
-def write_cameras(
-    camera: Path, world_matrices: Float64[np.ndarray, "frames 4 4"], scale_matrix: Float64[np.ndarray, "4 4"]
-) -> None:
-    """Write the projections of a camera's frames, world to pixels, and the scale matrix, normalised to world."""
+def write_cameras(folder: Path, cameras: Sequence[Camera], to_world: Similarity) -> None:
+    """Write a camera's projections in the world, one a frame, without its lens, and the map from normalised space."""
     matrices = {}
-    for frame, matrix in enumerate(world_matrices):
-        matrices[f"world_mat_{frame}"] = matrix
-        matrices[f"scale_mat_{frame}"] = scale_matrix
-    np.savez(camera / "cameras_sphere.npz", **matrices)
+    for frame, camera in enumerate(cameras):
+        matrices[f"world_mat_{frame}"] = camera.projection
+        matrices[f"scale_mat_{frame}"] = to_world.matrix
+    np.savez(folder / "cameras_sphere.npz", **matrices)
 
 
 def write_images(

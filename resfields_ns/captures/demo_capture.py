@@ -13,17 +13,11 @@ from jaxtyping import Float64
 from rich.console import Console
 from rich.progress import track
 
+from resfields_ns.captures.camera import Camera, Similarity
 from resfields_ns.captures.capture_writer import make_folders, write_box, write_cameras, write_images, write_surface
 from resfields_ns.captures.demo_creature import Creature
 from resfields_ns.captures.meshes.ray_casting import cast_rays
-from resfields_ns.captures.poses import (
-    centred_intrinsics,
-    look_at_origin,
-    pixel_centres,
-    pixel_directions,
-    scale_matrix,
-    world_matrix,
-)
+from resfields_ns.captures.poses import camera_around_origin
 
 _METRES_PER_UNIT = 0.8
 _WORLD_CENTRE = np.array([0.4, 1.1, -0.3])
@@ -74,37 +68,33 @@ def _check_request(out: Path, seed: int, num_frames: int, size: int) -> None:
 def _write_capture(
     folder: Path, creature: Creature, seed: int, num_frames: int, size: int, show_progress: bool
 ) -> None:
-    poses = _poses(num_frames)
-    make_folders(folder, list(poses))
-    for name, camera_poses in poses.items():
-        world = [world_matrix(_intrinsics(size), pose, _METRES_PER_UNIT, _WORLD_CENTRE) for pose in camera_poses]
-        write_cameras(folder / name, np.stack(world), scale_matrix(_METRES_PER_UNIT, _WORLD_CENTRE))
+    cameras = _cameras(num_frames, size)
+    make_folders(folder, list(cameras))
+    to_world = Similarity.of(_METRES_PER_UNIT, _WORLD_CENTRE)
+    for name, of_frames in cameras.items():
+        write_cameras(folder / name, [camera.moved(to_world) for camera in of_frames], to_world)
     bounds = []
     frames = track(range(num_frames), "Writing the capture", console=Console(stderr=True), disable=not show_progress)
     for frame in frames:
         mesh = trimesh.Trimesh(creature.vertices_at(frame / num_frames), creature.faces, process=False)
         bounds.append(mesh.bounds)
         write_surface(folder, frame, mesh, seed)
-        for name, camera_poses in poses.items():
-            _write_images(folder / name, frame, creature, mesh, camera_poses[frame], size)
+        for name, of_frames in cameras.items():
+            _write_images(folder / name, frame, creature, mesh, of_frames[frame])
     lower, upper = np.min(bounds, axis=(0, 1)), np.max(bounds, axis=(0, 1))
     padding = _BOX_PADDING * (upper - lower)
     write_box(folder, lower - padding, upper + padding)
 
 
-def _write_images(
-    folder: Path, frame: int, creature: Creature, mesh: trimesh.Trimesh, pose: Float64[np.ndarray, "3 4"], size: int
-) -> None:
+def _write_images(folder: Path, frame: int, creature: Creature, mesh: trimesh.Trimesh, camera: Camera) -> None:
     """Write what a camera sees of the mesh: colours, mask, and z-depth in millimetres."""
-    rotation = pose[:, :3]
-    directions = pixel_directions(pixel_centres((size, size)), _intrinsics(size)) @ rotation
-    hits = cast_rays(mesh, -rotation.T @ pose[:, 3], directions)
+    hits = cast_rays(mesh, camera.centre, camera.directions(camera.pixel_grid()).reshape(-1, 3))
     normals = hits.interpolate(np.array(mesh.vertex_normals), creature.faces)
     albedo = creature.colours(hits.interpolate(creature.rest_vertices, creature.faces))
-    colours, depth = np.zeros((size * size, 3), np.uint8), np.zeros(size * size, np.uint16)
+    shape = (camera.height, camera.width)
+    colours, depth = np.zeros((hits.hit.size, 3), np.uint8), np.zeros(hits.hit.size, np.uint16)
     colours[hits.hit] = np.round(255.0 * np.clip(albedo * _shading(normals), 0.0, 1.0))
     depth[hits.hit] = np.round(hits.distances * _METRES_PER_UNIT * 1000.0)
-    shape = (size, size)
     write_images(folder, frame, colours.reshape(*shape, 3), hits.hit.reshape(shape), depth.reshape(shape))
 
 
@@ -117,16 +107,15 @@ def _shading(normals: Float64[np.ndarray, "points 3"]) -> Float64[np.ndarray, "p
     return (0.40 + 0.42 * key + 0.24 * fill + 0.25 * sky)[:, None]
 
 
-def _poses(num_frames: int) -> dict[str, Float64[np.ndarray, "frames 3 4"]]:
-    """Normalised-to-camera poses of every camera and frame; the test camera goes once around."""
-    poses = {
-        name: np.stack([look_at_origin(azimuth, _TRAIN_ELEVATIONS[name], _CAMERA_DISTANCE)] * num_frames)
-        for name, azimuth in _TRAIN_AZIMUTHS.items()
+def _cameras(num_frames: int, size: int) -> dict[str, list[Camera]]:
+    """The cameras of every frame, in normalised space; the test camera goes once around."""
+    focal = _FOCAL_PER_SIZE * size
+
+    def camera(azimuth: float, elevation: float) -> Camera:
+        return camera_around_origin(azimuth, elevation, _CAMERA_DISTANCE, (size, size), focal)
+
+    cameras = {
+        name: [camera(azimuth, _TRAIN_ELEVATIONS[name])] * num_frames for name, azimuth in _TRAIN_AZIMUTHS.items()
     }
     azimuths = 45.0 + 360.0 * np.arange(num_frames) / num_frames
-    poses["cam_test"] = np.stack([look_at_origin(azimuth, _TEST_ELEVATION, _CAMERA_DISTANCE) for azimuth in azimuths])
-    return poses
-
-
-def _intrinsics(size: int) -> Float64[np.ndarray, "3 3"]:
-    return centred_intrinsics((size, size), _FOCAL_PER_SIZE * size)
+    return cameras | {"cam_test": [camera(azimuth, _TEST_ELEVATION) for azimuth in azimuths]}

@@ -99,7 +99,7 @@ class RenderVideo(RenderSweep):
 
     def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
         """The camera whose view the picture fills."""
-        fps = self.fps if self.fps is not None else run.train_dataset.metadata.get("frame_rate") or 24.0
+        fps = self.fps if self.fps is not None else run.sequence.frames.rate or 24.0
         _check_positive("--fps", fps)
         return self.sweep(run, run.camera(None)), fps
 

@@ -106,13 +106,13 @@ def render_meshes(
         show_progress=True,
     )
     width, height = cameras.size
-    print(f"Wrote {len(indices)} frames of {len(cameras.world_matrices)} cameras, {width} x {height} pixels, to {out}")
+    print(f"Wrote {len(indices)} frames of {len(cameras.cameras)} cameras, {width} x {height} pixels, to {out}")
     print(f"Box of the meshes: {' x '.join(f'{side:.3g}' for side in bounds.size)} m")
     print(
         f"Placement: --metres-per-unit {placement.metres_per_unit:.9g} --offset",
         *(f"{x:.9g}" for x in placement.offset),
     )
-    print_training(out, list(cameras.world_matrices), "tnerf-resfields-small")
+    print_training(out, list(cameras.cameras), "tnerf-resfields-small")
 
 
 def _chosen_rig(

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader, RandIndicesEvalDataloader
 from torch import Tensor
 
 from resfields_ns.functional.segments import Coordinates, TimeSegments
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.timeline import times_from_frames
 
 
@@ -56,8 +58,8 @@ class CoordinateDataManagerConfig(VanillaDataManagerConfig):
 class CoordinateDataManager(VanillaDataManager[InputDataset], ABC):
     """Training batches sorted by time, with equally many samples of each frame.
 
-    A subclass says which dataset it has (`dataset_type`) and how its points are drawn (`make_batches`). `num_frames` of
-    the dataset's metadata is the length of the sequence.
+    A subclass says which dataset it has (`dataset_type`), what else is known of the sequence before it is one
+    (`prepared`), and how its points are drawn (`make_batches`).
     """
 
     config: CoordinateDataManagerConfig
@@ -65,6 +67,19 @@ class CoordinateDataManager(VanillaDataManager[InputDataset], ABC):
     @abstractmethod
     def make_batches(self, dataset: InputDataset) -> CoordinateBatches:
         """Load what a dataset's points are drawn from; ValueError if there is nothing to train on."""
+
+    def prepared(self, outputs: DataparserOutputs) -> DataparserOutputs:
+        """Outputs of the dataparser, with all that the task knows of the sequence."""
+        return outputs
+
+    def create_train_dataset(self) -> InputDataset:
+        """What is trained on."""
+        self.train_dataparser_outputs = self.prepared(self.train_dataparser_outputs)
+        return self.dataset_type(self.train_dataparser_outputs)
+
+    def create_eval_dataset(self) -> InputDataset:
+        """What is evaluated on."""
+        return self.dataset_type(self.prepared(self.dataparser.get_dataparser_outputs(split=self.test_split)))
 
     def setup_train(self) -> None:
         """Load what is trained on."""
@@ -100,7 +115,7 @@ class CoordinateDataManager(VanillaDataManager[InputDataset], ABC):
         frames = self._choose(batches.frames, count)
         points, batch = batches.draw(frames, count // len(frames))
         samples = len(points) // len(frames)
-        times = times_from_frames(frames, dataset.metadata["num_frames"]).to(self.device)
+        times = times_from_frames(frames, sequence_of(dataset).num_frames).to(self.device)
         segments = TimeSegments(times, (samples,) * len(frames))
         batch = {name: values.to(self.device) for name, values in batch.items()}
         return Coordinates(points.to(self.device), segments), batch

@@ -11,7 +11,7 @@ from nerfstudio.model_components.ray_generators import RayGenerator
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
-from resfields_ns.captures.capture_dataset import DynamicDataset
+from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.data.pixel_samplers import ForegroundBalancedPixels, PixelSampler, UniformPixels
 
 
@@ -88,7 +88,7 @@ class RayBatches:
         self.frames_per_batch = config.frames_per_batch
         self.ray_generator = RayGenerator(dataset.cameras.to(device))
         self.device = device
-        frame_index = dataset.metadata["frame_index"]
+        frame_index = dataset.capture.frame_index
         self.pixels: PixelSampler = UniformPixels(frame_index, *self.arrays["image"].shape[1:3])
         if "mask" in self.arrays and not self.arrays["mask"].all():
             self.pixels = ForegroundBalancedPixels(self.arrays["mask"], frame_index, config.background_margin)
@@ -110,9 +110,8 @@ class RayBatches:
         return ray_bundle, batch
 
     def _distances(self, stored: UInt16[Tensor, "rays"], ray_bundle: RayBundle) -> Float[Tensor, "rays"]:
-        metadata = self.dataset.metadata
-        depth = stored.to(self.device).float() * metadata["depth_to_normalised"]
-        return depth * ray_bundle.metadata["directions_norm"][:, 0] if metadata["depth_kind"] == "z" else depth
+        lengths = ray_bundle.metadata["directions_norm"][:, 0]
+        return self.dataset.capture.ray_distances(stored.to(self.device), lengths)
 
     def _draw_frames(self, count: int) -> Int[Tensor, "rays"]:
         """The frame of each ray: few frames, each equally often, in order."""

@@ -1,41 +1,20 @@
-"""Batches of vertices of a moving mesh, as scene flow is trained on them (paper, 4.4).
-
-Vertices to learn from, and vertices to evaluate on (paper, 4.4).
-
-Vertices of a moving mesh, as scene flow is trained on them (paper, 4.4).
-"""
+"""Vertices of a moving mesh, as scene flow is trained on them (paper, 4.4)."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from torch import Tensor
 
 from resfields_ns.captures.meshes.mesh_frames import read_tracked_vertices
+from resfields_ns.captures.sequence import Surfaces, TrackedSurfaces
 from resfields_ns.data.coordinate_data import CoordinateBatches, CoordinateDataManager, CoordinateDataManagerConfig
 from resfields_ns.data.sdf_data import MeshDataset
 from resfields_ns.functional.motion import flow_between_frames
-
-
-class FlowDataset(MeshDataset):
-    """Pictures of the meshes; the metadata gains `positions` [T, V, 3] of the vertices, normalised, and `faces` [F, 3].
-
-    Raises ValueError if the frames do not share one topology, or there is only one of them.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        sequence, name = self.metadata["sequence"], str(self._dataparser_outputs.image_filenames[0].parent)
-        if len(sequence) < 2:
-            raise ValueError(f"{name}: expected 2 or more frames for scene flow, found {len(sequence)}")
-        tracked = read_tracked_vertices(sequence.source, sequence.frames, name)
-        normalisation = sequence.normalisation
-        positions = normalisation.scale * tracked.positions + normalisation.offset
-        self.metadata["positions"] = torch.from_numpy(positions).float()
-        self.metadata["faces"] = torch.from_numpy(tracked.faces)
+from resfields_ns.host.dataparsing import sequence_of, with_sequence
 
 
 def split_vertices(
@@ -79,13 +58,26 @@ class SceneFlowDataManager(CoordinateDataManager):
     eval_batches: "VertexBatches"
 
     @cached_property
-    def dataset_type(self) -> type[FlowDataset]:
-        """Meshes with tracked vertices."""
-        return FlowDataset
+    def dataset_type(self) -> type[MeshDataset]:
+        """Meshes, and pictures of them."""
+        return MeshDataset
+
+    def prepared(self, outputs: DataparserOutputs) -> DataparserOutputs:
+        """The surfaces with their vertices tracked; ValueError if frames do not share one topology, or there is one."""
+        surfaces = sequence_of(outputs, Surfaces)
+        name, meshes = str(outputs.image_filenames[0].parent), surfaces.meshes
+        if len(meshes) < 2:
+            raise ValueError(f"{name}: expected 2 or more frames for scene flow, found {len(meshes)}")
+        tracked = read_tracked_vertices(meshes.source, meshes.frames, name)
+        positions = meshes.normalisation.scale * tracked.positions + meshes.normalisation.offset
+        known = surfaces.known_as(
+            TrackedSurfaces, positions=torch.from_numpy(positions).float(), faces=torch.from_numpy(tracked.faces)
+        )
+        return with_sequence(outputs, known)
 
     def make_batches(self, dataset: InputDataset) -> "VertexBatches":
         """Batches of the vertices to train on; of the evaluation dataset, of the others."""
-        positions = dataset.metadata["positions"]
+        positions = sequence_of(dataset, TrackedSurfaces).positions
         seen, held_out = split_vertices(positions.shape[1], self.config.train_share, self.config.split_seed)
         return VertexBatches(positions[:, held_out if dataset is self.eval_dataset else seen])
 

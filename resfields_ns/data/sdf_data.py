@@ -8,16 +8,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from jaxtyping import Float, Int
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
 from torch import Tensor
 
 from resfields_ns.captures.meshes.mesh_frames import MeshFrame, MeshSequence
+from resfields_ns.captures.sequence import Surfaces
 from resfields_ns.data.coordinate_data import CoordinateBatches, CoordinateDataManager, CoordinateDataManagerConfig
 from resfields_ns.data.supervisions import Occupancy, OrientedPoints, SignedDistances, Supervision
 from resfields_ns.functional.surface_points import shade
-from resfields_ns.timeline import frames_from_times
+from resfields_ns.host.dataparsing import sequence_of, with_sequence
 
 WHITE = 255
 
@@ -43,9 +45,15 @@ class MeshDataset(InputDataset):
 
     def frame(self, image_idx: int) -> MeshFrame:
         """The mesh that a picture shows, normalised."""
-        times = self.cameras.times
-        assert times is not None
-        return self.metadata["sequence"].frame(int(frames_from_times(times[image_idx], self.metadata["num_frames"])))
+        surfaces = sequence_of(self, Surfaces)
+        return surfaces.meshes.frame(surfaces.images[image_idx].frame)
+
+
+@dataclass(frozen=True, eq=False)
+class SupervisedSurfaces(Surfaces):
+    """Surfaces, and what a field is told of them."""
+
+    supervision: Supervision
 
 
 class SamplePool(CoordinateBatches):
@@ -130,10 +138,7 @@ class SDFDataManagerConfig(CoordinateDataManagerConfig):
 
 
 class SDFDataManager(CoordinateDataManager):
-    """Batches of samples of a mesh sequence; training and evaluation share one pool of them.
-
-    The metadata of the datasets tells the model its `supervision`.
-    """
+    """Batches of samples of a mesh sequence; training and evaluation share one pool of them."""
 
     config: SDFDataManagerConfig
 
@@ -142,19 +147,19 @@ class SDFDataManager(CoordinateDataManager):
         """Meshes, and pictures of them."""
         return MeshDataset
 
-    def create_train_dataset(self) -> InputDataset:
-        """The sequence, and how a field is supervised by it."""
-        dataset = super().create_train_dataset()
-        dataset.metadata["supervision"] = SUPERVISIONS[self.config.supervision]()
-        return dataset
+    def prepared(self, outputs: DataparserOutputs) -> DataparserOutputs:
+        """The surfaces, and how a field is supervised by them, which the model asks for too."""
+        surfaces = sequence_of(outputs, Surfaces)
+        supervision = SUPERVISIONS[self.config.supervision]()
+        return with_sequence(outputs, surfaces.known_as(SupervisedSurfaces, supervision=supervision))
 
     @cached_property
     def pool(self) -> SamplePool:
         """The samples."""
-        metadata = self.train_dataset.metadata
-        samples_per_frame = max(1, self.config.pool_samples // metadata["num_frames"])
+        surfaces = sequence_of(self.train_dataset, SupervisedSurfaces)
+        samples_per_frame = max(1, self.config.pool_samples // surfaces.num_frames)
         seed = torch.initial_seed() % 2**63
-        return SamplePool(metadata["sequence"], metadata["supervision"], samples_per_frame, seed)
+        return SamplePool(surfaces.meshes, surfaces.supervision, samples_per_frame, seed)
 
     def setup_train(self) -> None:
         """Compute the samples if they are to be trained on."""

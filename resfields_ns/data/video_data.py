@@ -10,8 +10,10 @@ from nerfstudio.data.datasets.base_dataset import InputDataset
 from torch import Tensor
 
 from resfields_ns.captures.clips.clip_pixels import ClipPixels, HoldOut
+from resfields_ns.captures.sequence import Clip
 from resfields_ns.data.coordinate_data import CoordinateBatches, CoordinateDataManager, CoordinateDataManagerConfig
 from resfields_ns.functional.intersections import pixel_coordinates
+from resfields_ns.host.dataparsing import sequence_of
 
 
 class VideoDataset(InputDataset):
@@ -23,12 +25,12 @@ class VideoDataset(InputDataset):
     @property
     def pixels(self) -> ClipPixels:
         """All frames of the video."""
-        return self.metadata["pixels"]
+        return sequence_of(self, Clip).pixels
 
     @property
     def hold_out(self) -> HoldOut:
         """What of them is held out."""
-        return self.metadata["hold_out"]
+        return sequence_of(self, Clip).hold_out
 
     def get_numpy_image(self, image_idx: int) -> npt.NDArray[np.uint8]:
         """Return the image [H, W, 3], values 0 to 255."""
@@ -40,7 +42,7 @@ class VideoDataset(InputDataset):
         return {"held_out": mask.view(self.pixels.height, self.pixels.width)}
 
     def _frame(self, image_idx: int) -> int:
-        return int(self.metadata["frame_index"][image_idx])
+        return sequence_of(self, Clip).images[image_idx].frame
 
 
 @dataclass

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from resfields_ns.captures.clips.clip_pixels import ClipPixels
+from resfields_ns.captures.sequence import Clip
 from resfields_ns.files import write_aside
 from resfields_ns.host.trained_run import TrainedRun
 from resfields_ns.timeline import frames_from_times
@@ -144,9 +144,10 @@ def render_beside_original(
 
     Raises ValueError also if the run is not on a video.
     """
-    pixels = run.eval_dataset.metadata.get("pixels")
-    if not isinstance(pixels, ClipPixels):
+    clip = run.eval_sequence
+    if not isinstance(clip, Clip):
         raise ValueError("--load-config: expected a run on a video, found one on a scene in space")
+    pixels = clip.pixels
     assert cameras.times is not None
     frames = frames_from_times(cameras.times[:, 0], run.num_frames).tolist()
     pairs = zip(frames, _rendered(run, cameras, output, scale), strict=True)

@@ -104,12 +104,12 @@ def export_meshes(
     """
     if not isinstance(run.model, SurfaceModel):
         raise ValueError(f"--load-config: expected a model with a surface, found {type(run.model).__name__}")
-    transform = np.eye(4) if units == "normalised" else _normalised_to_world(run)
+    transform = np.eye(4) if units == "normalised" else run.sequence.to_world.matrix
     console = Console(stderr=True)
     written = []
     with Progress(console=console) as progress:
         for frame in progress.track(frames, description="Exporting"):
-            number = run.train_dataset.metadata["frame_numbers"][frame]
+            number = run.sequence.frames.numbers[frame]
             time = float(times_from_frames(torch.tensor(frame), run.num_frames))
             surface = extract_surface(run.model, time, resolution, chunk_size)
             if len(surface.faces) == 0:
@@ -119,7 +119,3 @@ def export_meshes(
             write_mesh(surface, path, transform)
             written.append(path)
     return written
-
-
-def _normalised_to_world(run: TrainedRun) -> Float[np.ndarray, "4 4"]:
-    return run.train_dataset.metadata["normalised_to_world"].double().numpy()

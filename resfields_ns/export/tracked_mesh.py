@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from resfields_ns.captures.sequence import TrackedSurfaces
 from resfields_ns.fields.sceneflow_field import SceneFlowField
 from resfields_ns.files import write_aside
 from resfields_ns.functional.motion import Flow
 from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.trained_run import TrainedRun
 from resfields_ns.models.sceneflow_model import SceneFlowModel
 from resfields_ns.timeline import times_from_frames
@@ -131,15 +133,14 @@ def export_tracked_mesh(
     """
     if not isinstance(run.model, SceneFlowModel):
         raise ValueError(f"--load-config: expected a run of sceneflow-resfields, found {type(run.model).__name__}")
-    metadata = run.train_dataset.metadata
-    positions: torch.Tensor = metadata["positions"].to(run.model.device)
+    surfaces = sequence_of(run.train_dataset, TrackedSurfaces)
+    positions = surfaces.positions.to(run.model.device)
     tracked = track_points(run.model.field, positions[start_frame], start_frame)
     start = positions[start_frame].cpu().numpy()
     lower, upper = start.min(axis=0), start.max(axis=0)
     colours = (start - lower) / np.where(upper > lower, upper - lower, 1.0)
     vertices = tracked.double().cpu().numpy()
     if units == "world":
-        to_world = metadata["normalised_to_world"].double().numpy()
-        vertices = vertices @ to_world[:3, :3].T + to_world[:3, 3]
-    write_animated_glb(vertices, metadata["faces"].numpy(), colours, fps, path)
+        vertices = surfaces.to_world(vertices)
+    write_animated_glb(vertices, surfaces.faces.numpy(), colours, fps, path)
     return (tracked - positions).norm(dim=-1).mean(dim=-1).cpu().numpy()

@@ -12,6 +12,8 @@ from nerfstudio.models.base_model import Model
 from nerfstudio.utils.eval_utils import eval_setup
 from torch import Tensor, nn
 
+from resfields_ns.captures.sequence import Sequence
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.layers import largest_rank, show_residuals
 
 
@@ -24,9 +26,19 @@ class TrainedRun:
     eval_dataset: InputDataset
 
     @property
+    def sequence(self) -> Sequence:
+        """What it was trained on."""
+        return sequence_of(self.train_dataset)
+
+    @property
+    def eval_sequence(self) -> Sequence:
+        """What it is evaluated on."""
+        return sequence_of(self.eval_dataset)
+
+    @property
     def num_frames(self) -> int:
         """Frames of the sequence that the run was trained on."""
-        return self.train_dataset.metadata["num_frames"]
+        return self.sequence.num_frames
 
     @property
     def box(self) -> Float[Tensor, "2 3"]:
@@ -59,10 +71,11 @@ class TrainedRun:
         if name is None:
             return self.train_dataset.cameras[0:1]
         for dataset in datasets:
-            if name in dataset.metadata["camera_names"]:
-                image = dataset.metadata["camera_names"].index(name)
+            names = [image.camera_name for image in sequence_of(dataset).images]
+            if name in names:
+                image = names.index(name)
                 return dataset.cameras[image : image + 1]
-        names = dict.fromkeys(name for dataset in datasets for name in dataset.metadata["camera_names"])
+        names = dict.fromkeys([*self.sequence.camera_names, *self.eval_sequence.camera_names])
         raise ValueError(f"--camera: expected one of {', '.join(names)}, found {name!r}")
 
 
@@ -79,9 +92,12 @@ def load_trained_run(config_path: Path) -> TrainedRun:
         raise ValueError(f"--load-config: expected a run's config.yml, found {config_path}: {error}") from error
     train, evaluation = pipeline.datamanager.train_dataset, pipeline.datamanager.eval_dataset
     assert isinstance(train, InputDataset) and isinstance(evaluation, InputDataset)
-    if "camera_names" not in train.metadata:
-        raise ValueError(f"--load-config: expected a run on a sequence, found {config_path}, which is not")
-    return TrainedRun(pipeline.model, train, evaluation)
+    run = TrainedRun(pipeline.model, train, evaluation)
+    try:
+        _ = run.sequence
+    except ValueError:
+        raise ValueError(f"--load-config: expected a run on a sequence, found {config_path}, which is not") from None
+    return run
 
 
 def _check_config_file(path: Path) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from resfields_ns.functional.rays import distance_behind_box
 from resfields_ns.functional.segments import Coordinates
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
 from resfields_ns.layers import largest_rank, show_residuals
@@ -53,10 +54,7 @@ class Hits:
 
 
 class CoordinateModel(Model, ABC):
-    """Answers coordinates while training, and shows rays what they hit.
-
-    `metadata` of the dataset gives `num_frames`.
-    """
+    """Answers coordinates while training, and shows rays what they hit."""
 
     config: CoordinateModelConfig
     field: nn.Module
@@ -64,7 +62,7 @@ class CoordinateModel(Model, ABC):
     def __init__(
         self, config: CoordinateModelConfig, scene_box: SceneBox, num_train_data: int, metadata: dict, **kwargs: Any
     ) -> None:
-        self.num_frames: int = metadata["num_frames"]
+        self.num_frames = sequence_of(metadata).num_frames
         super().__init__(config, scene_box, num_train_data, metadata=metadata, **kwargs)
         self.time_controls = TimeControls(self.num_frames)
         self.residual_controls = ResidualControls(largest_rank(self.field), partial(show_residuals, self.field))

@@ -15,6 +15,7 @@ from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttrib
 from nerfstudio.models.base_model import Model, ModelConfig
 from torch import Tensor, nn
 
+from resfields_ns.captures.sequence import Capture
 from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
 from resfields_ns.fields.dynamic_field import DynamicFieldConfig
 from resfields_ns.fields.hexplane import HexPlaneConfig
@@ -22,6 +23,7 @@ from resfields_ns.functional import losses
 from resfields_ns.functional.rays import distance_behind_box
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.functional.volume import composite, compositing_weights
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
 from resfields_ns.layers import largest_rank, show_residuals
@@ -94,13 +96,11 @@ class DynamicModelConfig(ModelConfig):
     eval_num_rays_per_chunk: int = 4096
     """Rays rendered at once."""
 
-    def check(self, metadata: dict) -> None:
+    def check(self, capture: Capture) -> None:
         """Raise ValueError for losses that the capture, the density or the field has nothing for."""
-        if metadata["mask_filenames"] is None and (
-            self.hull_start_steps > 0 or SAMPLERS[self.sampler.kind].needs_masks
-        ):
+        if not capture.has_masks and (self.hull_start_steps > 0 or SAMPLERS[self.sampler.kind].needs_masks):
             raise ValueError("this method starts from masks: expected a mask folder in every camera, found none")
-        if metadata["depth_filenames"] is None and self.depth_loss_weight > 0.0:
+        if not capture.has_depth and self.depth_loss_weight > 0.0:
             raise ValueError("model.depth-loss-weight: expected a depth folder in every camera, found none")
         if self.density == "nerf" and self.sparsity_loss_weight > 0.0:
             raise ValueError("model.sparsity-loss-weight: expected 0 for density nerf, which has no signed distance")
@@ -124,18 +124,16 @@ class _Rendering:
 
 
 class DynamicModel(Model, SurfaceModel):
-    """Renders rgb, accumulation, depth and normals of a dynamic field.
-
-    `metadata` of the dataset gives `num_frames`, `mask_filenames` and `depth_filenames`.
-    """
+    """Renders rgb, accumulation, depth and normals of a dynamic field."""
 
     config: DynamicModelConfig
 
     def __init__(
         self, config: DynamicModelConfig, scene_box: SceneBox, num_train_data: int, metadata: dict, **kwargs
     ) -> None:
-        config.check(metadata)
-        self.num_frames: int = metadata["num_frames"]
+        capture = sequence_of(metadata, Capture)
+        config.check(capture)
+        self.num_frames = capture.num_frames
         super().__init__(config, scene_box, num_train_data, metadata=metadata, **kwargs)
         self.step = 0
         self.time_controls = TimeControls(self.num_frames)

@@ -8,11 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from resfields_ns.captures.sequence import TrackedSurfaces
 from resfields_ns.fields.sceneflow_field import SceneFlowField, SceneFlowFieldConfig
 from resfields_ns.functional.intersections import nearest_balls
 from resfields_ns.functional.motion import Flow, flow_between_frames, l1_error
 from resfields_ns.functional.segments import Coordinates, TimeSegments
 from resfields_ns.functional.surface_points import points_of_triangles, spread_over_surface
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
 from resfields_ns.timeline import neighbouring_frames, times_from_frames
 
@@ -47,8 +49,6 @@ class SceneFlowModel(CoordinateModel):
     Between frames the points move along their predicted flow. Their colour is (1 + motion / m) / 2, red along x, green
     along y, blue along z, where m is the length that 95% of the mesh's motions stay below: grey stands still. The
     output `true_motion` has the colours of the mesh's own motion.
-
-    `metadata` of the dataset gives `num_frames`, `positions` [T, V, 3] of the vertices and `faces` [F, 3].
     """
 
     config: SceneFlowModelConfig
@@ -63,7 +63,8 @@ class SceneFlowModel(CoordinateModel):
     def populate_modules(self) -> None:
         """Build the field, and spread points over the surface of the first frame."""
         super().populate_modules()
-        positions, faces = self.kwargs["metadata"]["positions"], self.kwargs["metadata"]["faces"]
+        surfaces = sequence_of(self.kwargs["metadata"], TrackedSurfaces)
+        positions, faces = surfaces.positions, surfaces.faces
         spread = spread_over_surface(positions[0], faces, self.config.num_points, seed=0)
         surface = points_of_triangles(positions, faces, *spread)
         motions = _motion(flow_between_frames(surface))

@@ -10,12 +10,13 @@ from jaxtyping import Float, Int
 from nerfstudio.data.scene_box import SceneBox
 from torch import Tensor
 
-from resfields_ns.data.supervisions import Supervision
+from resfields_ns.data.sdf_data import SupervisedSurfaces
 from resfields_ns.fields.siren_field import SirenField, SirenFieldConfig
 from resfields_ns.functional.intersections import march, sphere_trace
 from resfields_ns.functional.rays import intersect_box
 from resfields_ns.functional.segments import Coordinates, TimeSegments
 from resfields_ns.functional.surface_points import normal_colours, shade
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
 from resfields_ns.models.surface_model import SurfaceModel
 
@@ -35,7 +36,7 @@ class SDFModelConfig(CoordinateModelConfig):
 class SDFModel(CoordinateModel, SurfaceModel):
     """Learns numbers that are negative inside, as the data's supervision asks for, and shows their zero level.
 
-    Rays see rgb, accumulation, depth and normals. `metadata` of the dataset gives `num_frames` and `supervision`.
+    Rays see rgb, accumulation, depth and normals.
     """
 
     config: SDFModelConfig
@@ -44,7 +45,7 @@ class SDFModel(CoordinateModel, SurfaceModel):
     def __init__(
         self, config: SDFModelConfig, scene_box: SceneBox, num_train_data: int, metadata: dict, **kwargs: Any
     ) -> None:
-        self.supervision: Supervision = metadata["supervision"]
+        self.supervision = sequence_of(metadata, SupervisedSurfaces).supervision
         super().__init__(config, scene_box, num_train_data, metadata, **kwargs)
 
     def make_field(self) -> SirenField:

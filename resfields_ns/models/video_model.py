@@ -11,11 +11,13 @@ from nerfstudio.configs.base_config import InstantiateConfig
 from nerfstudio.utils import colormaps
 from torch import Tensor, nn
 
+from resfields_ns.captures.sequence import Clip
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
 from resfields_ns.fields.siren_field import SirenFieldConfig
 from resfields_ns.functional import metrics
 from resfields_ns.functional.intersections import intersect_picture
 from resfields_ns.functional.segments import Coordinates, TimeSegments
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
 
 
@@ -38,10 +40,7 @@ class VideoModelConfig(CoordinateModelConfig):
 
 
 class VideoModel(CoordinateModel):
-    """Colours of a video's pixels; cameras see the picture hang in space, see `functional/picture_plane.py`.
-
-    `metadata` of the dataset also gives `picture_size`, (height, width) in pixels.
-    """
+    """Colours of a video's pixels; cameras see the picture hang in space, see `functional/intersections.py`."""
 
     config: VideoModelConfig
 
@@ -57,7 +56,8 @@ class VideoModel(CoordinateModel):
         self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], times: Float[Tensor, "rays"]
     ) -> Hits:
         """The picture's colours where rays meet it."""
-        hit, distances, coordinates = intersect_picture(origins, directions, *self.kwargs["metadata"]["picture_size"])
+        pixels = sequence_of(self.kwargs["metadata"], Clip).pixels
+        hit, distances, coordinates = intersect_picture(origins, directions, pixels.height, pixels.width)
         rgb = self.field(coordinates[hit], TimeSegments.from_times(times[hit]))
         return Hits(hit.nonzero()[:, 0], distances[hit], rgb)
 

@@ -55,7 +55,7 @@ class DynamicPipeline(SequencePipeline):
     def _carve_hull(self, resolution: int, conservative: bool) -> Tensor:
         dataset = self.datamanager.train_dataset
         masks = self.datamanager.train_rays.arrays["mask"]
-        frame_index, num_frames = dataset.metadata["frame_index"], dataset.metadata["num_frames"]
+        frame_index, num_frames = dataset.capture.frame_index, dataset.capture.num_frames
         box = dataset.scene_box.aabb
         return carve_visual_hull(dataset.cameras, masks, frame_index, num_frames, box, resolution, conservative)
 
@@ -66,14 +66,14 @@ class DynamicPipeline(SequencePipeline):
         None for a frame whose field has no surface.
         """
         results = evaluate_images(self.model, self.datamanager, output_path)
-        metadata = self.datamanager.eval_dataset.metadata
-        if metadata["cloud_filenames"] is None:
+        capture = self.datamanager.eval_dataset.capture
+        if capture.clouds is None:
             return results
         chamfers: dict[int, float | None] = {}
-        for result, frame in zip(results, metadata["frame_index"].tolist(), strict=True):
+        for result, frame in zip(results, capture.frame_index.tolist(), strict=True):
             if frame not in chamfers:
-                time = timeline.times_from_frames(torch.tensor(frame), metadata["num_frames"]).item()
-                chamfers[frame] = self._chamfer(time, metadata["cloud_filenames"][frame])
+                time = timeline.times_from_frames(torch.tensor(frame), capture.num_frames).item()
+                chamfers[frame] = self._chamfer(time, capture.clouds[frame])
             result["chamfer_l1_x1000"] = chamfers[frame]
         return results
 
@@ -92,7 +92,7 @@ class DynamicPipeline(SequencePipeline):
         """Cameras, background and the resolution of the Chamfer distance."""
         return {
             "split": "test",
-            "cameras": sorted(set(self.datamanager.eval_dataset.metadata["camera_names"])),
+            "cameras": sorted(self.datamanager.eval_dataset.capture.camera_names),
             "background": self.model.config.background_color,
             "chamfer_resolution": self.config.chamfer_resolution,
         }

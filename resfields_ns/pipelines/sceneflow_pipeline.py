@@ -9,11 +9,13 @@ from jaxtyping import Int
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 from torch import Tensor
 
+from resfields_ns.captures.sequence import TrackedSurfaces
 from resfields_ns.data.sceneflow_data import SceneFlowDataManager, VertexBatches
 from resfields_ns.functional.segments import Coordinates, TimeSegments
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.sceneflow_model import SceneFlowModel
 from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images
-from resfields_ns.timeline import frames_from_times, times_from_frames
+from resfields_ns.timeline import times_from_frames
 
 
 @torch.no_grad()
@@ -49,20 +51,21 @@ class SceneFlowPipeline(SequencePipeline):
         """L1 errors x 1000 of both flows at every evaluated frame; pictures go to `output_path`."""
         if output_path is not None:
             evaluate_images(self.model, self.datamanager, output_path)
-        dataset = self.datamanager.eval_dataset
-        times = dataset.cameras.times
-        assert times is not None
-        frames = frames_from_times(times[:, 0], dataset.metadata["num_frames"])
+        surfaces = sequence_of(self.datamanager.eval_dataset, TrackedSurfaces)
         return [
-            {"frame": number, **flow_errors(self.model, self.datamanager.eval_batches, frame)}
-            for number, frame in zip(dataset.metadata["frame_numbers"], frames, strict=True)
+            {
+                "frame": surfaces.frames.numbers[int(frame)],
+                **flow_errors(self.model, self.datamanager.eval_batches, frame),
+            }
+            for frame in surfaces.frame_index
         ]
 
     def task_facts(self) -> dict[str, Any]:
         """How many vertices were trained on, and how many are evaluated."""
+        surfaces = sequence_of(self.datamanager.eval_dataset, TrackedSurfaces)
         held_out = self.datamanager.eval_batches.positions.shape[1]
         return {
             "split": "test",
-            "vertices_trained": self.datamanager.eval_dataset.metadata["positions"].shape[1] - held_out,
+            "vertices_trained": surfaces.positions.shape[1] - held_out,
             "vertices_held_out": held_out,
         }

@@ -16,6 +16,7 @@ from rich.progress import track
 from torch import Tensor, nn
 from torchvision.utils import save_image
 
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.layers import smoothness_losses
 
 PACKAGES = ("resfields-ns", "nerfstudio", "torch", "numpy")
@@ -43,12 +44,15 @@ def evaluate_images(
     model: Model, datamanager: VanillaDataManager[Any], output_path: Path | None
 ) -> list[dict[str, Any]]:
     """The model's metrics of every evaluation image, with its camera and frame; pictures go to `output_path`."""
-    dataloader, metadata = datamanager.fixed_indices_eval_dataloader, datamanager.eval_dataset.metadata
+    dataloader, sequence = (
+        datamanager.fixed_indices_eval_dataloader,
+        sequence_of(datamanager.eval_dataset),
+    )
     results: list[dict[str, Any]] = []
     for image, (camera, batch) in enumerate(track(dataloader, "Evaluating", transient=True)):
         metrics, pictures = model.get_image_metrics_and_images(model.get_outputs_for_camera(camera), batch)
-        frame = metadata["frame_numbers"][int(metadata["frame_index"][image])]
-        results.append({"camera": metadata["camera_names"][image], "frame": frame, **metrics})
+        shown = sequence.images[image]
+        results.append({"camera": shown.camera_name, "frame": sequence.frames.numbers[shown.frame], **metrics})
         if output_path is not None:
             _save_pictures(pictures, output_path, image)
     return results
@@ -132,7 +136,7 @@ class SequencePipeline(VanillaPipeline, ABC):
         """Everything a reader of the metrics needs to know about run and machine."""
         return {
             **self.task_facts(),
-            "frames": self.datamanager.eval_dataset.metadata["frame_numbers"],
+            "frames": sequence_of(self.datamanager.eval_dataset).shown_numbers,
             "steps": int(self.step) + 1,
             "seed": int(self.seed),
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),

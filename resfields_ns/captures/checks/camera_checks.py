@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
-from resfields_ns.captures.checks.checked_capture import Capture, CapturedImage, CheckedView, Moment
+from resfields_ns.captures.checks.checked_capture import CapturedImage, CheckedCapture, CheckedView, Moment
 from resfields_ns.captures.checks.findings import Finding, Limits
 from resfields_ns.functional.rays import intersect_box
 
@@ -19,9 +19,9 @@ _LARGEST_ASPECT = 1.05  # of a pixel, one way or the other
 _SAME_PLACE = 0.01  # of the distance to the middle of the box
 
 
-def check_cameras(capture: Capture, moments: list[Moment]) -> list[Finding]:
+def check_cameras(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """Check every camera's first image, and that no two cameras stand in one place."""
-    sizes = sorted({image.size for image in capture.images})
+    sizes = sorted({image.camera.size for image in capture.images})
     views_per_frame = [len(moment.views) for moment in moments]
     text = f"{len(capture.cameras)} cameras, {len(capture.images)} images of "
     text += ", ".join(f"{width}x{height}" for width, height in sizes)
@@ -36,14 +36,14 @@ def check_cameras(capture: Capture, moments: list[Moment]) -> list[Finding]:
 
 
 def _check_camera(image: CapturedImage) -> Iterator[Finding]:
-    cameras, index, name = image.dataset.cameras, image.index, image.camera
-    rotation = cameras.camera_to_worlds[index, :, :3].double().numpy()
+    camera, name = image.camera, image.camera_name
+    rotation = camera.pose[:, :3]
     off = np.abs(rotation @ rotation.T - np.eye(3)).max()
     if off > _ROTATION_TOLERANCE or np.linalg.det(rotation) < 0.0:
         text = f"{name}: pose is no rotation (R R^T differs from 1 by {off:.2g}, det {np.linalg.det(rotation):.2f})"
         yield Finding("error", _CAMERAS, text, "write a proper rotation: no scale, no mirrored axis, no rounding")
-    fx, fy, cx, cy = (float(values[index]) for values in (cameras.fx, cameras.fy, cameras.cx, cameras.cy))
-    width, height = image.size
+    fx, fy, cx, cy = camera.fx, camera.fy, camera.cx, camera.cy
+    width, height = camera.size
     if not (0.0 <= cx <= width and 0.0 <= cy <= height):
         text = f"{name}: principal point ({cx:.1f}, {cy:.1f}) lies outside the image of {width}x{height} pixels"
         yield Finding("error", _CAMERAS, text, "give the intrinsics of images of this size")
@@ -57,13 +57,13 @@ def _check_camera(image: CapturedImage) -> Iterator[Finding]:
         yield Finding("warning", _CAMERAS, text, "check that the images were not stretched after calibration")
 
 
-def _same_places(capture: Capture, moment: Moment) -> Iterator[Finding]:
+def _same_places(capture: CheckedCapture, moment: Moment) -> Iterator[Finding]:
     centre = capture.box.mean(axis=0)
     for position, view in enumerate(moment.views):
-        distances = [np.linalg.norm(view.pose[:, 3] - other.pose[:, 3]) for other in moment.views[:position]]
+        distances = [np.linalg.norm(view.camera.centre - other.camera.centre) for other in moment.views[:position]]
         closest = int(np.argmin(distances)) if distances else -1
-        if distances and distances[closest] < _SAME_PLACE * np.linalg.norm(view.pose[:, 3] - centre):
-            text = f"{view.camera} and {moment.views[closest].camera} stand in the same place"
+        if distances and distances[closest] < _SAME_PLACE * np.linalg.norm(view.camera.centre - centre):
+            text = f"{view.camera_name} and {moment.views[closest].camera_name} stand in the same place"
             yield Finding("warning", _CAMERAS, text, "check that the calibration of one was not written twice")
 
 
@@ -76,11 +76,13 @@ _POSE_ADVICE = "check the axes (OpenCV or OpenGL), the units and the direction (
 _BOX_ADVICE = "make the box smaller, or add cameras: one place alone tells no depth"
 
 
-def check_box_coverage(capture: Capture, moments: list[Moment]) -> list[Finding]:
+def check_box_coverage(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """Find cameras that do not see the box, and boxes of which too little is seen from two sides."""
     points = np.random.default_rng(0).uniform(capture.box[0], capture.box[1], size=(_POINTS, 3))
-    seen = [(view, view.project(points)[1]) for moment in moments for view in moment.views]
-    share = {name: [float(visible.mean()) for view, visible in seen if view.camera == name] for name in capture.cameras}
+    seen = [(view, view.camera.project(points)[1]) for moment in moments for view in moment.views]
+    share = {
+        name: [float(visible.mean()) for view, visible in seen if view.camera_name == name] for name in capture.cameras
+    }
     percent = {name: 100.0 * max(shares) for name, shares in share.items() if shares}
     text = f"cameras see {min(percent.values()):.0f} to {max(percent.values()):.0f} % of the scene box"
     findings = [Finding("info", _COVERAGE, text, measured={"box seen, %": percent})]
@@ -99,8 +101,8 @@ def _seen_counts(seen: list[tuple[CheckedView, Bool[np.ndarray, "points"]]]) -> 
     """From how many places each point is seen in training images."""
     by_place: dict[tuple[float, ...], list[Bool[np.ndarray, "points"]]] = defaultdict(list)
     for view, visible in seen:
-        if view.source.split == "train":
-            by_place[tuple(view.pose[:, 3].round(_PLACE_DECIMALS).tolist())].append(visible)
+        if view.split == "train":
+            by_place[tuple(view.camera.centre.round(_PLACE_DECIMALS).tolist())].append(visible)
     return np.sum([np.any(visible, axis=0) for visible in by_place.values()], axis=0)
 
 
@@ -114,7 +116,7 @@ _DEPTH_OUTLIERS = 1.0  # percent of the depth points, at either end of an axis
 _PADDING = 0.05  # of the scene's bounds, on every side, in the box that is proposed
 
 
-def check_scene_box(capture: Capture, moments: list[Moment]) -> list[Finding]:
+def check_scene_box(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """Find what of clouds, depth and masks lies outside the box, and whether the box is far too large."""
     sides = capture.box[1] - capture.box[0]
     metres = " x ".join(f"{side:.2f}" for side in sides * capture.millimetres_per_unit / 1000.0)
@@ -170,7 +172,7 @@ def _share_outside(parts: list[Float[np.ndarray, "_ 3"]], box: Float[np.ndarray,
     return float(1.0 - ((points >= box[0]) & (points <= box[1])).all(axis=1).mean())
 
 
-def _share_missing(capture: Capture, moments: list[Moment]) -> float:
+def _share_missing(capture: CheckedCapture, moments: list[Moment]) -> float:
     """Share of the foreground whose rays miss the box."""
     missing = [
         _rays_miss(view, capture.box)
@@ -185,7 +187,7 @@ def _rays_miss(view: CheckedView, box: Float[np.ndarray, "2 3"]) -> Bool[np.ndar
     assert view.mask is not None
     rows, columns = np.nonzero(view.mask)
     chosen = np.linspace(0, len(rows) - 1, min(_RAYS_PER_VIEW, len(rows))).astype(np.int64)
-    origin, directions = view.rays(np.stack([columns, rows], axis=-1)[chosen] + 0.5)
+    origin, directions = view.camera.rays(np.stack([columns, rows], axis=-1)[chosen] + 0.5)
     origins = torch.from_numpy(origin).expand(len(chosen), 3)
     near, far = intersect_box(origins, torch.from_numpy(directions), torch.from_numpy(box))
     return (near >= far).numpy()

@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from resfields_ns.captures.checks.checked_capture import Capture, CheckedView, Moment
+from resfields_ns.captures.checks.checked_capture import CheckedCapture, CheckedView, Moment
 
 _CORNER_BITS = np.array([[(corner >> axis) & 1 for axis in range(3)] for corner in range(8)])
 _EDGES = np.array([(a, a | 1 << axis) for axis in range(3) for a in range(8) if not a >> axis & 1])
@@ -27,7 +27,7 @@ def box_edges(box: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "12 2 3"]:
 def frustum_edges(view: CheckedView, length: float) -> Float[np.ndarray, "8 2 3"]:
     """Rays through the image's corners, and the image they frame at `length` from the camera's centre."""
     width, height = view.width, view.height
-    centre, directions = view.rays(np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]]))
+    centre, directions = view.camera.rays(np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]]))
     corners = centre + length * directions
     sides = np.stack([np.broadcast_to(centre, corners.shape), corners], axis=1)
     return np.concatenate([sides, np.stack([corners, np.roll(corners, -1, axis=0)], axis=1)])
@@ -35,7 +35,7 @@ def frustum_edges(view: CheckedView, length: float) -> Float[np.ndarray, "8 2 3"
 
 def common_up(views: list[CheckedView]) -> Float[np.ndarray, "3"]:
     """The mean of what is up in the images, as a unit vector; +z if they have nothing in common."""
-    up = np.mean([view.pose[:, 1] for view in views], axis=0)
+    up = np.mean([-view.camera.pose[:, 1] for view in views], axis=0)
     length = np.linalg.norm(up)
     return up / length if length > 1e-6 else np.array([0.0, 0.0, 1.0])
 
@@ -49,7 +49,7 @@ _SIZE = (15.0, 10.0)  # inches
 _PIXELS_PER_INCH = 100
 
 
-def draw_picture(capture: Capture, moments: list[Moment], path: Path) -> None:
+def draw_picture(capture: CheckedCapture, moments: list[Moment], path: Path) -> None:
     """Write the picture, of the moment in the middle, as a PNG file."""
     moment = moments[len(moments) // 2]
     shown = moment.views[:: -(-len(moment.views) // _MOST_IMAGES)]
@@ -89,7 +89,9 @@ def _screen_axes(towards: Float[np.ndarray, "3"], up: Float[np.ndarray, "3"]) ->
     return np.stack([right, np.cross(towards, right)], axis=-1)
 
 
-def _draw_scene(axes: Axes, capture: Capture, moment: Moment, screen: Float[np.ndarray, "3 2"], title: str) -> None:
+def _draw_scene(
+    axes: Axes, capture: CheckedCapture, moment: Moment, screen: Float[np.ndarray, "3 2"], title: str
+) -> None:
     centre = capture.box.mean(axis=0, keepdims=True)
     length = _FRUSTUM_LENGTH * float(np.median([view.distances_to(centre)[0] for view in moment.views]))
     axes.add_collection(LineCollection(list(box_edges(capture.box) @ screen), colors=_BOX_COLOUR, linewidths=1.0))
@@ -98,7 +100,7 @@ def _draw_scene(axes: Axes, capture: Capture, moment: Moment, screen: Float[np.n
         colour = _colour(view)
         axes.add_collection(LineCollection(list(frustum_edges(view, length) @ screen), colors=colour, linewidths=1.0))
         axes.plot(*(_path(capture, view) @ screen).T, color=colour, linewidth=0.5, linestyle=":")
-        axes.annotate(view.camera, view.pose[:, 3] @ screen, fontsize=8, color=colour)
+        axes.annotate(view.camera_name, view.camera.centre @ screen, fontsize=8, color=colour)
     axes.set_title(title, fontsize=10)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlabel("normalised units", fontsize=8)
@@ -106,13 +108,13 @@ def _draw_scene(axes: Axes, capture: Capture, moment: Moment, screen: Float[np.n
     axes.autoscale_view()
 
 
-def _path(capture: Capture, view: CheckedView) -> Float[np.ndarray, "frames 3"]:
+def _path(capture: CheckedCapture, view: CheckedView) -> Float[np.ndarray, "frames 3"]:
     """Where the view's camera is over time."""
-    images = capture.cameras[view.camera]
-    return np.stack([image.dataset.cameras.camera_to_worlds[image.index, :, 3].double().numpy() for image in images])
+    images = capture.cameras[view.camera_name]
+    return np.stack([image.camera.centre for image in images])
 
 
-def _draw_image(axes: Axes, capture: Capture, moment: Moment, view: CheckedView) -> None:
+def _draw_image(axes: Axes, capture: CheckedCapture, moment: Moment, view: CheckedView) -> None:
     """The image, with outline of the mask, box and points as its camera should see them."""
     axes.imshow(view.image, extent=(0.0, view.width, view.height, 0.0), interpolation="nearest")
     if view.mask is not None and view.mask.any():
@@ -120,27 +122,26 @@ def _draw_image(axes: Axes, capture: Capture, moment: Moment, view: CheckedView)
         axes.contour(columns, rows, view.mask.astype(float), levels=[0.5], colors="white", linewidths=0.7)
     shares = np.linspace(0.0, 1.0, _EDGE_PIECES)[:, None]
     for start, end in box_edges(capture.box):
-        pixels, visible = view.project(start + shares * (end - start))
+        pixels, visible = view.camera.project(start + shares * (end - start))
         axes.plot(*np.where(visible, pixels.T, np.nan), color=_BOX_COLOUR, linewidth=0.8)
-    pixels, visible = view.project(scene_points(moment))
+    pixels, visible = view.camera.project(scene_points(moment))
     axes.scatter(*pixels[visible].T, s=0.6, c=_POINT_COLOUR, linewidths=0.0)
-    axes.set_title(f"{view.camera} ({view.source.split})", fontsize=8, color=_colour(view))
+    axes.set_title(f"{view.camera_name} ({view.split})", fontsize=8, color=_colour(view))
     axes.set_xlim(0.0, view.width)
     axes.set_ylim(view.height, 0.0)
     axes.set_axis_off()
 
 
 def _colour(view: CheckedView) -> str:
-    return _TRAIN_COLOUR if view.source.split == "train" else _TEST_COLOUR
+    return _TRAIN_COLOUR if view.split == "train" else _TEST_COLOUR
 
 
-_OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0])
 _FRUSTUM_SCALE = 0.1  # of the camera's distance to the middle of the box
 _LARGEST_IMAGE = 320  # pixels, along the longer side
 _POINT_SIZE = 0.005  # of the box's longest side
 
 
-def show_capture(server: viser.ViserServer, capture: Capture, moments: list[Moment]) -> None:
+def show_capture(server: viser.ViserServer, capture: CheckedCapture, moments: list[Moment]) -> None:
     """Add a capture to a server's scene, with a slider over the moments where there are several."""
     server.scene.set_up_direction(tuple(common_up(moments[0].views)))
     for number, edge in enumerate(box_edges(capture.box)):
@@ -157,7 +158,7 @@ def show_capture(server: viser.ViserServer, capture: Capture, moments: list[Mome
                 frame.visible = position == slider.value
 
 
-def _add_moment(server: viser.ViserServer, capture: Capture, moment: Moment) -> viser.FrameHandle:
+def _add_moment(server: viser.ViserServer, capture: CheckedCapture, moment: Moment) -> viser.FrameHandle:
     name = f"/frame_{moment.number}"
     handle = server.scene.add_frame(name, show_axes=False)
     size = _POINT_SIZE * float((capture.box[1] - capture.box[0]).max())
@@ -165,7 +166,7 @@ def _add_moment(server: viser.ViserServer, capture: Capture, moment: Moment) -> 
     if len(points):
         server.scene.add_point_cloud(f"{name}/scene", points.astype(np.float32), _rgb(_POINT_COLOUR), point_size=size)
     for view in moment.views:
-        _add_view(server, f"{name}/{view.camera}", view, capture.box.mean(axis=0))
+        _add_view(server, f"{name}/{view.camera_name}", view, capture.box.mean(axis=0))
     return handle
 
 
@@ -173,15 +174,15 @@ def _add_view(server: viser.ViserServer, name: str, view: CheckedView, centre: F
     stride = -(-max(view.width, view.height) // _LARGEST_IMAGE)
     server.scene.add_camera_frustum(
         name,
-        fov=2.0 * math.atan(0.5 * view.height / view.focal_length),
+        fov=2.0 * math.atan(0.5 * view.height / view.camera.fx),
         aspect=view.width / view.height,
         scale=_FRUSTUM_SCALE * float(view.distances_to(centre[None])[0]),
         color=_rgb(_colour(view)),
         image=view.image[::stride, ::stride],
-        wxyz=viser.transforms.SO3.from_matrix(view.pose[:, :3] @ _OPENGL_TO_OPENCV).wxyz,
-        position=view.pose[:, 3],
+        wxyz=viser.transforms.SO3.from_matrix(view.camera.pose[:, :3]).wxyz,
+        position=view.camera.centre,
     )
-    server.scene.add_label(f"{name}/name", view.camera)
+    server.scene.add_label(f"{name}/name", view.camera_name)
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

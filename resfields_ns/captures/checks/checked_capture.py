@@ -1,145 +1,94 @@
-"""A capture as a dataparser gives it, and a few of its frames, read from disk.
+"""A capture to look over: training and test images together, and a few of its frames, read from disk.
 
-One image of a capture with all that it takes to project points into it and out of it.
-
-Notation: points X in normalised space; pixels (x, y) with centres at +0.5; cameras have OpenGL axes (x right, y up,
-z backward). Distances run along the rays from the camera's centre.
+Notation: points in normalised space. Distances run along the rays from a camera's centre.
 """
 
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 import torch
 import tyro
 from jaxtyping import Bool, Float, Float64, Int, UInt8
-from nerfstudio.cameras.camera_utils import radial_and_tangential_undistort
-from nerfstudio.cameras.cameras import Cameras
 
-from resfields_ns.captures.capture_dataset import DynamicDataset
+from resfields_ns.captures.camera import Camera
 from resfields_ns.captures.checks.layouts import dataparser_config
 from resfields_ns.captures.meshes.mesh_points import read_points
+from resfields_ns.captures.sequence import Capture, CapturedImage
 
-_SPLITS = ("train", "test")
-
-
-@dataclass(frozen=True)
-class CapturedImage:
-    """One image: where it is in its dataset, and which camera took it when.
-
-    Args:
-        dataset: the split's dataset
-        index: of the image in the dataset
-        split: "train" or "test"
-        camera: the camera's name
-        position: where its time lies among the capture's frames
-    """
-
-    dataset: DynamicDataset
-    index: int
-    split: str
-    camera: str
-    position: float
-
-    @property
-    def frame(self) -> int:
-        """The nearest of the capture's frames."""
-        return round(self.position)
-
-    @property
-    def path(self) -> Path:
-        """The image's file."""
-        return self.dataset.image_filenames[self.index]
-
-    @property
-    def mask_path(self) -> Path | None:
-        """The mask's file, if the capture has masks."""
-        files = self.dataset.metadata["mask_filenames"]
-        return None if files is None else files[self.index]
-
-    @property
-    def depth_path(self) -> Path | None:
-        """The depth image's file, if the capture has depth."""
-        files = self.dataset.metadata["depth_filenames"]
-        return None if files is None else files[self.index]
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height that the image has while training."""
-        cameras = self.dataset.cameras
-        return int(cameras.width[self.index]), int(cameras.height[self.index])
+_LARGEST_JUMP = 0.03  # of the distance, between neighbouring pixels of one surface
+_MOST_DEPTH_POINTS = 3000
+_MOST_MOMENTS = 5
+_MOST_BYTES = 1e9  # of all views together
+_BYTES_PER_PIXEL = 8  # colours, mask and depth
+_MOST_VIEWS = 60
+_SAME_MOMENT = 0.1  # frames that a test image may lie beside the frame
 
 
 @dataclass(frozen=True)
-class Capture:
+class CheckedCapture:
     """What there is to check.
 
     Args:
         folder: of the capture
         dataparser: name of the dataparser that read it
-        images: of the training cameras, then of the test cameras; ordered as the dataparser does, none twice
-        cloud_filenames: the point cloud of each frame, where there are any
-        frame_numbers: the number of each frame in the capture
-        box: lower and upper corner of the scene box, in normalised units
-        millimetres_per_unit: of the normalised space that cameras, box and clouds are in
+        train, test: the capture, with the images of the training and of the test cameras
     """
 
     folder: Path
     dataparser: str
-    images: list[CapturedImage]
-    cloud_filenames: list[Path] | None
-    frame_numbers: list[int]
-    box: Float64[np.ndarray, "2 3"]
-    millimetres_per_unit: float
+    train: Capture
+    test: Capture
 
-    @property
-    def num_frames(self) -> int:
-        """Number of frames."""
-        return len(self.frame_numbers)
+    @cached_property
+    def images(self) -> list[CapturedImage]:
+        """Of the training cameras, then of the test cameras; none twice."""
+        return list({image.file: image for image in reversed((*self.train.images, *self.test.images))}.values())[::-1]
 
     @property
     def cameras(self) -> dict[str, list[CapturedImage]]:
         """The images of each camera, in the order of time."""
         by_camera: dict[str, list[CapturedImage]] = {}
-        for image in sorted(self.images, key=lambda image: image.position):
-            by_camera.setdefault(image.camera, []).append(image)
-        return {name: by_camera[name] for name in dict.fromkeys(image.camera for image in self.images)}
+        for image in sorted(self.images, key=lambda image: image.frame_position):
+            by_camera.setdefault(image.camera_name, []).append(image)
+        return {name: by_camera[name] for name in dict.fromkeys(image.camera_name for image in self.images)}
+
+    def split(self, image: CapturedImage) -> Literal["train", "test"]:
+        """What an image is used for."""
+        return "train" if image.file in self._training_files else "test"
+
+    @property
+    def box(self) -> Float64[np.ndarray, "2 3"]:
+        """Lower and upper corner of the scene box, normalised."""
+        return self.train.box
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames."""
+        return self.train.num_frames
+
+    @property
+    def millimetres_per_unit(self) -> float:
+        """Of the normalised space that cameras, box and clouds are in."""
+        return 1000.0 * self.train.to_world.scale
+
+    @cached_property
+    def _training_files(self) -> set[Path]:
+        return {image.file for image in self.train.images}
 
 
-def load_capture(folder: Path, dataparser: str, options: tuple[str, ...] = ()) -> Capture:
-    """Parse a capture's training and test cameras; `options` are those of the dataparser, as on a command line.
+def load_capture(folder: Path, dataparser: str, options: tuple[str, ...] = ()) -> CheckedCapture:
+    """Read a capture with both of its splits; `options` are those of the dataparser, as on a command line.
 
     Raises ValueError for what the dataparser refuses.
     """
     default = replace(dataparser_config(dataparser), data=folder)
     config = tyro.cli(type(default), default=default, args=options, prog=f"rf-check {folder} --")
-    datasets = {split: DynamicDataset(config.setup().get_dataparser_outputs(split)) for split in _SPLITS}
-    images = {image.path: image for split in reversed(_SPLITS) for image in _images(split, datasets[split])}
-    train = datasets["train"]
-    return Capture(
-        folder=folder,
-        dataparser=dataparser,
-        images=sorted(images.values(), key=lambda image: _SPLITS.index(image.split)),
-        cloud_filenames=train.metadata["cloud_filenames"],
-        frame_numbers=list(train.metadata["frame_numbers"]),
-        box=train.scene_box.aabb.double().numpy(),
-        millimetres_per_unit=1000.0 * float(torch.linalg.det(train.metadata["normalised_to_world"][:3, :3])) ** (1 / 3),
-    )
-
-
-def _images(split: str, dataset: DynamicDataset) -> list[CapturedImage]:
-    names, times = dataset.metadata["camera_names"], dataset.cameras.times
-    assert times is not None
-    positions = times.flatten().double() * max(dataset.metadata["num_frames"] - 1, 1)
-    return [
-        CapturedImage(dataset, index, split, names[index], float(positions[index])) for index in range(len(dataset))
-    ]
-
-
-_LARGEST_JUMP = 0.03  # of the distance, between neighbouring pixels of one surface
-_MOST_DEPTH_POINTS = 3000
+    reader = config.setup()
+    return CheckedCapture(folder, dataparser, reader.read_sequence("train"), reader.read_sequence("test"))
 
 
 @dataclass(frozen=True)
@@ -148,20 +97,27 @@ class CheckedView:
 
     Args:
         source: where it comes from
+        split: what it is used for
         image: colours
         mask: foreground, where the capture has masks
         depth: distances along the rays in normalised units, 0 for no reading, where the capture has depth
     """
 
     source: CapturedImage
+    split: Literal["train", "test"]
     image: UInt8[np.ndarray, "height width 3"]
     mask: Bool[np.ndarray, "height width"] | None
     depth: Float[np.ndarray, "height width"] | None
 
     @property
-    def camera(self) -> str:
-        """The camera's name."""
+    def camera(self) -> Camera:
+        """That took it."""
         return self.source.camera
+
+    @property
+    def camera_name(self) -> str:
+        """The camera's name."""
+        return self.source.camera_name
 
     @property
     def height(self) -> int:
@@ -174,36 +130,6 @@ class CheckedView:
         return self.image.shape[1]
 
     @cached_property
-    def pose(self) -> Float[np.ndarray, "3 4"]:
-        """Camera to normalised space."""
-        return self._cameras.camera_to_worlds[self.source.index].double().numpy()
-
-    @property
-    def focal_length(self) -> float:
-        """In pixels, along x."""
-        return float(self._focal_lengths[0])
-
-    @property
-    def _cameras(self) -> Cameras:
-        return self.source.dataset.cameras
-
-    @cached_property
-    def _focal_lengths(self) -> Float[np.ndarray, "2"]:
-        cameras, index = self._cameras, self.source.index
-        return np.array([float(cameras.fx[index]), float(cameras.fy[index])])
-
-    @cached_property
-    def _principal_point(self) -> Float[np.ndarray, "2"]:
-        cameras, index = self._cameras, self.source.index
-        return np.array([float(cameras.cx[index]), float(cameras.cy[index])])
-
-    @cached_property
-    def _distortion(self) -> Float[np.ndarray, "6"] | None:
-        """Radial k1 to k4 and tangential p1, p2, as nerfstudio defines them."""
-        parameters = self._cameras.distortion_params
-        return None if parameters is None else parameters[self.source.index].double().numpy()
-
-    @cached_property
     def _foreground_distances(self) -> Float[np.ndarray, "height width"]:
         assert self.mask is not None
         return cv2.distanceTransform((~self.mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
@@ -213,31 +139,9 @@ class CheckedView:
         columns, rows = pixels.astype(np.int64).T
         return self._foreground_distances[rows, columns]
 
-    def project(
-        self, points: Float[np.ndarray, "points 3"]
-    ) -> tuple[Float[np.ndarray, "points 2"], Bool[np.ndarray, "points"]]:
-        """Pixels of points, and whether a point lies before the camera and within its image."""
-        local = (points - self.pose[:, 3]) @ self.pose[:, :3]
-        in_front = local[:, 2] < 0.0
-        depth = np.where(in_front, -local[:, 2], 1.0)
-        plane = self._distort(np.stack([local[:, 0], -local[:, 1]], axis=-1) / depth[:, None])
-        pixels = self._focal_lengths * plane + self._principal_point
-        return pixels, in_front & ((pixels >= 0.0) & (pixels < [self.width, self.height])).all(axis=-1)
-
     def distances_to(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points"]:
         """Distance of points from the camera's centre."""
-        return np.linalg.norm(points - self.pose[:, 3], axis=-1)
-
-    def rays(
-        self, pixels: Float[np.ndarray, "pixels 2"]
-    ) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "pixels 3"]]:
-        """The centre of the camera, and the unit directions of its rays through pixels, both in normalised space."""
-        plane = (pixels - self._principal_point) / self._focal_lengths
-        if self._distortion is not None:
-            parameters = torch.from_numpy(self._distortion).expand(len(plane), -1)
-            plane = radial_and_tangential_undistort(torch.from_numpy(plane), parameters).numpy()
-        directions = np.column_stack([plane[:, 0], -plane[:, 1], -np.ones(len(plane))]) @ self.pose[:, :3].T
-        return self.pose[:, 3], directions / np.linalg.norm(directions, axis=-1, keepdims=True)
+        return np.linalg.norm(points - self.camera.centre, axis=-1)
 
     @cached_property
     def depth_points(self) -> Float[np.ndarray, "points 3"]:
@@ -250,7 +154,7 @@ class CheckedView:
     def depth_residuals(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points"]:
         """How much farther along its ray the depth reading is than each point; NaN where there is none of a surface."""
         residuals = np.full(len(points), np.nan)
-        pixels, visible = self.project(points)
+        pixels, visible = self.camera.project(points)
         residuals[visible] = self._depth_at(pixels[visible]) - self.distances_to(points[visible])
         return residuals
 
@@ -265,7 +169,7 @@ class CheckedView:
 
     def _unproject(self, pixels: Int[np.ndarray, "pixels 2"]) -> Float[np.ndarray, "pixels 3"]:
         assert self.depth is not None
-        centre, directions = self.rays(pixels + 0.5)
+        centre, directions = self.camera.rays(pixels + 0.5)
         return centre + self.depth[pixels[:, 1], pixels[:, 0], None].astype(np.float64) * directions
 
     def _depth_at(self, pixels: Float[np.ndarray, "pixels 2"]) -> Float[np.ndarray, "pixels"]:
@@ -281,41 +185,21 @@ class CheckedView:
         one_surface = (nearest > 0.0) & (readings.max(axis=-1) - nearest < _LARGEST_JUMP * nearest)
         return np.where(one_surface, (weights * readings).sum(axis=-1), np.nan)
 
-    def _distort(self, plane: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "points 2"]:
-        if self._distortion is None:
-            return plane
-        k1, k2, k3, k4, p1, p2 = self._distortion
-        x, y = plane.T
-        r2 = x**2 + y**2
-        radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * (k3 + r2 * k4)))
-        distorted_x = x * radial + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x**2)
-        distorted_y = y * radial + 2.0 * p2 * x * y + p1 * (r2 + 2.0 * y**2)
-        return np.stack([distorted_x, distorted_y], axis=-1)
 
-
-def read_view(source: CapturedImage) -> CheckedView:
+def read_view(capture: CheckedCapture, source: CapturedImage) -> CheckedView:
     """Read an image with its mask and depth; ValueError names a file that cannot be read."""
-    dataset, index = source.dataset, source.index
+    mask, depth = None, None
     try:
-        image = dataset.get_numpy_image(index)
-        extra = dataset.get_metadata({"image_idx": index})
+        image = source.read_colours()
+        if source.mask is not None:
+            mask = capture.train.foreground(source)
+        if source.depth is not None:
+            stored, lengths = source.read_depth().astype(np.int32), source.camera.ray_lengths().astype(np.float32)
+            depth = capture.train.ray_distances(torch.from_numpy(stored), torch.from_numpy(lengths)).numpy()
     except (OSError, SyntaxError, ValueError) as error:
-        files = [str(path) for path in (source.path, source.mask_path, source.depth_path) if path is not None]
+        files = [str(path) for path in (source.file, source.mask, source.depth) if path is not None]
         raise ValueError(f"{', '.join(files)}: expected images that can be read, found {error}") from None
-    mask, depth = extra.get("mask"), extra.get("depth")
-    return CheckedView(
-        source=source,
-        image=image,
-        mask=None if mask is None else mask[..., 0].numpy(),
-        depth=None if depth is None else depth[..., 0].numpy(),
-    )
-
-
-_MOST_MOMENTS = 5
-_MOST_BYTES = 1e9  # of all views together
-_BYTES_PER_PIXEL = 8  # colours, mask and depth
-_MOST_VIEWS = 60
-_SAME_MOMENT = 0.1  # frames that a test image may lie beside the frame
+    return CheckedView(source, capture.split(source), image, mask, depth)
 
 
 @dataclass(frozen=True)
@@ -335,7 +219,7 @@ class Moment:
     cloud: Float[np.ndarray, "points 3"] | None
 
 
-def sample_moments(capture: Capture) -> list[Moment]:
+def sample_moments(capture: CheckedCapture) -> list[Moment]:
     """Read frames spread evenly over the capture, the first and the last among them.
 
     Raises ValueError, naming the file, if one cannot be read.
@@ -343,26 +227,26 @@ def sample_moments(capture: Capture) -> list[Moment]:
     return [_read_moment(capture, frame) for frame in _sampled_frames(capture)]
 
 
-def _sampled_frames(capture: Capture) -> list[int]:
-    frames = sorted({image.frame for image in capture.images if image.split == "train"})
+def _sampled_frames(capture: CheckedCapture) -> list[int]:
+    frames = sorted({image.frame for image in capture.images if capture.split(image) == "train"})
     views_per_frame = len(capture.images) / len(frames)
-    width, height = capture.images[0].size
+    width, height = capture.images[0].camera.size
     affordable = min(_MOST_VIEWS, _MOST_BYTES / (_BYTES_PER_PIXEL * width * height)) / views_per_frame
     count = int(np.clip(affordable, 1, min(_MOST_MOMENTS, len(frames))))
     return [frames[position] for position in np.linspace(0, len(frames) - 1, count).round().astype(int)]
 
 
-def _read_moment(capture: Capture, frame: int) -> Moment:
+def _read_moment(capture: CheckedCapture, frame: int) -> Moment:
     cloud = None
-    if capture.cloud_filenames is not None:
-        path = capture.cloud_filenames[frame]
+    if capture.train.clouds is not None:
+        path = capture.train.clouds[frame]
         try:
             cloud = read_points(path).double().numpy()
         except (OSError, LookupError, ValueError) as error:
             raise ValueError(f"{path}: expected a point cloud that can be read, found {error}") from None
-    images = [image for image in capture.images if image.frame == frame and _is_of_moment(image)]
-    return Moment(frame, capture.frame_numbers[frame], [read_view(image) for image in images], cloud)
+    images = [image for image in capture.images if image.frame == frame and _is_of_moment(capture, image)]
+    return Moment(frame, capture.train.frames.numbers[frame], [read_view(capture, image) for image in images], cloud)
 
 
-def _is_of_moment(image: CapturedImage) -> bool:
-    return image.split == "train" or abs(image.position - image.frame) <= _SAME_MOMENT
+def _is_of_moment(capture: CheckedCapture, image: CapturedImage) -> bool:
+    return capture.split(image) == "train" or abs(image.frame_position - image.frame) <= _SAME_MOMENT

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from resfields_ns.captures.checks.checked_capture import Capture, Moment
+from resfields_ns.captures.checks.checked_capture import CheckedCapture, Moment
 from resfields_ns.captures.checks.findings import Finding, Limits, judge_cameras, millimetre_limits, pixel_limits
 from resfields_ns.captures.checks.silhouette_checks import disagreement, reach_beyond, view_pairs
 
@@ -15,20 +15,20 @@ _MASK_ADVICE = (
 _FEWEST_IN_MASK = 20
 
 
-def check_depth_silhouettes(capture: Capture, moments: list[Moment]) -> list[Finding]:
+def check_depth_silhouettes(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """How far outside another camera's mask a camera's depth points land."""
     measurements: list[tuple[str, str, float]] = []
     distances: dict[str, list[float]] = defaultdict(list)
     for view, other in view_pairs(moments):
         if view.depth is None or other.mask is None or not other.mask.any():
             continue
-        pixels, visible = other.project(view.depth_points)
+        pixels, visible = other.camera.project(view.depth_points)
         if visible.sum() < _FEWEST_IN_MASK:
             continue
         outside = other.distances_to_foreground(pixels[visible])
-        distances[view.camera].extend(outside)
+        distances[view.camera_name].extend(outside)
         error = max(float(np.percentile(outside, 95)), reach_beyond(pixels[visible], other.mask))
-        measurements.append((view.camera, other.camera, error))
+        measurements.append((view.camera_name, other.camera_name, error))
     if not measurements:
         return []
     error = disagreement(measurements)
@@ -57,7 +57,7 @@ _FEWEST_ON_CLOUD = 100
 _NEAR_SIDE = 80.0  # percentile of what a camera sees, from the far side of the subject to the near one
 
 
-def check_depth_clouds(capture: Capture, moments: list[Moment]) -> list[Finding]:
+def check_depth_clouds(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """How far each camera's readings lie behind (or, negative, before) the near side of the clouds, along its rays.
 
     Points on the far side lie behind the readings, by as much as the subject is thick; those on the near side, which
@@ -72,8 +72,8 @@ def check_depth_clouds(capture: Capture, moments: list[Moment]) -> list[Finding]
             residuals = capture.millimetres_per_unit * view.depth_residuals(moment.cloud)
             residuals = residuals[~np.isnan(residuals)]
             if len(residuals) >= _FEWEST_ON_CLOUD:
-                biases[view.camera].append(float(np.percentile(residuals, _NEAR_SIDE)))
-                limits[view.camera] = millimetre_limits(capture, view)
+                biases[view.camera_name].append(float(np.percentile(residuals, _NEAR_SIDE)))
+                limits[view.camera_name] = millimetre_limits(capture, view)
     if not biases:
         return []
     bias = {camera: float(np.median(values)) for camera, values in biases.items()}
@@ -96,7 +96,7 @@ _FEWEST_SHARED = 20
 _LEAST_SHARED = 0.05  # of the points for which the other camera has a reading
 
 
-def check_depth_agreement(capture: Capture, moments: list[Moment]) -> list[Finding]:
+def check_depth_agreement(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """How far a camera's depth points float before the readings of another, in millimetres.
 
     Points well behind a reading are hidden from that camera, and tell nothing; if a camera's depth is too large, it is
@@ -108,14 +108,14 @@ def check_depth_agreement(capture: Capture, moments: list[Moment]) -> list[Findi
     for view, other in view_pairs(moments):
         if view.depth is None or other.depth is None:
             continue
-        limits[view.camera] = millimetre_limits(capture, view)
-        tolerance = limits[view.camera].warning
+        limits[view.camera_name] = millimetre_limits(capture, view)
+        tolerance = limits[view.camera_name].warning
         residuals = capture.millimetres_per_unit * other.depth_residuals(view.depth_points)
         shared = residuals[residuals > -tolerance]
         if len(shared) < max(_FEWEST_SHARED, _LEAST_SHARED * (~np.isnan(residuals)).sum()):
             continue
-        measurements.append((view.camera, other.camera, float(np.median(shared.clip(min=0.0)))))
-        agreeing[view.camera].extend(np.abs(shared[shared < tolerance]))
+        measurements.append((view.camera_name, other.camera_name, float(np.median(shared.clip(min=0.0)))))
+        agreeing[view.camera_name].extend(np.abs(shared[shared < tolerance]))
     if not measurements:
         return []
     error = disagreement(measurements)

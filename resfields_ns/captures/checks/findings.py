@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from resfields_ns.captures.checks.checked_capture import Capture, CheckedView
+from resfields_ns.captures.checks.checked_capture import CheckedCapture, CheckedView
 from resfields_ns.files import write_aside
 
 Level = Literal["error", "warning", "info"]
@@ -75,9 +75,9 @@ _SMALLEST_WARNING, _SMALLEST_ERROR = 2.0, 4.0  # pixels
 _WARNING_SIDE, _ERROR_SIDE = 0.002, 0.02  # of the image's longer side
 
 
-def pixel_limits(capture: Capture, camera: str) -> Limits:
+def pixel_limits(capture: CheckedCapture, camera: str) -> Limits:
     """Limits for the reprojections of a camera."""
-    longer_side = max(capture.cameras[camera][0].size)
+    longer_side = max(capture.cameras[camera][0].camera.size)
     return Limits(max(_SMALLEST_WARNING, _WARNING_SIDE * longer_side), max(_SMALLEST_ERROR, _ERROR_SIDE * longer_side))
 
 
@@ -85,10 +85,10 @@ _WARNING_DISTANCE, _ERROR_DISTANCE = 0.02, 0.04  # of the distance to the scene
 _WARNING_PIXELS, _ERROR_PIXELS = 1.0, 3.0  # of a pixel's size in the scene
 
 
-def millimetre_limits(capture: Capture, view: CheckedView) -> Limits:
+def millimetre_limits(capture: CheckedCapture, view: CheckedView) -> Limits:
     """Limits, in millimetres, for depths of a view: coarse images and distant scenes are measured less exactly."""
     distance = capture.millimetres_per_unit * float(view.distances_to(capture.box.mean(axis=0, keepdims=True))[0])
-    pixel = distance / view.focal_length
+    pixel = distance / view.camera.fx
     return Limits(
         max(_WARNING_DISTANCE * distance, _WARNING_PIXELS * pixel),
         max(_ERROR_DISTANCE * distance, _ERROR_PIXELS * pixel),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resfields_ns.captures.checks.camera_checks import check_box_coverage, check_cameras, check_scene_box
-from resfields_ns.captures.checks.checked_capture import Capture, Moment, load_capture, sample_moments
+from resfields_ns.captures.checks.checked_capture import CheckedCapture, Moment, load_capture, sample_moments
 from resfields_ns.captures.checks.depth_checks import check_depth_agreement, check_depth_clouds, check_depth_silhouettes
 from resfields_ns.captures.checks.findings import Finding
 from resfields_ns.captures.checks.recording_checks import check_exposure, check_resources, check_times
@@ -26,7 +26,7 @@ _CHECKS = (
 )
 
 
-def check_capture(capture: Capture, moments: list[Moment]) -> list[Finding]:
+def check_capture(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """All that is found out about a capture; `moments` are the frames to look at."""
     return [finding for check in _CHECKS for finding in check(capture, moments)]
 
@@ -43,7 +43,7 @@ class Scene:
         moments: the frames that were looked at
     """
 
-    capture: Capture
+    capture: CheckedCapture
     moments: list[Moment]
 
 

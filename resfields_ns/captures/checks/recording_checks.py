@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 from jaxtyping import Float, Real, UInt8
 
-from resfields_ns.captures.checks.checked_capture import Capture, CapturedImage, CheckedView, Moment
+from resfields_ns.captures.checks.checked_capture import CapturedImage, CheckedCapture, CheckedView, Moment
 from resfields_ns.captures.checks.findings import Finding, Limits, judge_cameras, millimetre_limits
 from resfields_ns.captures.checks.silhouette_checks import view_pairs
 from resfields_ns.captures.large_arrays import LARGEST_IN_MEMORY
@@ -28,7 +28,7 @@ _FROZEN = Limits(0.02, 0.5)  # share of a camera's steps without a new image
 _FREEZE_ADVICE = "look for dropped frames in this camera's recording, and match frames by time rather than by count"
 
 
-def check_times(capture: Capture, moments: list[Moment]) -> list[Finding]:
+def check_times(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """Find gaps between frames, frames that cameras lack, and images that repeat the one before."""
     del moments
     findings = [Finding("info", _TIMES, f"{capture.num_frames} frames")]
@@ -40,15 +40,15 @@ def check_times(capture: Capture, moments: list[Moment]) -> list[Finding]:
     return findings
 
 
-def _gaps(capture: Capture) -> Iterator[Finding]:
+def _gaps(capture: CheckedCapture) -> Iterator[Finding]:
     for name, images in _training_cameras(capture).items():
-        numbers = [_file_number(image.path) for image in images]
+        numbers = [_file_number(image.file) for image in images]
         yield from _uneven(f"{name}: file numbers", numbers, images)
-        yield from _uneven(f"{name}: times, in frames,", [image.position for image in images], images)
+        yield from _uneven(f"{name}: times, in frames,", [image.frame_position for image in images], images)
 
 
-def _training_cameras(capture: Capture) -> dict[str, list[CapturedImage]]:
-    return {name: images for name, images in capture.cameras.items() if images[0].split == "train"}
+def _training_cameras(capture: CheckedCapture) -> dict[str, list[CapturedImage]]:
+    return {name: images for name, images in capture.cameras.items() if capture.split(images[0]) == "train"}
 
 
 def _uneven(what: str, values: Sequence[float], images: list[CapturedImage]) -> Iterator[Finding]:
@@ -58,7 +58,7 @@ def _uneven(what: str, values: Sequence[float], images: list[CapturedImage]) -> 
     usual, largest = float(np.median(steps)), int(np.argmax(steps))
     if steps[largest] > _LARGEST_GAP * usual:
         count = int((steps > _LARGEST_GAP * usual).sum())
-        before, after = images[largest].path.name, images[largest + 1].path.name
+        before, after = images[largest].file.name, images[largest + 1].file.name
         text = f"{what} step by {usual:.4g}, but at {count} places by up to {steps[largest]:.4g} ({before} to {after})"
         advice = "use an even range of frames without the gap: motion across it is learned as a jump"
         yield Finding("warning", _TIMES, text, advice)
@@ -70,7 +70,7 @@ def _file_number(path: Path) -> float:
     return float("nan") if digits is None else float(digits[0])
 
 
-def _missing_frames(capture: Capture) -> Iterator[Finding]:
+def _missing_frames(capture: CheckedCapture) -> Iterator[Finding]:
     for name, images in _training_cameras(capture).items():
         missing = set(range(capture.num_frames)) - {image.frame for image in images}
         if missing and len(missing) < capture.num_frames / 2:
@@ -78,20 +78,20 @@ def _missing_frames(capture: Capture) -> Iterator[Finding]:
             yield Finding("warning", _TIMES, text, "use the frames that all cameras have, or look for lost images")
 
 
-def _frozen_cameras(capture: Capture) -> Iterator[Finding]:
+def _frozen_cameras(capture: CheckedCapture) -> Iterator[Finding]:
     """Images with the very bytes of the image before; only files of equal size are opened."""
     for name, images in capture.cameras.items():
-        sizes = [image.path.stat().st_size for image in images]
+        sizes = [image.file.stat().st_size for image in images]
         repeats = [
             position
             for position in range(1, len(images))
             if sizes[position] == sizes[position - 1]
-            and cmp(images[position].path, images[position - 1].path, shallow=False)
+            and cmp(images[position].file, images[position - 1].file, shallow=False)
         ]
         level = _FROZEN.level(len(repeats) / max(len(images) - 1, 1))
         if level != "info":
             text = f"{name}: {len(repeats)} of {len(images)} images repeat the one before"
-            text += f", the first being {images[repeats[0]].path.name}"
+            text += f", the first being {images[repeats[0]].file.name}"
             yield Finding(level, _TIMES, text, _FREEZE_ADVICE)
 
 
@@ -108,7 +108,7 @@ _ADVICE = (
 Stops = Float[np.ndarray, "3"]
 
 
-def check_exposure(capture: Capture, moments: list[Moment]) -> list[Finding]:
+def check_exposure(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """Compare colours of points that two cameras see where there is depth, and else how bright the foregrounds are."""
     shared = _on_shared_points(capture, moments)
     if shared:
@@ -147,12 +147,12 @@ def _tint(offset: Stops) -> float:
     return float(np.ptp(offset))
 
 
-def _on_shared_points(capture: Capture, moments: list[Moment]) -> dict[str, Stops]:
+def _on_shared_points(capture: CheckedCapture, moments: list[Moment]) -> dict[str, Stops]:
     """Each camera's offset from the median one, by least squares from the differences of pairs."""
     differences: dict[tuple[str, str], list[Float[np.ndarray, "points 3"]]] = defaultdict(list)
     for view, other in view_pairs(moments):
         if view.depth is not None and other.depth is not None:
-            differences[view.camera, other.camera].append(_differences(capture, view, other))
+            differences[view.camera_name, other.camera_name].append(_differences(capture, view, other))
     medians = {
         pair: np.median(np.concatenate(parts), axis=0)
         for pair, parts in differences.items()
@@ -166,7 +166,7 @@ def _on_shared_points(capture: Capture, moments: list[Moment]) -> dict[str, Stop
     return dict(zip(cameras, offsets - np.median(offsets, axis=0), strict=True))
 
 
-def _differences(capture: Capture, view: CheckedView, other: CheckedView) -> Float[np.ndarray, "points 3"]:
+def _differences(capture: CheckedCapture, view: CheckedView, other: CheckedView) -> Float[np.ndarray, "points 3"]:
     """In stops, at the depth points of a view that the other one sees at the same depth."""
     points = view.depth_points
     residuals = capture.millimetres_per_unit * np.abs(other.depth_residuals(points))
@@ -177,7 +177,7 @@ def _differences(capture: Capture, view: CheckedView, other: CheckedView) -> Flo
 
 
 def _colours(view: CheckedView, points: Float[np.ndarray, "points 3"]) -> UInt8[np.ndarray, "points 3"]:
-    columns, rows = np.floor(view.project(points)[0]).astype(np.int64).T
+    columns, rows = np.floor(view.camera.project(points)[0]).astype(np.int64).T
     return view.image[rows.clip(0, view.height - 1), columns.clip(0, view.width - 1)]
 
 
@@ -193,7 +193,7 @@ def _on_foreground(moments: list[Moment]) -> dict[str, Stops]:
             pixels = view.image.reshape(-1, 3) if view.mask is None else view.image[view.mask]
             pixels = pixels[pixels.max(axis=1) >= _DARKEST]
             if len(pixels):
-                colours[view.camera].append(pixels.mean(axis=0).clip(min=1.0))
+                colours[view.camera_name].append(pixels.mean(axis=0).clip(min=1.0))
     if not colours:
         return {}
     stops = {camera: _stops(np.mean(parts, axis=0)) for camera, parts in colours.items()}
@@ -207,7 +207,7 @@ _PROGRAM_BYTES = 3e9  # nerfstudio, torch and a model beside the images
 _RUN_BYTES = 1e9  # checkpoints, logs and movies of a run
 
 
-def check_resources(capture: Capture, moments: list[Moment]) -> list[Finding]:
+def check_resources(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """Add up what is held of images, masks and depth, and compare it with what this machine has free.
 
     Large arrays are mapped from the system's temporary folder, the others lie in memory.
@@ -238,21 +238,23 @@ def check_resources(capture: Capture, moments: list[Moment]) -> list[Finding]:
     return findings
 
 
-def _array_bytes(capture: Capture) -> Iterator[int]:
+def _array_bytes(capture: CheckedCapture) -> Iterator[int]:
     """Size of each array that the datamanager holds."""
-    for split in {image.split for image in capture.images}:
-        images = [image for image in capture.images if image.split == split]
-        pixels = sum(image.size[0] * image.size[1] for image in images)
+    for split in ("train", "test"):
+        images = [image for image in capture.images if capture.split(image) == split]
+        if not images:
+            continue
+        pixels = sum(image.camera.width * image.camera.height for image in images)
         yield pixels * _COLOUR_BYTES
-        if images[0].mask_path:
+        if images[0].mask:
             yield from [pixels * _MASK_BYTES] * 2  # the foreground and the background around it
-        if images[0].depth_path:
+        if images[0].depth:
             yield pixels * _DEPTH_BYTES
 
 
-def _files(capture: Capture) -> list[Path]:
-    files = {path for image in capture.images for path in (image.path, image.mask_path, image.depth_path)}
-    return [path for path in files | set(capture.cloud_filenames or []) if path is not None]
+def _files(capture: CheckedCapture) -> list[Path]:
+    files = {path for image in capture.images for path in (image.file, image.mask, image.depth)}
+    return [path for path in files | set(capture.train.clouds or []) if path is not None]
 
 
 def _free(folder: Path) -> int:

@@ -13,8 +13,9 @@ from statistics import median, median_low
 import numpy as np
 from jaxtyping import Bool, Float
 
-from resfields_ns.captures.checks.checked_capture import Capture, CapturedImage, CheckedView, Moment, read_view
+from resfields_ns.captures.checks.checked_capture import CheckedCapture, CheckedView, Moment, read_view
 from resfields_ns.captures.checks.findings import Finding, judge_cameras, pixel_limits
+from resfields_ns.captures.sequence import CapturedImage
 
 _NUM_DIRECTIONS = 36
 _ANGLES = 2.0 * np.pi * np.arange(_NUM_DIRECTIONS) / _NUM_DIRECTIONS
@@ -94,7 +95,7 @@ _FOREGROUND_ADVICE = (
 )
 
 
-def check_foreground(capture: Capture, moments: list[Moment]) -> list[Finding]:
+def check_foreground(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """Check the foreground's share, in the frames looked at and in the smallest mask file of each camera.
 
     A mask that lost its subject compresses better than the others.
@@ -103,7 +104,7 @@ def check_foreground(capture: Capture, moments: list[Moment]) -> list[Finding]:
     for moment in moments:
         for view in moment.views:
             if view.mask is not None:
-                masks[view.camera].append((view.source, float(view.mask.mean())))
+                masks[view.camera_name].append((view.source, float(view.mask.mean())))
     if not masks:
         text = "no masks: the background is learned along with the subject"
         return [Finding("info", _CHECK, text)]
@@ -125,7 +126,7 @@ def check_foreground(capture: Capture, moments: list[Moment]) -> list[Finding]:
     return findings
 
 
-def _lost(capture: Capture, camera: str, shares: list[tuple[CapturedImage, float]]) -> Iterator[Finding]:
+def _lost(capture: CheckedCapture, camera: str, shares: list[tuple[CapturedImage, float]]) -> Iterator[Finding]:
     """A camera's mask with far less foreground than the others, where there is one."""
     usual = float(np.median([share for _, share in shares]))
     try:
@@ -134,15 +135,15 @@ def _lost(capture: Capture, camera: str, shares: list[tuple[CapturedImage, float
         yield Finding("error", _CHECK, str(error), "write these files anew")
     image, share = min(shares, key=lambda pair: pair[1])
     if share < _LEAST_OF_USUAL * usual:
-        text = f"{camera}: {image.mask_path} calls {100.0 * share:.2f} % of the image foreground"
+        text = f"{camera}: {image.mask} calls {100.0 * share:.2f} % of the image foreground"
         text += f", where {100.0 * usual:.1f} % is usual"
         yield Finding("warning", _CHECK, text, _FOREGROUND_ADVICE)
 
 
-def _smallest_mask(capture: Capture, camera: str) -> tuple[CapturedImage, float]:
-    sizes = [(image.mask_path.stat().st_size, image) for image in capture.cameras[camera] if image.mask_path]
+def _smallest_mask(capture: CheckedCapture, camera: str) -> tuple[CapturedImage, float]:
+    sizes = [(image.mask.stat().st_size, image) for image in capture.cameras[camera] if image.mask]
     smallest = min(sizes, key=lambda size: size[0])[1]
-    mask = read_view(smallest).mask
+    mask = read_view(capture, smallest).mask
     assert mask is not None
     return smallest, float(mask.mean())
 
@@ -153,7 +154,7 @@ _SILHOUETTE_ADVICE = (
 _RAY_SAMPLES = 512
 
 
-def check_silhouettes(capture: Capture, moments: list[Moment]) -> list[Finding]:
+def check_silhouettes(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """How many pixels rays through the outermost foreground pixels of a camera miss the foreground of another by.
 
     Silhouettes of one shape touch the same epipolar lines (Wong and Cipolla 2001).
@@ -176,22 +177,22 @@ def check_silhouettes(capture: Capture, moments: list[Moment]) -> list[Finding]:
     )
 
 
-def _measurements(capture: Capture, moments: list[Moment]) -> Iterator[tuple[str, str, float]]:
+def _measurements(capture: CheckedCapture, moments: list[Moment]) -> Iterator[tuple[str, str, float]]:
     centre, reach = capture.box.mean(axis=0), np.linalg.norm(capture.box[1] - capture.box[0]) / 2
     for view, other in view_pairs(moments):
         if view.mask is None or other.mask is None or not view.mask.any() or not other.mask.any():
             continue
-        origin, directions = view.rays(outermost_pixels(view.mask))
+        origin, directions = view.camera.rays(outermost_pixels(view.mask))
         middle = float(view.distances_to(centre[None])[0])
         samples = np.linspace(max(middle - reach, 0.0), middle + reach, _RAY_SAMPLES)
         missed = _missed_by(other, origin + samples[:, None] * directions[:, None])
         if not np.isnan(missed).all():
-            yield view.camera, other.camera, float(np.nanpercentile(missed, 95))
+            yield view.camera_name, other.camera_name, float(np.nanpercentile(missed, 95))
 
 
 def _missed_by(view: CheckedView, points: Float[np.ndarray, "rays samples 3"]) -> Float[np.ndarray, "rays"]:
     """Smallest distance of each ray's points to the view's foreground in pixels; NaN for rays out of its sight."""
-    pixels, visible = view.project(points.reshape(-1, 3))
+    pixels, visible = view.camera.project(points.reshape(-1, 3))
     distances = np.full(len(pixels), np.inf)
     distances[visible] = view.distances_to_foreground(pixels[visible])
     smallest = distances.reshape(points.shape[:2]).min(axis=1)
@@ -205,7 +206,7 @@ _CLOUD_ADVICE = (
 _FEWEST_POINTS = 100
 
 
-def check_clouds(capture: Capture, moments: list[Moment]) -> list[Finding]:
+def check_clouds(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """Compare the projected clouds with the masks of every camera."""
     distances: dict[str, list[float]] = defaultdict(list)
     outlines: dict[str, list[float]] = defaultdict(list)
@@ -213,10 +214,10 @@ def check_clouds(capture: Capture, moments: list[Moment]) -> list[Finding]:
         for view in moment.views:
             if moment.cloud is None or view.mask is None or not view.mask.any():
                 continue
-            pixels, visible = view.project(moment.cloud)
+            pixels, visible = view.camera.project(moment.cloud)
             if visible.sum() >= _FEWEST_POINTS:
-                distances[view.camera].extend(view.distances_to_foreground(pixels[visible]))
-                outlines[view.camera].append(_outline_error(pixels[visible], view))
+                distances[view.camera_name].extend(view.distances_to_foreground(pixels[visible]))
+                outlines[view.camera_name].append(_outline_error(pixels[visible], view))
     if not outlines:
         return []
     outline = {camera: float(np.median(errors)) for camera, errors in outlines.items()}

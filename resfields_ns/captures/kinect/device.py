@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from resfields_ns.captures.camera import Intrinsics, check_rotation
+from resfields_ns.captures.camera import Camera, Lens, check_rotation
 from resfields_ns.captures.json_file import read_array, read_list, read_number, read_text
 
 
@@ -60,14 +60,14 @@ class DeviceCalibration:
     """Both cameras of a device, for the sizes of its images.
 
     Args:
-        depth, color: optics
+        depth, color: the cameras, each in its own axes
         depth_radius: plane coordinates farther than this from the optical axis are outside the depth camera's model
         rotation, translation: R and t
     """
 
-    depth: Intrinsics
+    depth: Camera
     depth_radius: float
-    color: Intrinsics
+    color: Camera
     rotation: Float64[np.ndarray, "3 3"]
     translation: Float64[np.ndarray, "3"]
 
@@ -91,15 +91,15 @@ def parse_calibration(data: bytes, depth_mode: CameraMode, color_mode: CameraMod
     rotation = read_array(pose, "Rotation", (9,), f"{color_name}: Rt").reshape(3, 3)
     check_rotation(rotation, f"{color_name}: Rt: Rotation")
     return DeviceCalibration(
-        depth=_intrinsics(depth, depth_mode, depth_name),
+        depth=_camera(depth, depth_mode, depth_name),
         depth_radius=read_number(depth, "MetricRadius", depth_name) or _DEFAULT_RADIUS,
-        color=_intrinsics(color, color_mode, color_name),
+        color=_camera(color, color_mode, color_name),
         rotation=rotation,
         translation=read_array(pose, "Translation", (3,), f"{color_name}: Rt"),
     )
 
 
-def _intrinsics(camera: dict[str, Any], mode: CameraMode, name: str) -> Intrinsics:
+def _camera(camera: dict[str, Any], mode: CameraMode, name: str) -> Camera:
     intrinsics = _object(camera, "Intrinsics", name)
     model = read_text(intrinsics, "ModelType", f"{name}: Intrinsics")
     if model != _MODEL:
@@ -113,14 +113,14 @@ def _intrinsics(camera: dict[str, Any], mode: CameraMode, name: str) -> Intrinsi
     if rows == _LEGACY_SENSOR[1] and read_number(camera, "SensorWidth", name) == _LEGACY_SENSOR[0]:
         full_rows = rows + 2 * _LEGACY_ROWS_CUT
         cy, fy = (cy * rows + _LEGACY_ROWS_CUT) / full_rows, fy * rows / full_rows
-    return Intrinsics(
+    return Camera(
         width=mode.size[0],
         height=mode.size[1],
         fx=fx * mode.sensor[0],
         fy=fy * mode.sensor[1],
         cx=cx * mode.sensor[0] - mode.offset[0],
         cy=cy * mode.sensor[1] - mode.offset[1],
-        distortion=(k1, k2, p1, p2, k3, k4, k5, k6),
+        lens=Lens(k1, k2, k3, k4, k5, k6, p1, p2),
     )
 
 

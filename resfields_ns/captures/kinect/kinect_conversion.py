@@ -9,11 +9,13 @@ from jaxtyping import Bool, Float64, UInt16
 from rich.console import Console
 from rich.progress import track
 
-from resfields_ns.captures.camera_files import CAMERA_FILE, RGBDCamera, write_rgbd_camera
+from resfields_ns.captures.camera import Camera
+from resfields_ns.captures.camera_files import CAMERA_FILE, write_camera_json
 from resfields_ns.captures.capture_writer import check_unused, unfinished_capture
 from resfields_ns.captures.kinect.plan import CameraPlan, Plan, Request, make_plan
 from resfields_ns.captures.kinect.registration import DepthRegistration
 from resfields_ns.captures.lens import Undistortion
+from resfields_ns.captures.sequence import METRES_PER_DEPTH_UNIT
 from resfields_ns.captures.time_stamps import TIME_STAMPS_FILE, write_time_stamps
 from resfields_ns.files import whole_file
 
@@ -21,10 +23,10 @@ _CLOSED_HOLES = np.ones((5, 5), np.uint8)  # pixels; readings are missing in spe
 
 
 def mask_box(
-    depth: UInt16[np.ndarray, "height width"], camera: RGBDCamera, box: Float64[np.ndarray, "2 3"]
+    depth: UInt16[np.ndarray, "height width"], camera: Camera, box: Float64[np.ndarray, "2 3"]
 ) -> Bool[np.ndarray, "height width"]:
     """The pixels whose depth lies in the box (metres), with small holes closed."""
-    points = camera.world_points(depth)
+    points = camera.points(depth, METRES_PER_DEPTH_UNIT)
     inside = (depth > 0) & (points >= box[0]).all(axis=-1) & (points <= box[1]).all(axis=-1)
     return cv2.morphologyEx(inside.astype(np.uint8), cv2.MORPH_CLOSE, _CLOSED_HOLES).astype(bool)
 
@@ -52,7 +54,7 @@ def convert_recordings(out: Path, request: Request, show_progress: bool = False)
 def _write_camera(folder: Path, plan: CameraPlan, request: Request) -> None:
     for kind in ("rgb", "depth", "mask") if request.masks else ("rgb", "depth"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
-    write_rgbd_camera(folder / CAMERA_FILE, plan.camera)
+    write_camera_json(folder / CAMERA_FILE, plan.camera)
     stamps = {_frame_name(frame): int(stamp) for frame, stamp in enumerate(plan.stamps)}
     write_time_stamps(folder / TIME_STAMPS_FILE, stamps)
 
@@ -66,7 +68,7 @@ def _write_images(folder: Path, plan: CameraPlan, request: Request) -> Iterator[
     yield from [None] * (2 * len(frames) - len(color) - len(depth))
     if not color and not depth:
         return
-    calibration, view = plan.recording.calibration, plan.camera.intrinsics
+    calibration, view = plan.recording.calibration, plan.camera
     undistort = Undistortion.between(calibration.color, view)
     register = DepthRegistration(calibration, view)
     color_times = {int(plan.color_times[frame]) for frame in color}

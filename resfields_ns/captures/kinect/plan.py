@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float64, Int64
 from rich.console import Console
 from rich.progress import track
 
-from resfields_ns.captures.camera_files import RGBDCamera, read_pose
+from resfields_ns.captures.camera import Camera
+from resfields_ns.captures.camera_files import read_pose
 from resfields_ns.captures.json_file import read_json, read_number
 from resfields_ns.captures.kinect.recording import Recording
 from resfields_ns.captures.lens import undistorted_view
@@ -108,7 +109,7 @@ class CameraPlan:
     """
 
     recording: Recording
-    camera: RGBDCamera
+    camera: Camera
     color_times: Int64[np.ndarray, "frames"]
     depth_times: Int64[np.ndarray, "frames"]
     stamps: Int64[np.ndarray, "frames"]
@@ -187,14 +188,12 @@ def _image_times(
     return color, recording.depth_times[nearest_times(recording.depth_times, color)]
 
 
-def _cameras(recordings: dict[str, Recording], rig: dict[str, RigDevice], request: Request) -> dict[str, RGBDCamera]:
+def _cameras(recordings: dict[str, Recording], rig: dict[str, RigDevice], request: Request) -> dict[str, Camera]:
     cameras = {
-        name: RGBDCamera(undistorted_view(of.calibration.color, str(of.path)), rig[name].camera_to_world)
+        name: replace(undistorted_view(of.calibration.color, str(of.path)), pose=rig[name].camera_to_world[:3])
         for name, of in recordings.items()
     }
     if not request.crop or request.box is None:
         return cameras
     windows = box_windows(cameras, request.box)
-    return {
-        name: replace(camera, intrinsics=camera.intrinsics.cropped(windows[name])) for name, camera in cameras.items()
-    }
+    return {name: camera.cropped(windows[name]) for name, camera in cameras.items()}

@@ -7,9 +7,8 @@ lies across a jump in depth; of the triangles that cover a pixel's centre, the n
 import numpy as np
 from jaxtyping import Bool, Float64, Int, UInt16
 
-from resfields_ns.captures.camera import Intrinsics
+from resfields_ns.captures.camera import Camera
 from resfields_ns.captures.kinect.device import DeviceCalibration
-from resfields_ns.captures.lens import undistort_pixels
 
 LARGEST_JUMP = 0.0469  # of the nearest depth; a surface seen at 85 degrees from its normal
 _MILLIMETRES = 1000.0
@@ -21,11 +20,11 @@ class DepthRegistration:
 
     Args:
         calibration: of the device
-        view: of the colour camera, without distortion
+        view: of the colour camera, without its lens; its pose does not matter
     """
 
-    def __init__(self, calibration: DeviceCalibration, view: Intrinsics) -> None:
-        plane = undistort_pixels(calibration.depth.pixel_grid(), calibration.depth)
+    def __init__(self, calibration: DeviceCalibration, view: Camera) -> None:
+        plane = calibration.depth.plane_coordinates(calibration.depth.pixel_grid())
         rays = np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
         self._rays = rays @ calibration.rotation.T
         self._known = np.linalg.norm(plane, axis=-1) <= calibration.depth_radius
@@ -40,7 +39,7 @@ class DepthRegistration:
         known = (depth > 0) & self._known & before.reshape(depth.shape)
         triangles = depth_triangles(readings, known)
         pixels = np.zeros((len(points), 2))
-        pixels[known.ravel()] = self._view.project(points[known.ravel()])
+        pixels[known.ravel()] = self._view.pixels_of(points[known.ravel()])
         nearest = rasterise_depth(pixels, points[:, 2], triangles, (self._view.height, self._view.width))
         nearest[~(nearest < np.iinfo(np.uint16).max)] = 0.0
         return nearest.round().astype(np.uint16)

@@ -1,13 +1,12 @@
 """A capture whose images are distorted, written again without distortion."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from resfields_ns.captures.camera_files import CAMERA_FILE, read_rgbd_camera, write_rgbd_camera
+from resfields_ns.captures.camera_files import CAMERA_FILE, read_camera_json, write_camera_json
 from resfields_ns.captures.image_files import check_size, list_frames
 from resfields_ns.captures.lens import Undistortion, undistorted_view
 from resfields_ns.captures.time_stamps import TIME_STAMPS_FILE
@@ -34,11 +33,11 @@ def undistort_capture(source: Path, out: Path) -> None:
 
 
 def _undistort_camera(path: Path, out: Path) -> None:
-    camera = read_rgbd_camera(path)
-    view = undistorted_view(camera.intrinsics, str(path))
-    undistort = Undistortion.between(camera.intrinsics, view)
+    camera = read_camera_json(path)
+    view = undistorted_view(camera, str(path))
+    undistort = Undistortion.between(camera, view)
     out.mkdir(parents=True)
-    write_rgbd_camera(out / CAMERA_FILE, replace(camera, intrinsics=view))
+    write_camera_json(out / CAMERA_FILE, view)
     if not (path.parent / TIME_STAMPS_FILE).is_file():
         raise ValueError(f"{path.parent / TIME_STAMPS_FILE}: expected the times of the images, found no such file")
     shutil.copy(path.parent / TIME_STAMPS_FILE, out)

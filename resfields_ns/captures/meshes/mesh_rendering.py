@@ -10,13 +10,14 @@ from jaxtyping import Float64, UInt16
 from rich.console import Console
 from rich.progress import track
 
-from resfields_ns.captures.camera import Pinhole, check_same_similarity, decompose_projection, similarity_scale
+from resfields_ns.captures.camera import Camera, Similarity
 from resfields_ns.captures.camera_folder import (
     camera_names,
     check_alike,
     common_frame_names,
     read_camera_frames,
-    read_matrices,
+    read_cameras,
+    read_normalisation,
 )
 from resfields_ns.captures.capture_writer import (
     describe_arrays,
@@ -32,35 +33,32 @@ from resfields_ns.captures.meshes.mesh_frames import Bounds, MeshSequence, Place
 from resfields_ns.captures.meshes.mesh_points import read_points
 from resfields_ns.captures.meshes.ray_casting import add_depth_noise, render_view
 from resfields_ns.captures.meshes.rigs import Rig
-from resfields_ns.captures.poses import scale_matrix
 
 _SPHERE_PADDING = 1.05
 
 
 @dataclass(frozen=True)
 class CaptureCameras:
-    """Cameras by name, the normalisation that they share, and the size (width, height) of their images.
+    """Cameras at every frame by name, in normalised space, for images of one size.
 
     Args:
-        world_matrices: world to pixels, one matrix a frame, of each camera
-        scale_matrix: normalised space to world
+        to_world: normalised space to world
     """
 
-    world_matrices: dict[str, Float64[np.ndarray, "frames 4 4"]]
-    scale_matrix: Float64[np.ndarray, "4 4"]
-    size: tuple[int, int]
+    cameras: dict[str, list[Camera]]
+    to_world: Similarity
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the images."""
+        return next(iter(self.cameras.values()))[0].size
 
 
 def cameras_of_rig(rig: Rig, size: tuple[int, int], num_frames: int, bounds: Bounds) -> CaptureCameras:
     """A rig's cameras around a box; the unit sphere of the normalisation is the box's own, 5% larger."""
     scale = _SPHERE_PADDING * 0.5 * float(np.linalg.norm(bounds.size))
-    world_matrices = {
-        name: camera.world_matrices(num_frames, size, scale, bounds.centre) for name, camera in rig.cameras.items()
-    }
-    return CaptureCameras(world_matrices, scale_matrix(scale, bounds.centre), size)
-
-
-_CAMERA_FILE = "cameras_sphere.npz"
+    cameras = {name: view.cameras(num_frames, size) for name, view in rig.cameras.items()}
+    return CaptureCameras(cameras, Similarity.of(scale, bounds.centre))
 
 
 def cameras_of_capture(capture: Path, frames: list[int], size: tuple[int, int] | None) -> CaptureCameras:
@@ -74,20 +72,16 @@ def cameras_of_capture(capture: Path, frames: list[int], size: tuple[int, int] |
     frame_names = common_frame_names([capture / name for name in names])
     if len(frame_names) <= max(frames):
         raise ValueError(f"--cameras-of: expected {max(frames) + 1} frames in {capture}, found {len(frame_names)}")
-    cameras = [read_camera_frames(capture / name, frame_names, frames) for name in names]
-    check_alike(cameras)
-    own_size = cameras[0].size
-    size = size or own_size
-    to_size = np.diag([size[0] / own_size[0], size[1] / own_size[1], 1.0, 1.0])
-    world_matrices, scale_matrices = {}, []
-    for name in names:
-        world, scales = read_matrices(capture / name / _CAMERA_FILE, frames)
-        world_matrices[name] = to_size @ world
-        scale_matrices += list(scales)
-        for frame, scale in zip(frames, scales, strict=True):
-            check_same_similarity(scale, scale_matrices[0], f"{capture / name / _CAMERA_FILE}: scale_mat_{frame}")
-    similarity_scale(scale_matrices[0], f"{capture / names[0] / _CAMERA_FILE}: scale_mat_{frames[0]}")
-    return CaptureCameras(world_matrices, scale_matrices[0], size)
+    folders = [read_camera_frames(capture / name, frame_names, frames) for name in names]
+    check_alike(folders)
+    to_world = read_normalisation(folders[0].folder, frames[0])
+    return CaptureCameras(
+        {
+            of.folder.name: [camera.resized(size or of.size) for camera in read_cameras(of, frames, to_world)]
+            for of in folders
+        },
+        to_world,
+    )
 
 
 def placement_in_capture(
@@ -104,7 +98,7 @@ def placement_in_capture(
             f"--metres-per-unit and --offset, found {len(files)}"
         )
     points = np.concatenate([read_points(files[frame]).numpy() for frame in frames]).astype(np.float64)
-    world = points @ cameras.scale_matrix[:3, :3].T + cameras.scale_matrix[:3, 3]
+    world = cameras.to_world(points)
     target = Bounds(world.min(axis=0), world.max(axis=0))
     metres_per_unit = float(target.size.max() / bounds.size.max())
     x, y, z = (target.centre - metres_per_unit * bounds.centre).tolist()
@@ -142,58 +136,52 @@ def render_capture(
 
     Raises ValueError if depth does not fit into 16 bits, or the sequence leaves the normalised cube.
     """
-    scale = similarity_scale(cameras.scale_matrix, "scale matrix")
-    to_normalised = np.linalg.inv(cameras.scale_matrix)
+    to_normalised = cameras.to_world.inverse
     corners = np.array(np.meshgrid(*np.stack([bounds.lower, bounds.upper], axis=1))).reshape(3, -1).T
-    normalised = _transformed(corners, to_normalised)
+    normalised = to_normalised(corners)
     if np.abs(normalised).max() > 1.0:
         raise ValueError(
             "--metres-per-unit, --offset: expected meshes within the capture's normalised cube, -1 to 1, "
             f"found them from {normalised.min(axis=0).round(3).tolist()} to {normalised.max(axis=0).round(3).tolist()}"
         )
-    pinholes = {
-        name: [decompose_projection((matrix @ cameras.scale_matrix)[:3], f"{name}: world matrix") for matrix in world]
-        for name, world in cameras.world_matrices.items()
-    }
-    _check_depth(normalised, pinholes, scale)
+    _check_depth(normalised, cameras)
+    projections = [camera.projection for of_frames in cameras.cameras.values() for camera in of_frames]
     request = {
         "source": source,
         "frames": frames,
         "placement": asdict(placement),
-        "cameras": describe_arrays(*cameras.world_matrices.values(), cameras.scale_matrix),
+        "cameras": describe_arrays(*projections, cameras.to_world.matrix),
         "size": cameras.size,
         "samples": samples,
         "depth_step": depth_step,
         "seed": seed,
     }
     with unfinished_capture(out, request) as capture:
-        make_folders(capture, list(pinholes))
+        make_folders(capture, list(cameras.cameras))
         box = Bounds(normalised.min(axis=0), normalised.max(axis=0)).padded(_BOX_PADDING)
         write_box(capture, box.lower, box.upper)
-        for name, world in cameras.world_matrices.items():
-            write_cameras(capture / name, world, cameras.scale_matrix)
+        for name, of_frames in cameras.cameras.items():
+            world = [camera.moved(cameras.to_world) for camera in of_frames]
+            write_cameras(capture / name, world, cameras.to_world)
         steps = track(frames, "Rendering", console=Console(stderr=True), disable=not show_progress)
         for position, frame in enumerate(steps):
-            if has_frame(capture, list(pinholes), position):
+            if has_frame(capture, list(cameras.cameras), position):
                 continue
             content = sequence.frame(frame)
-            vertices = _transformed(placement(content.vertices), to_normalised)
+            vertices = to_normalised(placement(content.vertices))
             mesh = trimesh.Trimesh(vertices, content.faces, process=False)
             write_surface(capture, position, mesh, seed)
-            for index, (name, of_camera) in enumerate(pinholes.items()):
-                view = render_view(mesh, content.colours, of_camera[position], cameras.size, samples)
+            for index, (name, of_camera) in enumerate(cameras.cameras.items()):
+                view = render_view(mesh, content.colours, of_camera[position], samples)
                 random = np.random.default_rng([seed, position, index])
-                depth = _depth_image(scale * view.depth, depth_step, random)
+                depth = _depth_image(cameras.to_world.scale * view.depth, depth_step, random)
                 write_images(capture / name, position, view.colours, view.mask, depth)
 
 
-def _check_depth(
-    corners: Float64[np.ndarray, "corners 3"], pinholes: dict[str, list[Pinhole]], metres_per_unit: float
-) -> None:
-    """Raise ValueError if a corner of the sequence's box is too far from a camera; all is in normalised units."""
-    for name, of_camera in pinholes.items():
-        poses = np.stack([pinhole.camera_to_world for pinhole in of_camera])
-        depth = ((poses[:, None, :, 3] - corners) * poses[:, None, :, 2]).sum(axis=-1).max() * metres_per_unit
+def _check_depth(corners: Float64[np.ndarray, "corners 3"], cameras: CaptureCameras) -> None:
+    """Raise ValueError if a corner of the sequence's box, normalised, is too far from a camera."""
+    for name, of_frames in cameras.cameras.items():
+        depth = max(camera.to_camera(corners)[:, 2].max() for camera in of_frames) * cameras.to_world.scale
         if depth > _LARGEST_DEPTH:
             raise ValueError(
                 f"--metres-per-unit: expected meshes up to {_LARGEST_DEPTH} m away, found {depth:.1f} m from {name}"
@@ -207,7 +195,3 @@ def _depth_image(
     if depth_step > 0.0:
         depth = np.minimum(add_depth_noise(depth, depth_step / 1000.0, random), _LARGEST_DEPTH)
     return np.round(1000.0 * depth).astype(np.uint16)
-
-
-def _transformed(points: Float64[np.ndarray, "points 3"], matrix: Float64[np.ndarray, "4 4"]) -> np.ndarray:
-    return points @ matrix[:3, :3].T + matrix[:3, 3]

@@ -8,6 +8,7 @@ Source: Handa et al., "A Benchmark for RGB-D Visual Odometry, 3D Reconstruction 
 Malik, CVPR 2013; there 1 / q is 351.3 m.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,8 @@ import trimesh
 from jaxtyping import Bool, Float, Float64, Int, UInt8
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from resfields_ns.captures.camera import Pinhole
+from resfields_ns.captures.camera import Camera
 from resfields_ns.captures.meshes.colours import SurfaceColours
-from resfields_ns.captures.poses import pixel_centres, pixel_directions
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ def cast_rays(
     return RayHits(hit, triangles, barycentric, distances)
 
 
-_OPENCV_FROM_OPENGL = np.array([1.0, -1.0, -1.0])
 _NEAREST = 1e-6
 
 
@@ -63,51 +62,44 @@ class RenderedView:
     depth: Float64[np.ndarray, "height width"]
 
 
-def render_view(
-    mesh: trimesh.Trimesh, colours: SurfaceColours, pinhole: Pinhole, size: tuple[int, int], samples: int
-) -> RenderedView:
-    """Render an image of `size` (width, height), through `samples` x `samples` places of each pixel.
+def render_view(mesh: trimesh.Trimesh, colours: SurfaceColours, camera: Camera, samples: int) -> RenderedView:
+    """Render an image, through `samples` x `samples` places of each pixel.
 
     A pixel's colour is the mean over them, and it is in the mask if the surface is seen through half of them or more.
     Depth is in the mesh's units, of the pixels in the mask whose centre sees the surface. Colours are those of the
     surface, without lights.
     """
-    rotation = pinhole.camera_to_world[:, :3] * _OPENCV_FROM_OPENGL
-    origin = pinhole.camera_to_world[:, 3]
-    intrinsics = np.array([[pinhole.fx, 0.0, pinhole.cx], [0.0, pinhole.fy, pinhole.cy], [0.0, 0.0, 1.0]])
-    width, height = size
-    window = _window((mesh.vertices - origin) @ rotation, intrinsics, size)
+    width, height = camera.size
     inside = np.zeros((height, width), bool)
-    inside[window] = True
+    inside[_window(mesh, camera)] = True
     chosen = np.flatnonzero(inside)
-    pixels = pixel_centres(size)[chosen]
+    pixels = camera.pixel_grid().reshape(-1, 2)[chosen]
+    offsets = (np.arange(samples) + 0.5) / samples - 0.5
 
     light, covered = np.zeros((height * width, 3)), np.zeros(height * width, int)
-    for offset in pixel_centres((samples, samples)) / samples - 0.5:
-        hits = cast_rays(mesh, origin, pixel_directions(pixels + offset, intrinsics) @ rotation.T)
+    for y, x in itertools.product(offsets, offsets):
+        hits = cast_rays(mesh, camera.centre, camera.directions(pixels + [x, y]))
         seen = chosen[hits.hit]
         light[seen] += colours.at(hits.triangles, hits.barycentric)
         covered[seen] += 1
     mask = 2 * covered >= samples**2
     mean = np.round(255.0 * np.clip(light / samples**2, 0.0, 1.0)).astype(np.uint8)
-    hits = cast_rays(mesh, origin, pixel_directions(pixels, intrinsics) @ rotation.T)
+    hits = cast_rays(mesh, camera.centre, camera.directions(pixels))
     depth = np.zeros(height * width)
     depth[chosen[hits.hit]] = hits.distances
     depth[~mask] = 0.0
     return RenderedView(mean.reshape(height, width, 3), mask.reshape(height, width), depth.reshape(height, width))
 
 
-def _window(
-    vertices: Float64[np.ndarray, "vertices 3"], intrinsics: Float64[np.ndarray, "3 3"], size: tuple[int, int]
-) -> tuple[slice, slice]:
-    """Rows and columns of the image that the vertices, in the camera's axes, can lie in."""
+def _window(mesh: trimesh.Trimesh, camera: Camera) -> tuple[slice, slice]:
+    """Rows and columns of the image that the mesh can lie in."""
+    vertices = camera.to_camera(mesh.vertices)
     if (vertices[:, 2] < _NEAREST).any():
         return slice(None), slice(None)
-    pixels = vertices @ intrinsics.T
-    pixels = pixels[:, :2] / pixels[:, 2:]
+    pixels = camera.pixels_of(vertices)
     (left, top), (right, bottom) = np.floor(pixels.min(axis=0)), np.ceil(pixels.max(axis=0))
-    columns = np.clip([left - 1, right + 1], 0, size[0]).astype(int)
-    rows = np.clip([top - 1, bottom + 1], 0, size[1]).astype(int)
+    columns = np.clip([left - 1, right + 1], 0, camera.width).astype(int)
+    rows = np.clip([top - 1, bottom + 1], 0, camera.height).astype(int)
     return slice(*rows.tolist()), slice(*columns.tolist())
 
 

@@ -12,7 +12,7 @@ Rigs in JSON files.
       }
     }
 
-`cameras` holds numbers of `RigCamera` by the name of the camera, which becomes a folder. A number beside `cameras` is
+`cameras` holds numbers of `RigView` by the name of the camera, which becomes a folder. A number beside `cameras` is
 that of every camera that has none of its own. `size` (width, height) may be left out.
 """
 
@@ -23,16 +23,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
+from resfields_ns.captures.camera import Camera
 from resfields_ns.captures.json_file import read_array, read_json, read_number
-from resfields_ns.captures.poses import centred_intrinsics, look_at_origin, world_matrix
+from resfields_ns.captures.poses import camera_around_origin
 
 _MARGIN = 1.02  # of the unit sphere, within the picture
 
 
 @dataclass(frozen=True)
-class RigCamera:
+class RigView:
     """Where a camera stands on its way around the sequence, and how much it sees.
 
     Args:
@@ -58,27 +58,24 @@ class RigCamera:
         if self.radius is not None and self.radius <= 0.0:
             raise ValueError(f"radius: expected above 0, found {self.radius}")
 
-    def world_matrices(
-        self, num_frames: int, size: tuple[int, int], scale: float, centre: Float64[np.ndarray, "3"]
-    ) -> Float64[np.ndarray, "frames 4 4"]:
-        """World to pixels at each frame, for images of `size` (width, height) and a sphere of this place."""
+    def cameras(self, num_frames: int, size: tuple[int, int]) -> list[Camera]:
+        """The camera at each frame, for images of `size` (width, height), where the sphere is the unit sphere."""
         half_angle = radians(self.fov) / 2.0
-        intrinsics = centred_intrinsics(size, 0.5 * min(size) / tan(half_angle))
+        focal = 0.5 * min(size) / tan(half_angle)
         distance = _MARGIN / sin(half_angle) if self.radius is None else self.radius
         azimuths = self.azimuth + 360.0 * self.turns * np.arange(num_frames) / num_frames
-        poses = [look_at_origin(azimuth, self.elevation, distance) for azimuth in azimuths]
-        return np.stack([world_matrix(intrinsics, pose, scale, centre) for pose in poses])
+        return [camera_around_origin(azimuth, self.elevation, distance, size, focal) for azimuth in azimuths]
 
 
 @dataclass(frozen=True)
 class Rig:
     """Cameras by name, and the size (width, height) of their images where the rig tells it."""
 
-    cameras: dict[str, RigCamera]
+    cameras: dict[str, RigView]
     size: tuple[int, int] | None = None
 
 
-_NUMBERS = [field.name for field in fields(RigCamera)]
+_NUMBERS = [field.name for field in fields(RigView)]
 
 
 def read_rig(path: Path) -> Rig:
@@ -92,7 +89,7 @@ def read_rig(path: Path) -> Rig:
     return Rig({name: _camera(path, name, camera, common) for name, camera in cameras.items()}, _size(path, content))
 
 
-def _camera(path: Path, name: str, camera: Any, common: dict[str, Any]) -> RigCamera:
+def _camera(path: Path, name: str, camera: Any, common: dict[str, Any]) -> RigView:
     where = f"{path}: {name}"
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or name in ("cloud", "mesh"):
         raise ValueError(f"{where}: expected a name of letters, digits, _ and - that is not cloud or mesh")
@@ -105,7 +102,7 @@ def _camera(path: Path, name: str, camera: Any, common: dict[str, Any]) -> RigCa
             raise ValueError(f"{where}: expected the key {key!r}, found {', '.join(camera) or 'none'}")
     numbers = {key: read_number(camera, key, where) for key in camera}
     try:
-        return RigCamera(**numbers)
+        return RigView(**numbers)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
 
@@ -158,32 +155,32 @@ def preset_rig(name: str, elevation: float | None, fov: float | None, radius: fl
     return Rig({key: replace(camera, **optics) for key, camera in cameras.items()})
 
 
-def _paper(lowest: float) -> dict[str, RigCamera]:
+def _paper(lowest: float) -> dict[str, RigView]:
     return {
-        "cam_train_1": RigCamera(_AZIMUTH, lowest),
-        "cam_train_3": RigCamera(_AZIMUTH + 90.0, lowest + _STEP),
-        "cam_train_6": RigCamera(_AZIMUTH + 180.0, lowest),
-        "cam_train_8": RigCamera(_AZIMUTH + 270.0, lowest + _STEP),
+        "cam_train_1": RigView(_AZIMUTH, lowest),
+        "cam_train_3": RigView(_AZIMUTH + 90.0, lowest + _STEP),
+        "cam_train_6": RigView(_AZIMUTH + 180.0, lowest),
+        "cam_train_8": RigView(_AZIMUTH + 270.0, lowest + _STEP),
         "cam_test": _orbit(lowest),
     }
 
 
-def _rgbd(lowest: float) -> dict[str, RigCamera]:
-    train = {f"cam_train_{index + 1}": RigCamera(_AZIMUTH + _ARC * (index - 1), lowest) for index in range(3)}
-    return train | {"cam_test": RigCamera(_AZIMUTH + _ARC / 2.0, lowest + _STEP)}
+def _rgbd(lowest: float) -> dict[str, RigView]:
+    train = {f"cam_train_{index + 1}": RigView(_AZIMUTH + _ARC * (index - 1), lowest) for index in range(3)}
+    return train | {"cam_test": RigView(_AZIMUTH + _ARC / 2.0, lowest + _STEP)}
 
 
-def _dome(lowest: float, count: int) -> dict[str, RigCamera]:
+def _dome(lowest: float, count: int) -> dict[str, RigView]:
     if not 1 <= count <= _LARGEST_DOME:
         raise ValueError(f"--rig: expected dome:1 to dome:{_LARGEST_DOME}, found dome:{count}")
     floor = sin(radians(lowest))
     heights = [floor + (1.0 - floor) * (index + 0.5) / count for index in range(count)]
     train = {
-        f"cam_train_{index + 1}": RigCamera((_AZIMUTH + _GOLDEN_ANGLE * index) % 360.0, degrees(asin(height)))
+        f"cam_train_{index + 1}": RigView((_AZIMUTH + _GOLDEN_ANGLE * index) % 360.0, degrees(asin(height)))
         for index, height in enumerate(heights)
     }
     return train | {"cam_test": _orbit(lowest)}
 
 
-def _orbit(lowest: float) -> RigCamera:
-    return RigCamera(_TEST_AZIMUTH, lowest + _STEP / 2.0, turns=1.0)
+def _orbit(lowest: float) -> RigView:
+    return RigView(_TEST_AZIMUTH, lowest + _STEP / 2.0, turns=1.0)

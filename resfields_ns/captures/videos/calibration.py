@@ -6,60 +6,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from resfields_ns.captures.camera import Intrinsics, Pinhole
-from resfields_ns.captures.camera_files import LLFFCamera, read_llff_poses
+from resfields_ns.captures.camera import Camera, check_proportion
+from resfields_ns.captures.camera_files import read_llff_poses
 from resfields_ns.captures.video_file import Video, probe_video
-
-_LARGEST_STRETCH = 0.01  # of a picture's sides against those of the calibration
-
-
-@dataclass(frozen=True)
-class CalibratedCamera:
-    """Optics and pose of a fixed camera.
-
-    Args:
-        intrinsics: for pictures of the size that they hold
-        world_to_camera: [R | t] to OpenCV axes (x right, y down, z forward)
-    """
-
-    intrinsics: Intrinsics
-    world_to_camera: Float64[np.ndarray, "3 4"]
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the pictures."""
-        return self.intrinsics.width, self.intrinsics.height
-
-    @property
-    def pinhole(self) -> Pinhole:
-        """The camera without its distortion, with OpenGL axes."""
-        i = self.intrinsics
-        rotation, translation = self.world_to_camera[:, :3], self.world_to_camera[:, 3]
-        pose = np.column_stack([rotation.T * [1.0, -1.0, -1.0], -rotation.T @ translation])
-        return Pinhole(fx=i.fx, fy=i.fy, cx=i.cx, cy=i.cy, camera_to_world=pose)
-
-    @property
-    def world_matrix(self) -> Float64[np.ndarray, "4 4"]:
-        """World to pixels, without distortion."""
-        i = self.intrinsics
-        matrix = np.array([[i.fx, 0.0, i.cx], [0.0, i.fy, i.cy], [0.0, 0.0, 1.0]])
-        return np.vstack([matrix @ self.world_to_camera, [0.0, 0.0, 0.0, 1.0]])
-
-    def resized(self, size: tuple[int, int]) -> "CalibratedCamera":
-        """The camera of pictures that are resized to (width, height)."""
-        i = self.intrinsics
-        x, y = size[0] / i.width, size[1] / i.height
-        intrinsics = replace(i, width=size[0], height=size[1], fx=x * i.fx, fy=y * i.fy, cx=x * i.cx, cy=y * i.cy)
-        return replace(self, intrinsics=intrinsics)
-
-
-def check_proportion(name: str, size: tuple[int, int], expected: tuple[int, int], reference: str) -> None:
-    """Raise ValueError if a (width, height) is not in the proportion of another; `name` says whose it is."""
-    if abs(size[0] / expected[0] * expected[1] / size[1] - 1.0) > _LARGEST_STRETCH:
-        raise ValueError(
-            f"{name}: expected pictures in the proportion of {expected[0]}x{expected[1]}, as {reference} tells, "
-            f"found {size[0]}x{size[1]}"
-        )
 
 
 @dataclass(frozen=True)
@@ -72,7 +21,7 @@ class Calibration:
         points: of the scene, in the world
     """
 
-    cameras: dict[str, CalibratedCamera]
+    cameras: dict[str, Camera]
     depths: dict[str, tuple[float, float]] | None = None
     points: Float64[np.ndarray, "points 3"] | None = None
 
@@ -84,16 +33,9 @@ def read_llff_rows(path: Path, names: list[str]) -> Calibration:
         raise ValueError(f"{path}: expected one row for each of the {len(names)} videos, found {len(rows)} rows")
     by_name = dict(zip(sorted(names), rows, strict=True))
     return Calibration(
-        cameras={name: _camera(row) for name, row in by_name.items()},
+        cameras={name: row.camera for name, row in by_name.items()},
         depths={name: row.depths for name, row in by_name.items()},
     )
-
-
-def _camera(row: LLFFCamera) -> CalibratedCamera:
-    p = row.pinhole
-    rotation = (p.camera_to_world[:, :3] * [1.0, -1.0, -1.0]).T
-    pose = np.column_stack([rotation, -rotation @ p.camera_to_world[:, 3]])
-    return CalibratedCamera(Intrinsics(*row.size, p.fx, p.fy, p.cx, p.cy), pose)
 
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")

@@ -5,6 +5,7 @@ COLMAP's pixels have their centres at +0.5.
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,8 +13,8 @@ import numpy as np
 from jaxtyping import Float64
 from nerfstudio.data.utils import colmap_parsing_utils as colmap
 
-from resfields_ns.captures.camera import NO_DISTORTION, Intrinsics, check_rotation
-from resfields_ns.captures.videos.calibration import CalibratedCamera, Calibration
+from resfields_ns.captures.camera import Camera, Lens, check_rotation
+from resfields_ns.captures.videos.calibration import Calibration
 
 _NUM_FOCAL_LENGTHS = {
     "SIMPLE_PINHOLE": 1,
@@ -54,7 +55,7 @@ def _read(path: Path, reader: Callable[[Path], dict[int, Any]]) -> dict[int, Any
         ) from None
 
 
-def _camera(name: str, cameras: dict[int, Any], images: dict[int, Any], folder: Path, suffix: str) -> CalibratedCamera:
+def _camera(name: str, cameras: dict[int, Any], images: dict[int, Any], folder: Path, suffix: str) -> Camera:
     path = folder / f"images{suffix}"
     found = [image for image in images.values() if name in _camera_names(image.name)]
     if len(found) != 1:
@@ -66,8 +67,8 @@ def _camera(name: str, cameras: dict[int, Any], images: dict[int, Any], folder: 
     rotation = image.qvec2rotmat()
     check_rotation(rotation, f"{path}: {image.name}")
     camera = cameras[image.camera_id]
-    pose = np.column_stack([rotation, image.tvec])
-    return CalibratedCamera(_intrinsics(camera, f"{folder / f'cameras{suffix}'}: camera {camera.id}"), pose)
+    optics = _optics(camera, f"{folder / f'cameras{suffix}'}: camera {camera.id}")
+    return replace(optics, pose=np.column_stack([rotation.T, -rotation.T @ image.tvec]))
 
 
 def _camera_names(image_name: str) -> tuple[str, ...]:
@@ -76,7 +77,7 @@ def _camera_names(image_name: str) -> tuple[str, ...]:
     return path.stem, *path.parts[:-1]
 
 
-def _intrinsics(camera: Any, name: str) -> Intrinsics:
+def _optics(camera: Any, name: str) -> Camera:
     if camera.model not in _NUM_FOCAL_LENGTHS:
         raise ValueError(
             f"{name}: expected one of {', '.join(_NUM_FOCAL_LENGTHS)}, found {camera.model}: "
@@ -95,8 +96,8 @@ def _intrinsics(camera: Any, name: str) -> Intrinsics:
             f"{name}: expected a size and focal lengths above 0, "
             f"found {camera.width}x{camera.height} and {focal_lengths}"
         )
-    padded = (*distortion, *NO_DISTORTION)[: len(NO_DISTORTION)]
-    return Intrinsics(camera.width, camera.height, focal_lengths[0], focal_lengths[-1], cx, cy, padded)
+    lens = Lens.from_opencv(distortion)
+    return Camera(camera.width, camera.height, focal_lengths[0], focal_lengths[-1], cx, cy, lens)
 
 
 def _points(path: Path, reader: Callable[[Path], dict[int, Any]]) -> Float64[np.ndarray, "points 3"] | None:

@@ -16,12 +16,13 @@ import cv2
 import numpy as np
 from jaxtyping import Float64
 
-from resfields_ns.captures.camera import NO_DISTORTION, Intrinsics, check_rotation
+from resfields_ns.captures.camera import Camera, Lens, check_rotation
 from resfields_ns.captures.json_file import read_array, read_json, read_number
-from resfields_ns.captures.videos.calibration import CalibratedCamera, Calibration
+from resfields_ns.captures.videos.calibration import Calibration
 
 SUFFIXES = (".yml", ".yaml", ".json")
 _NUMBERS_OF_COEFFICIENTS = (0, 4, 5, 8)
+_MOST_COEFFICIENTS = 8
 _MODELS = ("plumb_bob", "rational_polynomial")  # ROS's names of OpenCV's models
 
 
@@ -38,7 +39,7 @@ def _find(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def _camera(path: Path, video_size: tuple[int, int]) -> CalibratedCamera:
+def _camera(path: Path, video_size: tuple[int, int]) -> Camera:
     name = str(path)
     content = read_json(path) if path.suffix == ".json" else _read_yaml(path)
     record = {key: _flat(value) for key, value in content.items()}
@@ -54,16 +55,16 @@ def _camera(path: Path, video_size: tuple[int, int]) -> CalibratedCamera:
     width, height = video_size
     if "image_width" in record or "image_height" in record:
         width, height = (_length(record, key, name) for key in ("image_width", "image_height"))
-    intrinsics = Intrinsics(
+    return Camera(
         width=width,
         height=height,
         fx=float(matrix[0, 0]),
         fy=float(matrix[1, 1]),
         cx=float(matrix[0, 2]) + 0.5,
         cy=float(matrix[1, 2]) + 0.5,
-        distortion=_distortion(record, name),
+        lens=_lens(record, name),
+        pose=np.column_stack([rotation.T, -rotation.T @ translation]),
     )
-    return CalibratedCamera(intrinsics, np.column_stack([rotation, translation]))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -118,19 +119,19 @@ def _rotation(record: dict[str, Any], name: str) -> Float64[np.ndarray, "3 3"]:
     return rotation
 
 
-def _distortion(record: dict[str, Any], name: str) -> tuple[float, ...]:
+def _lens(record: dict[str, Any], name: str) -> Lens:
     if "distortion_coefficients" not in record:
-        return NO_DISTORTION
+        return Lens()
     value = record["distortion_coefficients"]
     count = len(value) if isinstance(value, list) else 1
     coefficients = read_array(record, "distortion_coefficients", (count,), name).tolist()
-    known, beyond = coefficients[: len(NO_DISTORTION)], coefficients[len(NO_DISTORTION) :]
+    known, beyond = coefficients[:_MOST_COEFFICIENTS], coefficients[_MOST_COEFFICIENTS:]
     if len(known) not in _NUMBERS_OF_COEFFICIENTS or any(beyond):
         raise ValueError(
             f"{name}: distortion_coefficients: expected 4, 5 or 8 numbers (no thin prism, no tilt), "
             f"found {coefficients}"
         )
-    return (*known, *NO_DISTORTION)[: len(NO_DISTORTION)]
+    return Lens.from_opencv(known)
 
 
 def _length(record: dict[str, Any], key: str, name: str) -> int:

@@ -1,6 +1,6 @@
 """Videos into a capture in the Owlii / NeuS layout."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from jaxtyping import Float64, UInt8
 from rich.console import Console
 from rich.progress import track
 
-from resfields_ns.captures.camera import check_depths
+from resfields_ns.captures.camera import Camera, Similarity, check_depths
 from resfields_ns.captures.capture_writer import (
     describe_arrays,
     describe_files,
@@ -21,9 +21,9 @@ from resfields_ns.captures.capture_writer import (
     write_png,
 )
 from resfields_ns.captures.lens import Undistortion, undistorted_view
-from resfields_ns.captures.spaces import cube_around_frusta
+from resfields_ns.captures.spaces import CUBE, cube_around_frusta
 from resfields_ns.captures.video_file import Video, for_each_frame, frame_path
-from resfields_ns.captures.videos.calibration import CalibratedCamera, Calibration
+from resfields_ns.captures.videos.calibration import Calibration
 from resfields_ns.captures.videos.masking import Foreground
 
 _PERCENTILES = (1.0, 99.0)
@@ -32,30 +32,23 @@ _POINTS_PADDING = 0.1  # of the box of the points that lie within the percentile
 
 @dataclass(frozen=True)
 class SceneSpace:
-    """A map from normalised space to the world, and the corners of the scene's box in normalised space."""
+    """A map from normalised space to the world, and the scene's box in normalised space."""
 
-    normalised_to_world: Float64[np.ndarray, "4 4"]
-    lower: Float64[np.ndarray, "3"]
-    upper: Float64[np.ndarray, "3"]
+    to_world: Similarity
+    box: Float64[np.ndarray, "2 3"]
 
     @classmethod
     def around_box(cls, lower: Float64[np.ndarray, "3"], upper: Float64[np.ndarray, "3"]) -> "SceneSpace":
         """A box in the world, whose longest side becomes -1 to 1."""
-        centre, half = (lower + upper) / 2, (upper - lower) / 2
-        matrix = np.diag([*[half.max()] * 3, 1.0])
-        matrix[:3, 3] = centre
-        return cls(matrix, -half / half.max(), half / half.max())
+        half = (upper - lower) / 2
+        corner = half / half.max()
+        return cls(Similarity.of(half.max(), (lower + upper) / 2), np.stack([-corner, corner]))
 
     @classmethod
     def around_frusta(cls, calibration: Calibration, depths: dict[str, tuple[float, float]]) -> "SceneSpace":
         """What the cameras see between a near and a far depth."""
         cameras = calibration.cameras
-        matrix = cube_around_frusta(
-            [camera.pinhole for camera in cameras.values()],
-            [camera.size for camera in cameras.values()],
-            [depths[name] for name in cameras],
-        )
-        return cls(matrix, -np.ones(3), np.ones(3))
+        return cls(cube_around_frusta(list(cameras.values()), [depths[name] for name in cameras]), CUBE)
 
     @classmethod
     def around_points(cls, points: Float64[np.ndarray, "points 3"]) -> "SceneSpace":
@@ -100,11 +93,11 @@ class Resampling:
         name: says in errors where the camera comes from
     """
 
-    def __init__(self, distorted: CalibratedCamera, size: tuple[int, int], name: str) -> None:
-        lens = distorted.intrinsics
-        view = undistorted_view(lens, name) if lens.is_distorted else lens
-        self.camera = replace(distorted, intrinsics=view).resized(size)
-        self._undistort = Undistortion.between(lens, view) if lens.is_distorted else None
+    def __init__(self, distorted: Camera, size: tuple[int, int], name: str) -> None:
+        bent = not distorted.lens.is_straight
+        view = undistorted_view(distorted, name) if bent else distorted
+        self.camera = view.resized(size)
+        self._undistort = Undistortion.between(distorted, view) if bent else None
 
     def __call__(self, picture: UInt8[np.ndarray, "_ _ 3"]) -> UInt8[np.ndarray, "height width 3"]:
         """Undistort, then average over the pixels that become one."""
@@ -139,7 +132,7 @@ def convert_videos(
     resamplings = {name: Resampling(camera, size, f"camera {name}") for name, camera in calibration.cameras.items()}
     request = {
         "size": size,
-        "space": describe_arrays(space.normalised_to_world, space.lower, space.upper),
+        "space": describe_arrays(space.to_world.matrix, space.box),
         "cameras": {name: _as_json(camera) for name, camera in calibration.cameras.items()},
         "videos": {name: describe_files([video.path]) for name, video in videos.items()},
         "frames": frames,
@@ -151,8 +144,7 @@ def convert_videos(
             for kind in ("rgb",) if foreground is None else ("rgb", "mask"):
                 (capture / name / kind).mkdir(parents=True, exist_ok=True)
             resampling = resamplings[name]
-            world_matrices = np.repeat(resampling.camera.world_matrix[None], len(frames[name]), axis=0)
-            write_cameras(capture / name, world_matrices, space.normalised_to_world)
+            write_cameras(capture / name, [resampling.camera] * len(frames[name]), space.to_world)
             last_kind = capture / name / ("rgb" if foreground is None else "mask")
             indices = {frame: index for index, frame in enumerate(frames[name])}
             missing = [frame for frame, index in indices.items() if not frame_path(last_kind, index).is_file()]
@@ -166,11 +158,11 @@ def convert_videos(
             )
             for _ in written:
                 pass
-        write_box(capture, space.lower, space.upper)
+        write_box(capture, *space.box)
 
 
-def _as_json(camera: CalibratedCamera) -> dict[str, Any]:
-    return {**asdict(camera.intrinsics), "world_to_camera": camera.world_to_camera.tolist()}
+def _as_json(camera: Camera) -> dict[str, Any]:
+    return {**asdict(camera), "pose": camera.pose.tolist()}
 
 
 def _write_frame(
