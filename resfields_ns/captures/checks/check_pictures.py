@@ -100,7 +100,7 @@ def _draw_scene(
         colour = _colour(view)
         axes.add_collection(LineCollection(list(frustum_edges(view, length) @ screen), colors=colour, linewidths=1.0))
         axes.plot(*(_path(capture, view) @ screen).T, color=colour, linewidth=0.5, linestyle=":")
-        axes.annotate(view.camera_name, view.camera.centre @ screen, fontsize=8, color=colour)
+        axes.annotate(view.camera_name, tuple(view.camera.centre @ screen), fontsize=8, color=colour)
     axes.set_title(title, fontsize=10)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlabel("normalised units", fontsize=8)
