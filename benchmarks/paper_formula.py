@@ -12,7 +12,7 @@ from torch import Tensor
 
 from resfields_ns import timeline
 from resfields_ns.fields.dynamic_field import DynamicField
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.layers import ResFieldLinear
 
 
@@ -21,17 +21,17 @@ class PaperFormulaField(DynamicField):
 
     samples_per_ray = 64
 
-    def raw_gradient_and_feature(self, points: Tensor, segments: TimeSegments) -> tuple[Tensor, Tensor, Tensor]:
+    def raw_gradient_and_feature(self, points: TimedPoints) -> tuple[Tensor, Tensor, Tensor]:
         """Signed distance, its gradient by double backward, and feature of points [rays * samples, 3]."""
-        points = points.detach().requires_grad_()
-        times = segments.expand(segments.times[:, None])[:, 0]
-        output = self._evaluate(points, times)
-        (gradient,) = torch.autograd.grad(output[:, 0].sum(), points, create_graph=True)
+        positions = points.positions.detach().requires_grad_()
+        times = points.segments.expand(points.segments.times[:, None])[:, 0]
+        output = self._evaluate(positions, times)
+        (gradient,) = torch.autograd.grad(output[:, 0].sum(), positions, create_graph=True)
         return output[:, 0], gradient, output[:, 1:]
 
-    def _evaluate(self, points: Tensor, times: Tensor) -> Tensor:
-        every = TimeSegments(times, (1,) * len(times))
-        inputs = torch.cat((self.encoding(points), self.ambient(points, self.condition(times), every)), dim=-1)
+    def _evaluate(self, positions: Tensor, times: Tensor) -> Tensor:
+        every = TimedPoints(positions, TimeSegments(times, (1,) * len(times))).conditioned(self.condition(times))
+        inputs = torch.cat((self.encoding(positions), self.ambient(every)), dim=-1)
         ray_times = times[:: self.samples_per_ray]
         frames = timeline.frames_from_times(ray_times, self.num_frames)
         x = inputs

@@ -22,7 +22,7 @@ from benchmarks.paper_formula import PaperFormulaField
 from resfields_ns.fields.densities import LaplaceDensity
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.functional import losses
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.functional.volume import composite, compositing_weights
 from resfields_ns.pipelines.sequence_pipeline import machine_facts
 
@@ -50,9 +50,8 @@ def make_step(
     """A closure that takes one training step: forward, losses, backward, Adam."""
     torch.manual_seed(seed)
     kind, residual_layers = VARIANTS[name]
-    field = kind(DynamicFieldConfig(residual_layers=residual_layers), frames).to(device)
-    density = LaplaceDensity(0.1).to(device)
-    optimizer = torch.optim.Adam([*field.parameters(), *density.parameters()], lr=5e-4, fused=True)
+    field = kind(DynamicFieldConfig(residual_layers=residual_layers), frames, LaplaceDensity(0.1)).to(device)
+    optimizer = torch.optim.Adam(field.parameters(), lr=5e-4, fused=True)
     times = draw_times(rays, frames, frames_per_batch).to(device)
     points = (2.0 * torch.rand(rays, samples, 3) - 1.0).to(device)
     deltas = torch.full((rays, samples), 2.0 / samples, device=device)
@@ -61,8 +60,8 @@ def make_step(
     def step() -> None:
         segments = TimeSegments.from_times(times).repeat(samples)
         flat = points.flatten(end_dim=1)
-        sdf, gradient, feature = field.raw_gradient_and_feature(flat, segments)
-        weights = compositing_weights(density(sdf).view(rays, samples), deltas)
+        sdf, gradient, feature = field.raw_gradient_and_feature(TimedPoints(flat, segments))
+        weights = compositing_weights(field.density(sdf).view(rays, samples), deltas)
         rgb = composite(weights, field.colour(feature, flat).view(rays, samples, 3))
         loss = losses.masked_l1(rgb, target, mask)
         loss = loss + 0.1 * losses.opacity_cross_entropy(weights.sum(dim=-1), mask) + 0.1 * losses.eikonal(gradient)

@@ -13,7 +13,7 @@ from resfields_ns.data.dynamic_data import DynamicDataManagerConfig
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 from resfields_ns.fields.ambient import MomentAmbientConfig, NoAmbientConfig, SlicingNetworkConfig
 from resfields_ns.fields.bijective_warp import BijectiveWarpConfig
-from resfields_ns.fields.conditions import CodeConditionConfig
+from resfields_ns.fields.conditions import LatentCodeConditionConfig
 from resfields_ns.fields.dynamic_field import DynamicFieldConfig
 from resfields_ns.fields.hexplane import HexPlaneConfig
 from resfields_ns.fields.warps import SE3WarpConfig, TranslationWarpConfig
@@ -87,8 +87,8 @@ def _method(name: str, field: DynamicFieldConfig, description: str) -> MethodSpe
 
 dynerf_resfields = _method(
     "dynerf-resfields",
-    DynamicFieldConfig(condition=CodeConditionConfig(), ambient=MomentAmbientConfig()),
-    "DyNeRF (Li et al. 2022) with residual layers: a learned code per frame.",
+    DynamicFieldConfig(condition=LatentCodeConditionConfig(), ambient=MomentAmbientConfig()),
+    "DyNeRF (Li et al. 2022) with residual layers: a latent code per frame.",
 )
 
 dnerf_resfields = _method(
@@ -99,19 +99,21 @@ dnerf_resfields = _method(
 
 nerfies_resfields = _method(
     "nerfies-resfields",
-    DynamicFieldConfig(condition=CodeConditionConfig(), warp=SE3WarpConfig(), ambient=NoAmbientConfig()),
-    "Nerfies (Park et al. 2021a) with residual layers: a code per frame and an SE(3) warp.",
+    DynamicFieldConfig(condition=LatentCodeConditionConfig(), warp=SE3WarpConfig(), ambient=NoAmbientConfig()),
+    "Nerfies (Park et al. 2021a) with residual layers: a latent code per frame and an SE(3) warp.",
 )
 
 hypernerf_resfields = _method(
     "hypernerf-resfields",
-    DynamicFieldConfig(condition=CodeConditionConfig(), warp=SE3WarpConfig(), ambient=SlicingNetworkConfig()),
+    DynamicFieldConfig(condition=LatentCodeConditionConfig(), warp=SE3WarpConfig(), ambient=SlicingNetworkConfig()),
     "HyperNeRF (Park et al. 2021b) with residual layers: an SE(3) warp and ambient coordinates.",
 )
 
 ndr_resfields = _method(
     "ndr-resfields",
-    DynamicFieldConfig(condition=CodeConditionConfig(), warp=BijectiveWarpConfig(), ambient=SlicingNetworkConfig()),
+    DynamicFieldConfig(
+        condition=LatentCodeConditionConfig(), warp=BijectiveWarpConfig(), ambient=SlicingNetworkConfig()
+    ),
     "NDR (Cai et al. 2022) with residual layers: a bijective warp and ambient coordinates.",
 )
 
@@ -128,8 +130,7 @@ hexplane_resfields = MethodSpecification(
                     skip_layers=(),
                     activation="relu",
                     residual_layers=(1, 2, 3),
-                ),
-                total_variation_weight=0.01,
+                )
             )
         ),
         optimizers={"field": decaying_adam(5e-4), "planes": decaying_adam(1e-2)},

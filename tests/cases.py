@@ -99,7 +99,7 @@ RESIDUAL_PARAMETERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "tucker": (("coefficients.table",), ("core",), ("out_factors",), ("in_factors",)),
     "experts": (("experts",),),
     "weight_chunks": (("deviations", "basis"),),
-    "residual_chunks": (("deviations", "basis"),),
+    "residual_chunks": (("basis",),),
     "both_chunks": (("deviations", "basis"),),
 }
 """Sets of parameters, any of which, all zero, leaves nothing but the base weight, where there is one."""

@@ -27,13 +27,13 @@ def slow_linear(layer: TimeLinear, x: Tensor, times: Tensor) -> Tensor:
     """What the layer makes of x [B, S, in] at times [B]."""
     outputs = []
     for item, time in zip(x.double(), times.tolist(), strict=True):
-        matrix, shift = slow_matrix(layer, time), slow_shift(layer, time)
+        matrix, residual = slow_matrix(layer, time), slow_output_residual(layer, time)
         for sample in item:
             products = (
                 sum((matrix[o, i] * sample[i] for i in range(layer.in_features)), layer.bias[o].double())
                 for o in range(layer.out_features)
             )
-            outputs += [product + shift[o] for o, product in enumerate(products)]
+            outputs += [product + residual[o] for o, product in enumerate(products)]
     return torch.stack(outputs).view(*x.shape[:-1], layer.out_features)
 
 
@@ -44,7 +44,7 @@ def slow_matrix(layer: TimeLinear, time: float) -> Tensor:
     return torch.stack(rows)
 
 
-def slow_shift(layer: TimeLinear, time: float) -> Tensor:
+def slow_output_residual(layer: TimeLinear, time: float) -> Tensor:
     """What the layer adds [out] whatever its input."""
     if isinstance(layer, OutputResidualLinear):
         return slow_coefficients(layer.coefficients, time)
@@ -133,13 +133,14 @@ def _experts(layer: ExpertsLinear, time: float) -> Entry:
 def _chunked(layer: ChunkedLinear, time: float) -> Entry:
     num_frames, bases = layer.weight_chunks.num_frames, len(layer.basis)
     frame = round(time * (num_frames - 1))
-    w, r = frame * len(layer.deviations) // num_frames, frame * bases // num_frames
+    r = frame * bases // num_frames
     members = [k for k in range(num_frames) if k * bases // num_frames == r]
     local = (time * (num_frames - 1) - members[0]) / max(len(members) - 1, 1)
     v = slow_coefficients(layer.coefficients[r], min(max(local, 0.0), 1.0))
-    return lambda o, i: (
-        layer.weight[o, i] + layer.deviations[w, o, i] + sum(v[k] * layer.basis[r, k, o, i] for k in range(layer.rank))
-    )
+    weight = layer.weight
+    if layer.deviations is not None:
+        weight = weight + layer.deviations[frame * len(layer.deviations) // num_frames]
+    return lambda o, i: weight[o, i] + sum(v[k] * layer.basis[r, k, o, i] for k in range(layer.rank))
 
 
 _ENTRIES: dict[type[TimeLinear], Callable[..., Entry]] = {

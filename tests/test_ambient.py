@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from resfields_ns.fields.ambient import (
     AmbientConfig,
@@ -14,23 +13,25 @@ from resfields_ns.fields.ambient import (
     SlicingNetwork,
     SlicingNetworkConfig,
 )
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.fields.conditions import TimeConditionConfig
+from resfields_ns.functional.segments import ConditionedPoints, TimeSegments
+from resfields_ns.layers import set_progress
 from tests.cases import AMBIENTS, over, perturb_parameters
 
-_CONDITION_DIM = 1  # all that planes over time take
 _SEGMENTS = TimeSegments(torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64), (3, 1, 4))
 _SPATIALLY_CONSTANT = {name: AMBIENTS[name] for name in ("none", "moment", "moment_encoded")}
 
 
 def _ambient(config: AmbientConfig) -> AmbientCoordinates:
     torch.manual_seed(0)
-    return config.setup(condition_dim=_CONDITION_DIM).double()
+    return config.setup(condition=TimeConditionConfig().setup(num_frames=3)).double()
 
 
-def _inputs() -> tuple[Tensor, Tensor, TimeSegments]:
+def _inputs() -> ConditionedPoints:
     generator = torch.Generator().manual_seed(1)
-    points = torch.rand(8, 3, generator=generator, dtype=torch.float64) * 2.0 - 1.0
-    return points, torch.randn(3, _CONDITION_DIM, generator=generator, dtype=torch.float64), _SEGMENTS
+    positions = torch.rand(8, 3, generator=generator, dtype=torch.float64) * 2.0 - 1.0
+    condition = torch.randn(3, 1, generator=generator, dtype=torch.float64)
+    return ConditionedPoints(positions, _SEGMENTS, condition)
 
 
 def _waves(x: list[float], num_frequencies: int) -> list[float]:
@@ -45,28 +46,28 @@ def _waves(x: list[float], num_frequencies: int) -> list[float]:
 @over("config", AMBIENTS)
 def test_output_has_the_announced_size(config: AmbientConfig) -> None:
     ambient = _ambient(config)
-    assert ambient(*_inputs()).shape == (8, ambient.out_dim)
+    assert ambient(_inputs()).shape == (8, ambient.out_dim)
 
 
 @over("config", _SPATIALLY_CONSTANT)
 def test_what_a_moment_shares_has_no_gradient_in_space(config: AmbientConfig) -> None:
-    points, condition, segments = _inputs()
-    values, pullback = _ambient(config).with_pullback(points, condition.requires_grad_(), segments)
+    points = _inputs()
+    values, pullback = _ambient(config).with_pullback(points.conditioned(points.condition.requires_grad_()))
     gradient = pullback(torch.ones_like(values))
-    assert torch.equal(gradient, torch.zeros_like(points))
+    assert torch.equal(gradient, torch.zeros_like(points.positions))
     assert not gradient.requires_grad
 
 
 def test_no_ambient_coordinates() -> None:
-    assert _ambient(AMBIENTS["none"])(*_inputs()).shape == (8, 0)
+    assert _ambient(AMBIENTS["none"])(_inputs()).shape == (8, 0)
 
 
 @pytest.mark.parametrize("num_frequencies", [0, 1, 3])
 def test_moment_is_the_encoded_condition_of_every_point(num_frequencies: int) -> None:
-    points, condition, segments = _inputs()
-    rows = [condition[k].tolist() for k, size in enumerate(segments.sizes) for _ in range(size)]
+    points = _inputs()
+    rows = [points.condition[k].tolist() for k, size in enumerate(points.segments.sizes) for _ in range(size)]
     expected = torch.tensor([_waves(row, num_frequencies) for row in rows], dtype=torch.float64)
-    mine = _ambient(MomentAmbientConfig(num_frequencies=num_frequencies))(points, condition, segments)
+    mine = _ambient(MomentAmbientConfig(num_frequencies=num_frequencies))(points)
     torch.testing.assert_close(mine, expected, atol=1e-13, rtol=0)
 
 
@@ -75,9 +76,8 @@ def test_slicing_network_agrees_with_plain_layers(skip_layer: int) -> None:
     config = SlicingNetworkConfig(num_layers=4, hidden_dim=16, skip_layer=skip_layer, num_frequencies=2)
     slicing = _slicing(config)
     perturb_parameters(slicing)
-    points, condition, segments = _inputs()
-    expected = []
-    for point, code in zip(points, segments.expand(condition), strict=True):
+    points, expected = _inputs(), []
+    for point, code in zip(points.positions, points.expanded_condition, strict=True):
         encoded = _waves(point.tolist(), 2)
         hidden = torch.tensor([*encoded, *code.tolist()], dtype=torch.float64)
         for index, layer in enumerate(slicing.layers):
@@ -87,19 +87,17 @@ def test_slicing_network_agrees_with_plain_layers(skip_layer: int) -> None:
             if index < 4:
                 hidden = torch.log1p(torch.exp(100.0 * hidden)) / 100.0
         expected.append(_waves(hidden.tolist(), 6))
-    mine = slicing(points, condition, segments)
-    torch.testing.assert_close(mine, torch.tensor(expected, dtype=torch.float64), atol=1e-6, rtol=0)
+    torch.testing.assert_close(slicing(points), torch.tensor(expected, dtype=torch.float64), atol=1e-6, rtol=0)
 
 
 def test_slicing_network_starts_close_to_one_plane() -> None:
     """Whatever the moment, and without the waves of its encoding."""
-    points, condition, segments = _inputs()
-    slicing = _slicing(SlicingNetworkConfig())
-    coordinates = slicing(points, condition, segments)[:, :2]
+    points, slicing = _inputs(), _slicing(SlicingNetworkConfig())
+    coordinates = slicing(points)[:, :2]
     assert (coordinates != 0.0).all()
     assert (coordinates.abs() < 1e-3).all()
-    slicing.set_progress(0.0)
-    assert torch.equal(slicing(points, 1.0 - condition, segments)[:, :2], coordinates)
+    set_progress(slicing, 0.0)
+    assert torch.equal(slicing(points.conditioned(1.0 - points.condition))[:, :2], coordinates)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from torch import Tensor
 from resfields_ns import timeline
 from resfields_ns.functional.curves import roughness
 from resfields_ns.functional.residual_weights import Chunks
-from resfields_ns.layers import TimeTable, smoothness_losses
+from resfields_ns.layers import TimeTable, part_losses
 from resfields_ns.layers.coefficients import SplineTable, cubic_spline, frame_table
 from tests.slow_layers import slow_coefficients
 
@@ -110,10 +110,10 @@ def test_roughness_is_the_mean_squared_second_difference() -> None:
 
 def test_smoothness_losses_add_up_what_is_weighted() -> None:
     parts = [TimeTable(5, 2, std=1.0, smoothness_weight=weight) for weight in (0.0, 0.5, 2.0)]
-    losses = smoothness_losses(torch.nn.ModuleList(parts))
+    losses = part_losses(torch.nn.ModuleList(parts))
     expected = 0.5 * roughness(parts[1].table) + 2.0 * roughness(parts[2].table)
     torch.testing.assert_close(losses, {"smoothness": expected})
-    assert smoothness_losses(parts[0]) == {}
+    assert part_losses(parts[0]) == {}
 
 
 @pytest.mark.parametrize(("num_frames", "num_chunks"), [(7, 1), (7, 3), (8, 4), (5, 5), (1024, 16)])

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from resfields_ns.fields.dynamic_field import DynamicFieldConfig
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.fields.densities import LaplaceDensity
+from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
+from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from tests.cases import fill_parameters, over
 from tests.family import Family
 from tests.methods import FIELDS, VARIANTS, Variant, trained
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 @over("config", FIELDS)
 def test_fields_and_their_gradients_agree(config: DynamicFieldConfig) -> None:
     torch.manual_seed(0)
-    field = config.setup(num_frames=5)
+    field = config.setup(num_frames=5, density=LaplaceDensity(0.1))
     fill_parameters(field, scale=0.1)
     points = torch.rand(96, 3) * 2.0 - 1.0
     on_cpu = _values_and_gradients(field, points)
@@ -27,10 +28,10 @@ def test_fields_and_their_gradients_agree(config: DynamicFieldConfig) -> None:
         assert ((mine.cpu() - theirs).norm() / theirs.norm().clamp(min=1e-6)).item() < 1e-3
 
 
-def _values_and_gradients(field: torch.nn.Module, points: Tensor) -> list[Tensor]:
+def _values_and_gradients(field: DynamicField, points: Tensor) -> list[Tensor]:
     segments = TimeSegments(torch.tensor([0.0, 0.3, 1.0], device=points.device), (32, 16, 48))
-    raw, gradient, feature = field.raw_gradient_and_feature(points, segments)  # pyright: ignore[reportCallIssue]
-    loss = (gradient.norm(dim=-1) - 1.0).square().mean() + raw.mean() + feature.square().mean()
+    raw, gradient, feature = field.raw_gradient_and_feature(TimedPoints(points, segments))
+    loss = (gradient.norm(dim=-1) - 1.0).square().mean() + field.density(raw).mean() + feature.square().mean()
     used = [parameter for parameter in field.parameters() if parameter.requires_grad]
     gradients = torch.autograd.grad(loss, used, allow_unused=True)
     return [raw, gradient, feature, *(g for g in gradients if g is not None)]

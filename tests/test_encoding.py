@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from resfields_ns.fields.colour import ViewBasisColour
 from resfields_ns.functional.fourier import coarse_to_fine_window, positional_encoding, positional_encoding_pullback
-from resfields_ns.layers import WindowedPositionalEncoding
+from resfields_ns.layers import PositionalEncoding, WindowedPositionalEncoding, set_progress
+from resfields_ns.layers.alternatives import HyperNetworkLinear
 
 
 def _points(dim: int) -> Tensor:
@@ -63,6 +65,16 @@ def test_open_window_shows_every_wave_in_full() -> None:
     assert torch.equal(encoding(x), before)
     waves = before[..., 3:].unflatten(-1, (5, 2, 3))
     torch.testing.assert_close(waves.square().sum(dim=-2), torch.ones(4, 2, 5, 3, dtype=torch.float64))
+
+
+def test_a_schedule_opens_the_windows_that_have_one() -> None:
+    """What a residual or a colour depends on stays open."""
+    encodings = PositionalEncoding(1, 2), WindowedPositionalEncoding(1, 2)
+    module = torch.nn.ModuleList((*encodings, ViewBasisColour(4, 8), HyperNetworkLinear(2, 2, 4, 1)))
+    set_progress(module, 0.5)
+    windows = {name: window.tolist() for name, window in module.named_buffers()}
+    assert windows.pop("1.window") == pytest.approx([1.0, 0.0])
+    assert len(windows) == 3 and all(share == 1.0 for window in windows.values() for share in window)
 
 
 def test_output_has_the_announced_size() -> None:

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from resfields_ns.fields.ambient import MomentAmbientConfig
+from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
 from resfields_ns.fields.dynamic_field import COLOURS, ENCODINGS, DynamicField, DynamicFieldConfig
-from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.layers import largest_rank, show_residuals
+from resfields_ns.functional.segments import TimedPoints, TimeSegments
+from resfields_ns.layers import largest_rank, set_progress, show_residuals
 from tests.cases import fill_parameters, over
 from tests.methods import FIELDS
 
@@ -23,9 +24,13 @@ _SMALL = {
 }
 
 
-def _field(**options: Any) -> DynamicField:
+def _start(config: DynamicFieldConfig, density: Density | None = None) -> DynamicField:
     torch.manual_seed(0)
-    field = DynamicFieldConfig(**(_SMALL | options)).setup(num_frames=5).double()
+    return config.setup(num_frames=5, density=density or LaplaceDensity(0.1)).double()
+
+
+def _field(**options: Any) -> DynamicField:
+    field = _start(DynamicFieldConfig(**(_SMALL | options)))
     fill_parameters(field, scale=0.3)
     return field
 
@@ -35,86 +40,83 @@ def _with_large_encodings(field: DynamicField, progress: float) -> DynamicField:
     for layer in field.mlp.layers[:3]:
         weight = layer.get_parameter("weight")
         nn.init.normal_(weight, 0.0, weight.shape[1] ** -0.5)
-    field.set_window_progress(progress)
+    set_progress(field, progress)
     return field
 
 
-def _points() -> tuple[Tensor, TimeSegments]:
-    points = torch.rand(8, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 2.0 - 1.0
-    return points, TimeSegments(torch.tensor([0.0, 0.3, 1.0], dtype=torch.float64), (3, 1, 4))
+def _points() -> TimedPoints:
+    positions = torch.rand(8, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 2.0 - 1.0
+    return TimedPoints(positions, TimeSegments(torch.tensor([0.0, 0.3, 1.0], dtype=torch.float64), (3, 1, 4)))
 
 
-def _elsewhen(segments: TimeSegments) -> TimeSegments:
-    return TimeSegments((segments.times + 0.4) / 1.5, segments.sizes)
+def _elsewhen(points: TimedPoints) -> TimedPoints:
+    return replace(points, segments=replace(points.segments, times=(points.segments.times + 0.4) / 1.5))
+
+
+def _assert_gradient_is_numerical(field: DynamicField, step: float, tolerance: float) -> None:
+    points = _points()
+    _, gradient, _ = field.raw_gradient_and_feature(points)
+    for axis, shift in enumerate(step * torch.eye(3, dtype=torch.float64)):
+        ahead, behind = (field.raw_and_feature(points.moved(points.positions + sign * shift))[0] for sign in (1, -1))
+        numerical = (ahead - behind) / (2 * step)
+        torch.testing.assert_close(gradient[:, axis], numerical, atol=tolerance, rtol=10.0 * tolerance)
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.6, 1.0])
 @pytest.mark.parametrize("residual_layers", [(), (1, 2, 3), (0, 1, 2, 3, 4)])
 def test_gradient_is_the_numerical_one(residual_layers: tuple[int, ...], progress: float) -> None:
     field = _with_large_encodings(_field(residual_layers=residual_layers), progress)
-    points, segments = _points()
-    _, gradient, _ = field.raw_gradient_and_feature(points, segments)
-    step = 1e-6
-    for axis, shift in enumerate(step * torch.eye(3, dtype=torch.float64)):
-        ahead, behind = (field.raw_and_feature(points + sign * shift, segments)[0] for sign in (1, -1))
-        torch.testing.assert_close(gradient[:, axis], (ahead - behind) / (2 * step), atol=1e-6, rtol=1e-6)
+    _assert_gradient_is_numerical(field, step=1e-6, tolerance=1e-6)
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.6, 1.0])
 def test_both_queries_see_the_same_field(progress: float) -> None:
     field = _with_large_encodings(_field(), progress)
-    points, segments = _points()
-    sdf, feature = field.raw_and_feature(points, segments)
-    sdf_too, _, feature_too = field.raw_gradient_and_feature(points, segments)
+    sdf, feature = field.raw_and_feature(_points())
+    sdf_too, _, feature_too = field.raw_gradient_and_feature(_points())
     torch.testing.assert_close(sdf_too, sdf, atol=1e-13, rtol=1e-13)
     torch.testing.assert_close(feature_too, feature, atol=1e-13, rtol=1e-13)
 
 
 def test_a_point_has_the_same_values_alone() -> None:
     field = _with_large_encodings(_field(), 1.0)
-    points, segments = _points()
-    times = segments.expand(segments.times)
-    together = field.raw_gradient_and_feature(points, segments)
-    for k in range(len(points)):
-        alone = field.raw_gradient_and_feature(points[k : k + 1], TimeSegments.single(times[k : k + 1], 1))
+    points = _points()
+    together = field.raw_gradient_and_feature(points)
+    for k, time in enumerate(points.segments.expand(points.segments.times)):
+        alone = field.raw_gradient_and_feature(TimedPoints.at(points.positions[k : k + 1], time))
         for mine, theirs in zip(alone, together, strict=True):
             torch.testing.assert_close(mine[0], theirs[k], atol=1e-12, rtol=1e-12)
 
 
 def test_residuals_bring_in_time_without_the_encoding_of_time() -> None:
     """At the start time has no weight of its own in the first layers, so that residuals alone make it matter."""
-    points, segments = _points()
     field = _field()
-    moved = field.raw_and_feature(points, segments)[0] - field.raw_and_feature(points, _elsewhen(segments))[0]
+    moved = field.raw_and_feature(_points())[0] - field.raw_and_feature(_elsewhen(_points()))[0]
     assert (moved.abs() > 1e-4).all()
 
 
 def test_without_residuals_a_field_starts_still() -> None:
-    points, segments = _points()
     field = _field(residual_layers=())
-    for mine, theirs in zip(
-        field.raw_and_feature(points, segments), field.raw_and_feature(points, _elsewhen(segments)), strict=True
-    ):
+    for mine, theirs in zip(field.raw_and_feature(_points()), field.raw_and_feature(_elsewhen(_points())), strict=True):
         assert torch.equal(mine, theirs)
 
 
 def test_without_residuals_the_encoding_of_time_brings_it_in() -> None:
-    points, segments = _points()
     field = _with_large_encodings(_field(residual_layers=()), 1.0)
-    moved = field.raw_and_feature(points, segments)[0] - field.raw_and_feature(points, _elsewhen(segments))[0]
+    moved = field.raw_and_feature(_points())[0] - field.raw_and_feature(_elsewhen(_points()))[0]
     assert (moved.abs() > 1e-4).all()
 
 
 def test_window_progress_reaches_both_encodings() -> None:
     field = _field()
-    field.set_window_progress(0.5)
+    set_progress(field, 0.5)
     for window in ("encoding.window", "ambient.encoding.window"):
         assert field.get_buffer(window).tolist() == pytest.approx([1.0, 0.0])
 
 
 def test_no_points_have_no_values() -> None:
-    segments = TimeSegments.from_times(torch.zeros(0, dtype=torch.float64))
-    sdf, gradient, feature = _field().raw_gradient_and_feature(torch.zeros(0, 3, dtype=torch.float64), segments)
+    nothing = TimedPoints.from_times(torch.zeros(0, 3, dtype=torch.float64), torch.zeros(0, dtype=torch.float64))
+    sdf, gradient, feature = _field().raw_gradient_and_feature(nothing)
     assert (sdf.shape, gradient.shape, feature.shape) == ((0,), (0, 3), (0, 5))
 
 
@@ -134,12 +136,12 @@ def test_no_points_have_no_values() -> None:
 )
 def test_errors_name_the_option(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
-        DynamicFieldConfig(**(_SMALL | options)).setup(num_frames=5)
+        _start(DynamicFieldConfig(**(_SMALL | options)))
 
 
 def test_a_sequence_has_frames() -> None:
     with pytest.raises(ValueError, match="^num_frames: expected a sequence of at least 2 frames, got 1$"):
-        DynamicFieldConfig().setup(num_frames=1)
+        DynamicFieldConfig().setup(num_frames=1, density=LaplaceDensity(0.1))
 
 
 @over("make", COLOURS)
@@ -160,50 +162,39 @@ def test_colour_depends_on_direction_if_asked(colour: str, depends: bool) -> Non
     assert same != depends
 
 
-def _method_field(config: DynamicFieldConfig, seed: int = 0) -> DynamicField:
+def _method_field(config: DynamicFieldConfig) -> DynamicField:
     """A method's field with every parameter moved, so that all of its parts matter."""
-    torch.manual_seed(seed)
-    field = config.setup(num_frames=5).double()
+    field = _start(config)
     with torch.no_grad():
         for parameter in field.parameters():
             parameter.add_(0.03 * torch.randn_like(parameter))
     fill_parameters(field, scale=0.1)
-    field.set_window_progress(0.6)
+    set_progress(field, 0.6)
     return field
-
-
-def _assert_gradient_is_numerical(field: DynamicField) -> None:
-    points, segments = _points()
-    _, gradient, _ = field.raw_gradient_and_feature(points, segments)
-    step = 1e-7
-    for axis, shift in enumerate(step * torch.eye(3, dtype=torch.float64)):
-        ahead, behind = (field.raw_and_feature(points + sign * shift, segments)[0] for sign in (1, -1))
-        numerical = (ahead - behind) / (2 * step)
-        torch.testing.assert_close(gradient[:, axis], numerical, atol=1e-5, rtol=1e-4)
 
 
 @over("config", FIELDS)
 def test_gradient_of_every_method_is_the_numerical_one(config: DynamicFieldConfig) -> None:
-    _assert_gradient_is_numerical(_method_field(config))
+    _assert_gradient_is_numerical(_method_field(config), step=1e-7, tolerance=1e-5)
 
 
 @pytest.mark.parametrize("encoding", list(ENCODINGS))
 def test_gradient_with_every_encoding_is_the_numerical_one(encoding: Any) -> None:
-    _assert_gradient_is_numerical(_method_field(DynamicFieldConfig(encoding=encoding)))
+    _assert_gradient_is_numerical(_method_field(DynamicFieldConfig(encoding=encoding)), step=1e-7, tolerance=1e-5)
 
 
 @over("config", FIELDS)
 def test_values_are_the_same_with_and_without_the_gradient(config: DynamicFieldConfig) -> None:
     field = _method_field(config)
-    raw, feature = field.raw_and_feature(*_points())
-    for raw_too, _, feature_too in (field.raw_gradient_and_feature(*_points()), _without_autograd(field)):
+    raw, feature = field.raw_and_feature(_points())
+    for raw_too, _, feature_too in (field.raw_gradient_and_feature(_points()), _without_autograd(field)):
         torch.testing.assert_close(raw_too, raw, atol=1e-12, rtol=1e-12)
         torch.testing.assert_close(feature_too, feature, atol=1e-12, rtol=1e-12)
 
 
 def _without_autograd(field: DynamicField) -> tuple[Tensor, Tensor, Tensor]:
     with torch.no_grad():
-        values = field.raw_gradient_and_feature(*_points())
+        values = field.raw_gradient_and_feature(_points())
     assert not any(value.requires_grad for value in values)
     return values
 
@@ -211,9 +202,10 @@ def _without_autograd(field: DynamicField) -> tuple[Tensor, Tensor, Tensor]:
 @over("config", FIELDS)
 def test_an_eikonal_loss_reaches_every_part(config: DynamicFieldConfig) -> None:
     field = _method_field(config)
-    raw, gradient, feature = field.raw_gradient_and_feature(*_points())
+    raw, gradient, feature = field.raw_gradient_and_feature(_points())
     colours = field.colour(feature, torch.ones(8, 3, dtype=torch.float64))
-    ((gradient.norm(dim=-1) - 1.0).square().mean() + raw.mean() + colours.mean()).backward()
+    density = field.density(raw)
+    ((gradient.norm(dim=-1) - 1.0).square().mean() + density.mean() + colours.mean()).backward()
     for name, parameter in field.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
 
@@ -221,12 +213,12 @@ def test_an_eikonal_loss_reaches_every_part(config: DynamicFieldConfig) -> None:
 @over("config", FIELDS)
 def test_without_its_residuals_a_method_is_its_baseline(config: DynamicFieldConfig) -> None:
     """Bit for bit, where the two share their other parameters."""
-    field, plain = _method_field(config).eval(), replace(config, residual_layers=()).setup(num_frames=5).double()
+    field, plain = _method_field(config).eval(), _start(replace(config, residual_layers=()))
     missing, unexpected = plain.load_state_dict(field.state_dict(), strict=False)
     assert not missing and all(name.endswith(("table", "basis")) for name in unexpected)
     show_residuals(field, 0.0, config.rank)
     for shown, baseline in zip(
-        field.raw_gradient_and_feature(*_points()), plain.raw_gradient_and_feature(*_points()), strict=True
+        field.raw_gradient_and_feature(_points()), plain.raw_gradient_and_feature(_points()), strict=True
     ):
         assert torch.equal(shown, baseline)
 
@@ -235,34 +227,28 @@ def test_without_its_residuals_a_method_is_its_baseline(config: DynamicFieldConf
 def test_a_field_is_continuous_over_time(config: DynamicFieldConfig) -> None:
     """Between frames as at them: codes, coefficients and planes interpolate."""
     field = _method_field(config)
-    points, _ = _points()
+    positions = _points().positions
     for time in (0.25, 0.4, 0.5):
-        near, there = (
-            field.raw_and_feature(points, TimeSegments.single(torch.tensor([value], dtype=torch.float64), 8))[0]
-            for value in (time + 1e-4, time)
-        )
+        near, there = (field.raw_and_feature(TimedPoints.at(positions, value))[0] for value in (time + 1e-4, time))
         torch.testing.assert_close(near, there, atol=0.05, rtol=0)
         assert not torch.equal(near, there)
 
 
 def test_shown_residuals_do_not_touch_training() -> None:
     field = _method_field(DynamicFieldConfig())
-    whole = field.raw_and_feature(*_points())[0]
+    whole = field.raw_and_feature(_points())[0]
     show_residuals(field, 0.5, 3)
-    assert torch.equal(field.raw_and_feature(*_points())[0], whole)
-    assert not torch.equal(field.eval().raw_and_feature(*_points())[0], whole)
+    assert torch.equal(field.raw_and_feature(_points())[0], whole)
+    assert not torch.equal(field.eval().raw_and_feature(_points())[0], whole)
     show_residuals(field, 1.0, largest_rank(field))
-    assert torch.equal(field.raw_and_feature(*_points())[0], whole)
+    assert torch.equal(field.raw_and_feature(_points())[0], whole)
 
 
 @over("config", FIELDS)
-def test_turned_inside_out_a_field_starts_dense_inside(config: DynamicFieldConfig) -> None:
-    torch.manual_seed(0)
-    field = config.setup(num_frames=5)
-    points = torch.tensor([[0.05, 0.0, 0.02], [0.9, 0.9, 0.9]])
-    segments = TimeSegments.single(torch.zeros(1), 2)
-    before = field.raw_and_feature(points, segments)[0]
-    field.turn_inside_out()
-    after = field.raw_and_feature(points, segments)[0]
-    torch.testing.assert_close(after, -before, atol=1e-2, rtol=0)
-    assert after[0] > 0.0 > after[1]
+def test_a_field_of_a_density_starts_dense_inside(config: DynamicFieldConfig) -> None:
+    points = TimedPoints.at(torch.tensor([[0.05, 0.0, 0.02], [0.9, 0.9, 0.9]], dtype=torch.float64), 0.0)
+    distance, density = (
+        _start(config, kind).raw_and_feature(points)[0] for kind in (LaplaceDensity(0.1), ReLUDensity(0.001))
+    )
+    torch.testing.assert_close(density, -distance)
+    assert density[0] > 0.0 > density[1]

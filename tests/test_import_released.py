@@ -17,11 +17,10 @@ from resfields_ns import timeline
 from resfields_ns.commands import export, import_released
 from resfields_ns.fields.ambient import MomentAmbientConfig, NoAmbientConfig, SlicingNetworkConfig
 from resfields_ns.fields.bijective_warp import BijectiveWarpConfig
-from resfields_ns.fields.conditions import CodeConditionConfig, ReleasedTimeConditionConfig, TimeConditionConfig
-from resfields_ns.fields.densities import Density
+from resfields_ns.fields.conditions import LatentCodeConditionConfig, ReleasedTimeConditionConfig, TimeConditionConfig
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.fields.warps import SE3WarpConfig, TranslationWarpConfig
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.models.dynamic_model import DENSITIES, DynamicModel, DynamicModelConfig
 from resfields_ns.pipelines.dynamic_pipeline import DynamicPipeline, DynamicPipelineConfig
 from resfields_ns.released.released_dynamic import METHODS
@@ -31,7 +30,7 @@ from tests.cases import over, perturb_parameters
 NUM_STEPS = 30_000
 NUM_FRAMES = 4
 
-_time, _code = ReleasedTimeConditionConfig(), CodeConditionConfig(dim=4)
+_time, _code = ReleasedTimeConditionConfig(), LatentCodeConditionConfig(dim=4)
 _se3 = SE3WarpConfig(num_layers=3, hidden_dim=8, skip_layer=1)
 _slicing = SlicingNetworkConfig(num_coordinates=3, num_layers=3, hidden_dim=48, skip_layer=2)
 _SIZES = {
@@ -86,17 +85,17 @@ def _paper_fields() -> dict[str, DynamicFieldConfig]:
 def test_method_and_sizes_are_inferred(named_field: tuple[str, DynamicFieldConfig], density_name: str) -> None:
     name, config = named_field
     with torch.device("meta"):
-        field, density = config.setup(num_frames=7), DENSITIES[density_name](DynamicModelConfig())
-    method = infer_method(_tensors(field, density))
+        field = config.setup(num_frames=7, density=DENSITIES[density_name](DynamicModelConfig()))
+    method = infer_method(_tensors(field))
     assert (method.name, method.density, method.field) == (name, density_name, config)
     assert method.num_frames == (
-        7 if config.residual_layers or isinstance(config.condition, CodeConditionConfig) else None
+        7 if config.residual_layers or isinstance(config.condition, LatentCodeConditionConfig) else None
     )
 
 
-def _tensors(field: DynamicField, density: Density) -> dict[str, Tensor]:
+def _tensors(field: DynamicField) -> dict[str, Tensor]:
     """Parameters by released name and in released shape."""
-    parameters = released_parameters(field, density).items()
+    parameters = released_parameters(field).items()
     return {name: parameter.detach().reshape(released_shape(name, parameter)) for name, parameter in parameters}
 
 
@@ -118,16 +117,16 @@ def _source(name: str, density: str, capture: Path, **options: Any) -> DynamicMo
 @torch.no_grad()
 def _fill_a_third_of_the_box(model: DynamicModel) -> None:
     points = 2.0 * torch.rand(500, 3) - 1.0
-    raw, _ = model.field.raw_and_feature(points, TimeSegments.single(torch.tensor([0.0]), len(points)))
-    outward = model.density.outward
+    raw, _ = model.field.raw_and_feature(TimedPoints.at(points, 0.0))
+    outward = model.field.density.outward
     bias = model.field.mlp.layers[-1].bias
     bias[0] -= outward * (outward * raw).quantile(1.0 / 3.0)
 
 
 def _checkpoint(model: DynamicModel) -> dict[str, Any]:
     """What Lightning saves of a model."""
-    tensors = {**_tensors(model.field, model.density), "scene_aabb": model.sampler.box.flatten()}
-    if model.density.is_distance:
+    tensors = {**_tensors(model.field), "scene_aabb": model.sampler.box.flatten()}
+    if model.field.density.is_distance:
         tensors["deviation_net.beta_min"] = torch.tensor(1e-4)
     return {
         "epoch": 0,

@@ -10,7 +10,8 @@ import torch
 
 from resfields_ns.commands import import_released
 from resfields_ns.fields.siren_field import SirenField, SirenFieldConfig
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.fields.value_field import ImplicitSurface
+from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.trained_run import load_trained_run
 from resfields_ns.models.sdf_model import SDFModel
@@ -25,7 +26,7 @@ NUM_FRAMES = 3  # of the .anime, without its frame 0
 def _field(residual_layers: tuple[int, ...] = (1, 2), num_frames: int = NUM_FRAMES) -> SirenField:
     torch.manual_seed(0)
     config = SirenFieldConfig(residual_layers=residual_layers, rank=2, num_layers=3, hidden_dim=8)
-    field = config.setup(num_frames=num_frames, num_coordinates=3, out_dim=1)
+    field = config.setup(num_frames=num_frames, quantity=ImplicitSurface())
     perturb_parameters(field, scale=0.03)
     return field.eval()
 
@@ -88,8 +89,7 @@ def test_our_times_are_a_change_of_the_first_layer() -> None:
     expected = [_released_values(field, points, frame, NUM_FRAMES) for frame in range(NUM_FRAMES)]
     take_our_times(field, NUM_FRAMES)
     for frame in range(NUM_FRAMES):
-        times = torch.tensor([frame / (NUM_FRAMES - 1)], dtype=torch.float64)
-        found = field(points, TimeSegments.single(times, len(points)))[:, 0]
+        found = field.values(TimedPoints.at(points, frame / (NUM_FRAMES - 1)))[:, 0]
         torch.testing.assert_close(found, expected[frame], rtol=1e-9, atol=1e-9)
 
 

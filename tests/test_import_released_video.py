@@ -14,8 +14,9 @@ from nerfstudio.scripts.eval import ComputePSNR
 from resfields_ns.captures.clips.clip_pixels import HoldOut
 from resfields_ns.commands import import_released
 from resfields_ns.fields.siren_field import SirenField, SirenFieldConfig
+from resfields_ns.fields.value_field import Picture
 from resfields_ns.functional.intersections import pixel_coordinates
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.trained_run import load_trained_run
 from resfields_ns.released.released_method import released_shape
 from resfields_ns.released.released_siren import siren_parameters
@@ -31,7 +32,7 @@ CONFIGS = {
 
 def _field(config: SirenFieldConfig) -> SirenField:
     torch.manual_seed(0)
-    field = config.setup(num_frames=NUM_FRAMES, num_coordinates=2, out_dim=3)
+    field = config.setup(num_frames=NUM_FRAMES, quantity=Picture(HEIGHT, WIDTH))
     perturb_parameters(field, scale=0.03)
     return field.eval()
 
@@ -70,8 +71,7 @@ def test_an_imported_run_shows_what_its_source_says(
     points = pixel_coordinates(torch.arange(HEIGHT * WIDTH), HEIGHT, WIDTH)
     for frame in (0, NUM_FRAMES - 1):
         picture = run.model.get_outputs_for_camera(run.eval_dataset.cameras[frame : frame + 1])["rgb"]
-        times = torch.tensor([frame / (NUM_FRAMES - 1)])
-        expected = field(points, TimeSegments.single(times, len(points))).clamp(0.0, 1.0)
+        expected = field.values(TimedPoints.at(points, frame / (NUM_FRAMES - 1))).clamp(0.0, 1.0)
         assert torch.allclose(picture.view(-1, 3), expected, atol=1e-3) and picture.std() > 0.01
     report = capsys.readouterr().out.splitlines()
     assert f"Method: Siren of a video, {config.num_layers} hidden layers of width {config.hidden_dim}" in report

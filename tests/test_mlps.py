@@ -43,7 +43,7 @@ def _slow_mlp(case: MLPCase, mlp: MLP, point: Tensor, time: Tensor) -> Tensor:
         hidden = F.linear(hidden, layer.compose(time[None])[0], layer.bias)
         if index < len(mlp.layers) - 1:
             hidden = case.activation(hidden)
-        hidden = layer.shifted(hidden[None], segment)[0]
+        hidden = layer.add_output_residual(hidden[None], segment)[0]
     return hidden
 
 
@@ -142,6 +142,17 @@ def test_explicit_gradient_is_the_numerical_one(case: MLPCase) -> None:
     numerical = [(mlp(points + shift, segments) - mlp(points - shift, segments))[:, 0] / (2 * step) for shift in shifts]
     _, gradient = mlp.forward_with_gradient(points, segments)
     torch.testing.assert_close(gradient, torch.stack(numerical, dim=-1), atol=1e-6, rtol=1e-6)
+
+
+@over("case", GEOMETRIC_MLPS)
+def test_inside_out_the_distance_has_the_other_sign(case: MLPCase) -> None:
+    """At every time, whatever the kind of the last layer; the feature stays as it is."""
+    mlp = _geometric(case)
+    expected, gradient = mlp.forward_with_gradient(*_points())
+    mlp.turn_inside_out()
+    turned, turned_gradient = mlp.forward_with_gradient(*_points())
+    torch.testing.assert_close(turned, expected * torch.tensor([-1.0, 1.0, 1.0]), atol=1e-13, rtol=1e-13)
+    torch.testing.assert_close(turned_gradient, -gradient, atol=1e-13, rtol=1e-13)
 
 
 @pytest.mark.parametrize("radius", [0.3, 0.5])

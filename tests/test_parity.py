@@ -16,13 +16,12 @@ import numpy as np
 import torch
 
 from resfields_ns import timeline
-from resfields_ns.fields.densities import Density
 from resfields_ns.fields.dynamic_field import DynamicField
 from resfields_ns.functional.losses import eikonal
 from resfields_ns.functional.rays import intersect_box
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.functional.volume import composite, compositing_weights
-from resfields_ns.layers import ResFieldLinear, ResidualOptions, SirenMLP
+from resfields_ns.layers import ResFieldLinear, ResidualOptions, SirenMLP, set_progress
 from resfields_ns.layers.alternatives import (
     CPLinear,
     DirectLinear,
@@ -142,19 +141,19 @@ def test_siren() -> None:
     assert_close(mlp(points.flatten(end_dim=1), segments), golden["out/y"], 1e-5)
 
 
-def released_model(golden: dict[str, torch.Tensor], meta: dict) -> tuple[DynamicField, Density]:
-    """Field and density with the released parameters."""
+def released_field(golden: dict[str, torch.Tensor], meta: dict) -> DynamicField:
+    """A field with the released parameters."""
     tensors = {key.removeprefix("param/"): value for key, value in golden.items() if key.startswith("param/")}
     method = infer_method(tensors)
     assert (method.name, method.density) == (meta["method"], meta["density"])
     assert method.num_frames == meta["num_frames"]
-    field = method.field.setup(num_frames=meta["num_frames"])
     density = DENSITIES[method.density](DynamicModelConfig())
-    parameters = released_parameters(field, density)
+    field = method.field.setup(num_frames=meta["num_frames"], density=density)
+    parameters = released_parameters(field)
     assert not misfits(parameters, tensors)
     copy_released(parameters, tensors)
-    field.set_window_progress(meta["window_ratio"])
-    return field, density
+    set_progress(field, meta["window_ratio"])
+    return field
 
 
 def released_samples(golden: dict[str, torch.Tensor], meta: dict) -> tuple[torch.Tensor, torch.Tensor]:
@@ -171,15 +170,15 @@ def released_samples(golden: dict[str, torch.Tensor], meta: dict) -> tuple[torch
 @over("name", MODELS)
 def test_model(name: str) -> None:
     golden, meta = load(name), load_meta(name)
-    field, density = released_model(golden, meta)
+    field = released_field(golden, meta)
     distances, deltas = released_samples(golden, meta)
     directions = golden["in/directions"][:, None].expand(-1, meta["num_samples"], -1)
     points = golden["in/origins"][:, None] + directions * distances[..., None]
     times = timeline.times_from_frames(golden["in/frame_index"], meta["num_frames"])
     segments = TimeSegments.from_times(times).repeat(meta["num_samples"])
 
-    raw, gradient, feature = field.raw_gradient_and_feature(points.flatten(end_dim=1), segments)
-    weights = compositing_weights(density(raw.view(distances.shape)), deltas)
+    raw, gradient, feature = field.raw_gradient_and_feature(TimedPoints(points.flatten(end_dim=1), segments))
+    weights = compositing_weights(field.density(raw.view(distances.shape)), deltas)
     colours = field.colour(feature, directions.flatten(end_dim=1)).view(points.shape)
     values = {
         "sdf": raw,
@@ -188,7 +187,7 @@ def test_model(name: str) -> None:
         "depth": composite(weights, distances[..., None]),
     }
     loss = values["rgb"].mean() + values["opacity"].mean()
-    if density.is_distance:  # the released code takes gradients of distances alone
+    if field.density.is_distance:  # the released code takes gradients of distances alone
         values["normal"] = composite(weights, torch.nn.functional.normalize(gradient, dim=-1).view(points.shape))
         values["gradient_error"] = eikonal(gradient)
         loss = loss + 0.1 * values["gradient_error"]
@@ -200,7 +199,7 @@ def test_model(name: str) -> None:
     for value, ours in values.items():
         assert_close(ours, golden[f"out/{value}"], 1e-4)
     loss.backward()
-    parameters = released_parameters(field, density)
+    parameters = released_parameters(field)
     for parameter in released_gradients:
         ours = parameters[parameter].grad
         assert ours is not None

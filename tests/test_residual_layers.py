@@ -10,6 +10,7 @@ from resfields_ns.functional.residual_weights import truncate_rank
 from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.layers import ResFieldLinear, TimeLinear
 from resfields_ns.layers.alternatives import TuckerLinear
+from resfields_ns.layers.linear import ResidualLinear
 from resfields_ns.layers.low_rank import ChunkedLinear
 from tests.cases import (
     COEFFICIENT_LAYERS,
@@ -122,10 +123,44 @@ def test_starts_close_to_its_base_weight(make: Make) -> None:
     """So that an MLP starts as its plain twin does; direct weights have none, and start close to zero."""
     torch.manual_seed(0)
     layer = make(64, 64, 50, 10)
-    base = sum(layer.base_weights, torch.zeros(64, 64))
+    base = torch.zeros(64, 64)
+    layer.initialise(base.add_)
     assert (layer.compose(torch.linspace(0.0, 1.0, 7)) - base).abs().max() < 0.02
     x, times = torch.randn(7, 64), torch.linspace(0.0, 1.0, 7)
     assert (layer(x, times) - torch.nn.functional.linear(x, base, layer.bias)).abs().max() < 0.1
+
+
+@over("make", LINEAR_LAYERS)
+@pytest.mark.parametrize("bias", [True, False])
+def test_scaled_outputs_are_the_outputs_scaled(make: Make, bias: bool) -> None:
+    """At every time."""
+    layer = _layer(make, bias=bias)
+    x, times = _inputs()
+    factors = torch.tensor([-1.0, 0.5, 3.0], dtype=torch.float64)
+    expected = factors * layer(x, times)
+    layer.scale_outputs(factors)
+    torch.testing.assert_close(layer(x, times), expected, atol=1e-13, rtol=1e-13)
+
+
+@over("make", LINEAR_LAYERS)
+@pytest.mark.parametrize("bias", [True, False])
+def test_at_rest_a_layer_says_nothing_until_it_learns(make: Make, bias: bool) -> None:
+    """Zero at every time; one step of gradient descent moves it at every time, its part over time included."""
+    torch.manual_seed(0)
+    layer = make(_IN, _OUT, _FRAMES, _RANK, bias=bias).double()
+    layer.start_at_rest()
+    x, times = _inputs()
+    assert (layer(x, times) == 0.0).all()
+    target = torch.randn(_OUT, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    (layer(x, times) * torch.stack((target, -target))[(times > 0.5).long()][:, None]).sum().backward()
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            assert parameter.grad is not None
+            parameter.sub_(0.1 * parameter.grad)
+    moved = layer(x, times)
+    assert (moved.abs().amax(dim=(1, 2)) > 1e-6).all()
+    if isinstance(layer, ResidualLinear):
+        assert not torch.equal(layer(x, torch.zeros_like(times)), layer(x, torch.ones_like(times)))
 
 
 @over("make", LINEAR_LAYERS)
@@ -275,17 +310,3 @@ def test_a_scaled_residual_moves_the_answer_in_proportion(make: Make, scale: flo
     whole = layer(x, times)
     layer.show_residual(scale, _RANK)
     torch.testing.assert_close(layer(x, times), base + scale * (whole - base), atol=1e-12, rtol=1e-12)
-
-
-@over("make", LINEAR_LAYERS)
-def test_starts_at_rest_and_can_leave_it(make: Make) -> None:
-    layer = _layer(make)
-    layer.start_at_rest()
-    x, times = _inputs()
-    y = layer(x, times)
-    assert torch.equal(y, torch.zeros_like(y))
-    (y - 1.0).square().sum().backward()
-    with torch.no_grad():
-        for parameter in layer.parameters():
-            parameter.sub_(0.1 * parameter.grad if parameter.grad is not None else 0.0)
-    assert (layer(x, times).abs().amax(dim=(1, 2)) > 1e-6).all()

@@ -13,7 +13,7 @@ from torch import Tensor
 from resfields_ns.fields.sceneflow_field import MOTIONS, DCTMotion, Motion, SceneFlowFieldConfig
 from resfields_ns.functional.curves import dct_basis
 from resfields_ns.functional.motion import Flow, flow_between_frames, l1_error
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.layers.residual_options import RESIDUALS
 from tests.cases import fill_parameters, over
 
@@ -28,11 +28,15 @@ def _random(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
+def _points() -> TimedPoints:
+    return TimedPoints(_random(8, 3), _SEGMENTS)
+
+
 def _slow_flow(name: str, raw: Tensor, points: Tensor) -> Flow:
     """Point by point, from the formulas."""
     steps = [[], []]
     for numbers, x, time in zip(raw, points, _SEGMENTS.expand(_SEGMENTS.times).tolist(), strict=True):
-        place = round(time * (_FRAMES - 1))
+        frame = round(time * (_FRAMES - 1))
         for direction in (0, 1):
             if name == "offset":
                 step = numbers[3 * direction : 3 * direction + 3]
@@ -47,7 +51,7 @@ def _slow_flow(name: str, raw: Tensor, points: Tensor) -> Flow:
                 for k in range(1, 5):
                     there, here = (
                         np.sqrt(2 / _FRAMES) * np.cos(np.pi * k * (2 * u + 1) / (2 * _FRAMES))
-                        for u in (place + (1, -1)[direction], place)
+                        for u in (frame + (1, -1)[direction], frame)
                     )
                     step = step + (there - here) * numbers[3 * (k - 1) : 3 * k]
             steps[direction].append(step)
@@ -56,9 +60,9 @@ def _slow_flow(name: str, raw: Tensor, points: Tensor) -> Flow:
 
 @pytest.mark.parametrize("name", list(_MOTIONS))
 def test_a_motion_is_its_formula(name: str) -> None:
-    motion, points = _MOTIONS[name], _random(8, 3)
+    motion, points = _MOTIONS[name], _points()
     raw = 0.5 * _random(8, motion.num_outputs)
-    flow, expected = motion(raw, points, _SEGMENTS), _slow_flow(name, raw, points)
+    flow, expected = motion(raw, points), _slow_flow(name, raw, points.positions)
     torch.testing.assert_close(flow.forward, expected.forward, atol=1e-12, rtol=1e-12)
     torch.testing.assert_close(flow.backward, expected.backward, atol=1e-12, rtol=1e-12)
 
@@ -66,7 +70,7 @@ def test_a_motion_is_its_formula(name: str) -> None:
 @over("motion", _MOTIONS)
 def test_gradients_of_a_motion_are_the_numerical_ones(motion: Motion) -> None:
     def both(raw: Tensor) -> tuple[Tensor, Tensor]:
-        flow = motion(raw, _random(8, 3), _SEGMENTS)
+        flow = motion(raw, _points())
         return flow.forward, flow.backward
 
     assert torch.autograd.gradcheck(both, (0.5 * _random(8, motion.num_outputs)).requires_grad_())
@@ -74,7 +78,7 @@ def test_gradients_of_a_motion_are_the_numerical_ones(motion: Motion) -> None:
 
 @over("motion", _MOTIONS)
 def test_no_numbers_are_stillness(motion: Motion) -> None:
-    flow = motion(torch.zeros(8, motion.num_outputs, dtype=torch.float64), _random(8, 3), _SEGMENTS)
+    flow = motion(torch.zeros(8, motion.num_outputs, dtype=torch.float64), _points())
     assert not flow.forward.any() and not flow.backward.any()
 
 
@@ -83,7 +87,8 @@ def test_a_trajectory_of_all_cosines_is_the_inverse_transform() -> None:
     trajectory = _random(_FRAMES, 3)
     coefficients = torch.from_numpy(scipy.fft.dct(trajectory.numpy(), axis=0, norm="ortho"))[1:]
     motion = DCTMotion(_FRAMES, _FRAMES - 1)
-    flow = motion(coefficients.reshape(1, -1).expand(_FRAMES, -1), trajectory, TimeSegments(_TIMES, (1,) * _FRAMES))
+    points = TimedPoints(trajectory, TimeSegments(_TIMES, (1,) * _FRAMES))
+    flow = motion(coefficients.reshape(1, -1).expand(_FRAMES, -1), points)
     torch.testing.assert_close(flow.forward[:-1], trajectory.diff(dim=0), atol=1e-12, rtol=0)
     torch.testing.assert_close(flow.backward[1:], -trajectory.diff(dim=0), atol=1e-12, rtol=0)
 
@@ -111,26 +116,25 @@ def test_l1_error_is_a_slow_loop_over_what_exists() -> None:
 
 
 @pytest.mark.parametrize("motion", list(MOTIONS))
-@pytest.mark.parametrize("residual_layers", [(), (1, 2), (0, 1, 2, 3)])
 @pytest.mark.parametrize("residual", list(RESIDUALS))
-def test_the_field_starts_as_stillness(motion: Any, residual_layers: tuple[int, ...], residual: Any) -> None:
-    config = replace(_SMALL, motion=motion, residual_layers=residual_layers, residual=residual)
-    segments = TimeSegments(_SEGMENTS.times.float(), _SEGMENTS.sizes)
-    flow = config.setup(num_frames=_FRAMES)(_random(8, 3).float(), segments)
+@pytest.mark.parametrize("residual_layers", [(), (1, 2), (0, 1, 2, 3)])
+def test_the_field_starts_as_stillness(motion: Any, residual: Any, residual_layers: tuple[int, ...]) -> None:
+    config = replace(_SMALL, motion=motion, residual=residual, residual_layers=residual_layers)
+    flow = config.setup(num_frames=_FRAMES).double().flow(_points())
     assert not flow.forward.any() and not flow.backward.any()
 
 
 @pytest.mark.parametrize("motion", list(MOTIONS))
 def test_a_point_does_not_know_the_others(motion: Any) -> None:
-    field = replace(_SMALL, motion=motion).setup(num_frames=_FRAMES)
+    field = replace(_SMALL, motion=motion).setup(num_frames=_FRAMES).double()
     fill_parameters(field)
-    torch.nn.init.normal_(field.mlp.layers[-1].weight)
-    points, segments = _random(8, 3).float(), TimeSegments(_SEGMENTS.times.float(), _SEGMENTS.sizes)
-    together = field(points, segments)
-    for index, time in enumerate(segments.expand(segments.times)):
-        alone = field(points[index : index + 1], TimeSegments.single(time[None], 1))
-        torch.testing.assert_close(alone.forward[0], together.forward[index], atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(alone.backward[0], together.backward[index], atol=1e-5, rtol=1e-4)
+    field.mlp.layers[-1].initialise(torch.nn.init.normal_)
+    points = _points()
+    together = field.flow(points)
+    for index, time in enumerate(_SEGMENTS.expand(_SEGMENTS.times)):
+        alone = field.flow(TimedPoints.at(points.positions[index : index + 1], time))
+        torch.testing.assert_close(alone.forward[0], together.forward[index], atol=1e-12, rtol=1e-10)
+        torch.testing.assert_close(alone.backward[0], together.backward[index], atol=1e-12, rtol=1e-10)
 
 
 @pytest.mark.parametrize(

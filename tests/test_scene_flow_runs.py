@@ -21,7 +21,7 @@ from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig
 from resfields_ns.export.tracked_mesh import track_points
 from resfields_ns.fields.sceneflow_field import SceneFlowField, SceneFlowFieldConfig
 from resfields_ns.functional.motion import Flow, flow_between_frames
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.sceneflow_model import SceneFlowModel, SceneFlowModelConfig
 from resfields_ns.timeline import frames_from_times
@@ -60,11 +60,11 @@ class TrueFlow(SceneFlowField):
 
     def __init__(self, positions: Tensor) -> None:
         super().__init__(SceneFlowFieldConfig(), len(positions))
-        self.flow = flow_between_frames(positions)
+        self.true_flow = flow_between_frames(positions)
 
-    def forward(self, points: Tensor, segments: TimeSegments) -> Flow:
-        frame = int(frames_from_times(segments.times, self.num_frames))
-        return Flow(self.flow.forward[frame], self.flow.backward[frame])
+    def flow(self, points: TimedPoints) -> Flow:
+        frame = int(frames_from_times(points.segments.times, self.num_frames))
+        return Flow(self.true_flow.forward[frame], self.true_flow.backward[frame])
 
 
 # what is trained on
@@ -105,7 +105,7 @@ def test_held_out_vertices_are_not_trained_on(sequence: Path, tmp_path: Path) ->
 
 def test_a_batch_larger_than_the_mesh_is_all_of_it(sequence: Path, tmp_path: Path) -> None:
     coordinates, batch = _datamanager(sequence, tmp_path, samples=200_000).next_train(0)
-    assert coordinates.segments.sizes == (34,) * 4 and coordinates.points.shape == (4 * 34, 3)
+    assert coordinates.segments.sizes == (34,) * 4 and coordinates.positions.shape == (4 * 34, 3)
     assert batch["forward"].shape == (4 * 34, 3)
 
 

@@ -13,7 +13,8 @@ from trimesh.visual import ColorVisuals
 from resfields_ns.captures.camera import Camera, Similarity
 from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
 from resfields_ns.export.surface import Surface, extract_surface, write_mesh
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.fields.densities import LaplaceDensity
+from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.dataparsing import host_outputs
 from resfields_ns.models.dynamic_model import DynamicModel, DynamicModelConfig
 from resfields_ns.models.samplers import SamplerConfig
@@ -26,13 +27,18 @@ CELL = 1.5 / 40
 class Sphere(nn.Module):
     """A sphere whose radius grows from 0.3 to 0.6, coloured by where its normals look."""
 
-    def raw_and_feature(self, points: Tensor, segments: TimeSegments) -> tuple[Tensor, Tensor]:
-        offsets = points - CENTRE
-        return offsets.norm(dim=-1) - 0.3 * (1.0 + segments.expand(segments.times)), offsets
+    density = LaplaceDensity(0.1)
 
-    def raw_gradient_and_feature(self, points: Tensor, segments: TimeSegments) -> tuple[Tensor, Tensor, Tensor]:
-        sdf, offsets = self.raw_and_feature(points, segments)
+    def raw_and_feature(self, points: TimedPoints) -> tuple[Tensor, Tensor]:
+        offsets = points.positions - CENTRE
+        return offsets.norm(dim=-1) - 0.3 * (1.0 + points.segments.expand(points.segments.times)), offsets
+
+    def raw_gradient_and_feature(self, points: TimedPoints) -> tuple[Tensor, Tensor, Tensor]:
+        sdf, offsets = self.raw_and_feature(points)
         return sdf, nn.functional.normalize(offsets, dim=-1), offsets
+
+    def unit_normals(self, gradient: Tensor) -> Tensor:
+        return gradient
 
     def colour(self, feature: Tensor, view: Tensor) -> Tensor:
         return 0.5 - 0.5 * view
@@ -86,9 +92,9 @@ def test_no_more_points_than_the_chunk_size_are_evaluated_at_once(
     sizes = []
     evaluate = Sphere.raw_and_feature
 
-    def record(self: Sphere, points: Tensor, segments: TimeSegments) -> tuple[Tensor, Tensor]:
-        sizes.append(len(points))
-        return evaluate(self, points, segments)
+    def record(self: Sphere, points: TimedPoints) -> tuple[Tensor, Tensor]:
+        sizes.append(len(points.positions))
+        return evaluate(self, points)
 
     monkeypatch.setattr(Sphere, "raw_and_feature", record)
     extract_surface(model, 0.5, resolution=20, chunk_size=500)

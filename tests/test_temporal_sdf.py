@@ -9,7 +9,7 @@ import torch
 import trimesh
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
-from torch import Tensor, nn
+from torch import Tensor
 
 from resfields_ns.captures.camera import Camera, Similarity
 from resfields_ns.captures.meshes.colours import JoinedColours
@@ -20,7 +20,8 @@ from resfields_ns.data.sdf_data import SUPERVISIONS, SDFDataManagerConfig, Super
 from resfields_ns.data.supervisions import OrientedPoints, Supervision
 from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig, SequenceParserConfig
 from resfields_ns.export.surface import export_meshes, extract_surface
-from resfields_ns.functional.segments import Coordinates, TimeSegments
+from resfields_ns.fields.value_field import ImplicitSurface, ValueField
+from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.dataparsing import host_outputs, sequence_of
 from resfields_ns.host.trained_run import TrainedRun, load_trained_run
 from resfields_ns.models.sdf_model import SDFModel, SDFModelConfig
@@ -35,16 +36,16 @@ from tests.small_sequences import write_ply_folder
 CENTRE = torch.tensor([0.1, -0.05, 0.0])
 
 
-class Ball(nn.Module):
+class Ball(ValueField):
     """The distance to a ball whose radius grows from 0.3 to 0.6, times a factor."""
 
     def __init__(self, factor: float = 1.0) -> None:
-        super().__init__()
+        super().__init__(ImplicitSurface())
         self.factor = factor
 
-    def forward(self, points: Tensor, segments: TimeSegments) -> Tensor:
-        radii = 0.3 * (1.0 + segments.expand(segments.times)[:, None])
-        return self.factor * ((points - CENTRE).norm(dim=-1, keepdim=True) - radii)
+    def values(self, points: TimedPoints) -> Tensor:
+        radii = 0.3 * (1.0 + points.segments.expand(points.segments.times)[:, None])
+        return self.factor * ((points.positions - CENTRE).norm(dim=-1, keepdim=True) - radii)
 
 
 class BallMeshes(MeshSequence):
@@ -119,7 +120,7 @@ def test_the_truth_has_the_least_loss(kind: type[Supervision]) -> None:
     model.add_module("field", Ball(1.0 if kind.is_distance else 300.0))
     losses = {}
     for time in (0.0, 0.25, 0.5, 0.75, 1.0):
-        coordinates = Coordinates(points, TimeSegments.single(torch.tensor([time]), len(points)))
+        coordinates = TimedPoints.at(points, time)
         losses[time] = sum(model.get_loss_dict(model.get_outputs(coordinates), batch).values())
     assert min(losses, key=losses.__getitem__) == 0.5
 
@@ -128,7 +129,7 @@ def test_gradients_can_be_trained_on() -> None:
     model = _model(OrientedPoints()).train()
     model.field = model.make_field()
     points = torch.rand(20, 3)
-    outputs = model.get_outputs(Coordinates(points, TimeSegments.single(torch.tensor([0.3]), 20)))
+    outputs = model.get_outputs(TimedPoints.at(points, 0.3))
     outputs["gradients"].square().sum().backward()
     assert all(parameter.grad is not None for name, parameter in model.field.named_parameters() if "bias" not in name)
     shift = 1e-3 * torch.eye(3)
@@ -139,20 +140,21 @@ def test_gradients_can_be_trained_on() -> None:
     torch.testing.assert_close(outputs["gradients"].detach(), (ahead - behind) / 2e-3, rtol=0.02, atol=0.02)
 
 
-class TrueBalls(nn.Module):
+class TrueBalls(ValueField):
     """The distance to the ball of every frame of `small_sequences`."""
 
     def __init__(self, sequence: MeshSequence) -> None:
-        super().__init__()
+        super().__init__(ImplicitSurface())
         frames, rng = [sequence.frame(index) for index in range(len(sequence))], np.random.default_rng(0)
         points = np.stack([sample_surface(frame.vertices, frame.faces, 2000, rng)[0] for frame in frames])
         self.centres = torch.tensor(np.stack([frame.vertices.mean(axis=0) for frame in frames])).float()
         self.radii = (torch.from_numpy(points).float() - self.centres[:, None]).norm(dim=-1).mean(dim=1)
 
-    def forward(self, points: Tensor, segments: TimeSegments) -> Tensor:
+    def values(self, points: TimedPoints) -> Tensor:
+        segments = points.segments
         frames = frames_from_times(segments.times, len(self.radii))
         centres, radii = segments.expand(self.centres[frames]), segments.expand(self.radii[frames])
-        return ((points - centres).norm(dim=1) - radii)[:, None]
+        return ((points.positions - centres).norm(dim=1) - radii)[:, None]
 
 
 @pytest.fixture(scope="module", params=list(SUPERVISIONS))

@@ -197,7 +197,6 @@ def test_a_start_from_masks_needs_masks(capture_without_masks: Path, tmp_path: P
     [
         ({"depth_loss_weight": 0.1}, "model.depth-loss-weight: expected a depth folder in every camera, found none"),
         ({"density": "nerf", "sparsity_loss_weight": 0.1}, "model.sparsity-loss-weight: expected 0 for density nerf"),
-        ({"total_variation_weight": 0.1}, "model.total-variation-weight: expected 0 for a field without planes"),
     ],
 )
 def test_losses_that_nothing_feeds_are_refused(

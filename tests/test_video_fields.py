@@ -5,25 +5,25 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from resfields_ns.data.coordinate_data import CoordinateDataManagerConfig
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
 from resfields_ns.fields.siren_field import SirenFieldConfig
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.fields.value_field import Picture, ValueField
+from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.models.video_model import VideoModelConfig
 from tests.cases import perturb_parameters
 
 SEGMENTS = TimeSegments(torch.tensor([0.0, 0.25, 1.0]), (4, 4, 4))
-FIELDS: dict[str, Callable[[], nn.Module]] = {
-    "siren": lambda: SirenFieldConfig(hidden_dim=8).setup(num_frames=5, num_coordinates=2, out_dim=3),
-    "hash_grid": lambda: HashGridFieldConfig(num_levels=3, log2_hashmap_size=9).setup(
-        num_frames=5, num_coordinates=2, out_dim=3
-    ),
+PICTURE = Picture(12, 16)
+FIELDS: dict[str, Callable[[], ValueField]] = {
+    "siren": lambda: SirenFieldConfig(hidden_dim=8).setup(num_frames=5, quantity=PICTURE),
+    "hash_grid": lambda: HashGridFieldConfig(num_levels=3, log2_hashmap_size=9).setup(num_frames=5, quantity=PICTURE),
 }
 
 
-def _field(name: str) -> nn.Module:
+def _field(name: str) -> ValueField:
     torch.manual_seed(0)
     field = FIELDS[name]()
     perturb_parameters(field, scale=0.05)
@@ -31,25 +31,25 @@ def _field(name: str) -> nn.Module:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_field_depends_on_time_and_place_and_every_parameter_learns(name: str) -> None:
+def test_a_field_depends_on_time_and_position_and_every_parameter_learns(name: str) -> None:
     field = _field(name)
-    points = torch.rand(12, 2, generator=torch.manual_seed(1)) * 2.0 - 1.0
-    colours = field(points, SEGMENTS)
+    points = TimedPoints(torch.rand(12, 2, generator=torch.manual_seed(1)) * 2.0 - 1.0, SEGMENTS)
+    colours = field.values(points)
     assert colours.shape == (12, 3)
-    same = field(points[:1].expand(12, 2), SEGMENTS)
+    same = field.values(points.moved(points.positions[:1].expand(12, 2)))
     assert torch.allclose(same[0], same[3]) and not torch.allclose(same[0], same[4])
     assert not torch.allclose(colours[0], colours[1])
     gradients = torch.autograd.grad(colours.square().sum(), list(field.parameters()))
     assert all(gradient.abs().max() > 0.0 for gradient in gradients)
 
 
-def test_a_siren_sees_time_and_place_alike() -> None:
+def test_a_siren_sees_time_and_position_alike() -> None:
     """The network's first input is time in [-1, 1], as the coordinates are."""
     field: Any = _field("siren")
     seen: list[Tensor] = []
     field.mlp.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     points = torch.rand(12, 2)
-    field(points, SEGMENTS)
+    field.values(TimedPoints(points, SEGMENTS))
     times = torch.tensor([-1.0, -0.5, 1.0]).repeat_interleave(4)
     assert torch.equal(seen[0], torch.cat((times[:, None], points), dim=1))
 
@@ -57,7 +57,7 @@ def test_a_siren_sees_time_and_place_alike() -> None:
 def test_a_hash_grid_ends_at_the_border() -> None:
     field = _field("hash_grid")
     beyond, border = (torch.tensor([[0.3, edge]]).expand(12, 2) for edge in (1.2, 1.0))
-    assert torch.equal(field(beyond, SEGMENTS), field(border, SEGMENTS))
+    assert torch.equal(field.values(TimedPoints(beyond, SEGMENTS)), field.values(TimedPoints(border, SEGMENTS)))
 
 
 @pytest.mark.parametrize(

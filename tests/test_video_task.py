@@ -17,7 +17,7 @@ from resfields_ns.commands import render
 from resfields_ns.data.video_data import VideoDataManagerConfig
 from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig
 from resfields_ns.functional.intersections import pixel_coordinates
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.trained_run import load_trained_run
 from resfields_ns.models.video_model import VideoModel, VideoModelConfig
@@ -60,7 +60,7 @@ def test_batches_hold_the_colours_of_seen_pixels(video: Path, options: dict[str,
         segments = coordinates.segments
         assert len(set(segments.sizes)) == 1 and (segments.times.diff() > 0.0).all()
         frame = (segments.expand(segments.times) * (len(frames) - 1)).round().long()
-        y, x = (coordinates.points.double() + 1.0).mul(0.5 * torch.tensor([HEIGHT - 1, WIDTH - 1])).round().long().T
+        y, x = (coordinates.positions.double() + 1.0).mul(0.5 * torch.tensor([HEIGHT - 1, WIDTH - 1])).round().long().T
         video_pixels = datamanager.train_dataset.pixels.array
         assert torch.equal(batch["image"], video_pixels[frame, y, x].float() / 255.0)
         masks = torch.stack([hold_out.mask(index) for index in range(len(frames))])
@@ -78,7 +78,7 @@ def test_items_are_the_videos_frames(video: Path) -> None:
 def test_without_anything_held_out_all_pixels_are_evaluated(video: Path) -> None:
     datamanager = _datamanager(video, held_out_pixels=0.0)
     coordinates, _ = datamanager.next_eval(0)
-    assert len(coordinates.points.unique(dim=0)) == HEIGHT * WIDTH
+    assert len(coordinates.positions.unique(dim=0)) == HEIGHT * WIDTH
 
 
 def test_a_long_video_is_seen_a_part_at_a_time(video: Path) -> None:
@@ -114,9 +114,8 @@ def test_a_camera_before_the_picture_sees_what_the_field_says(run: Path) -> None
     dataloader: Any = pipeline.datamanager.fixed_indices_eval_dataloader
     for index, (camera, batch) in enumerate(dataloader):
         outputs = model.get_outputs_for_camera(camera)
-        times = torch.tensor([index / (NUM_FRAMES - 1)])
         with torch.no_grad():
-            expected = model.field(points, TimeSegments.single(times, len(points))).clamp(0.0, 1.0)
+            expected = model.field.values(TimedPoints.at(points, index / (NUM_FRAMES - 1))).clamp(0.0, 1.0)
         assert torch.allclose(outputs["rgb"].view(-1, 3), expected, atol=1e-3)
         assert (outputs["accumulation"] == 1.0).all()
         corner = torch.tensor([1.0 - 1.0 / WIDTH, (HEIGHT - 1.0) / WIDTH, 2.0]).norm()

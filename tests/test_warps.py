@@ -10,25 +10,27 @@ from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
 
 from resfields_ns.fields.bijective_warp import BijectiveWarp, BijectiveWarpConfig
+from resfields_ns.fields.conditions import ConditionConfig, LatentCodeConditionConfig, TimeConditionConfig
 from resfields_ns.fields.point_map import PointMap
 from resfields_ns.fields.warps import InvertibleWarp, SE3WarpConfig, TranslationWarpConfig, WarpConfig
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import ConditionedPoints, TimedPoints, TimeSegments
+from resfields_ns.layers import set_progress
 from resfields_ns.layers.encodings import WindowedPositionalEncoding
 from resfields_ns.layers.mlp import SkipMLP
 from tests.cases import AMBIENTS, WARPS, over, perturb_parameters
 
-_CONDITION_DIM = 1  # all that planes over time take
 _SIZES = (3, 1, 4)
+_TIME = TimeConditionConfig()  # all that planes over time take
 _POINT_MAPS: dict[str, InstantiateConfig] = {**WARPS, **AMBIENTS}
 _CONDITIONED = {name: config for name, config in _POINT_MAPS.items() if name not in ("identity", "none")}
 _INVERTIBLE = {name: WARPS[name] for name in ("identity", "bijective")}
 
 
 def _start(
-    config: InstantiateConfig, dtype: torch.dtype = torch.float64, condition_dim: int = _CONDITION_DIM
+    config: InstantiateConfig, dtype: torch.dtype = torch.float64, condition: ConditionConfig = _TIME
 ) -> PointMap:
     torch.manual_seed(0)
-    return config.setup(condition_dim=condition_dim).to(dtype)
+    return config.setup(condition=condition.setup(num_frames=len(_SIZES))).to(dtype)
 
 
 def _trained(config: InstantiateConfig, dtype: torch.dtype = torch.float64) -> PointMap:
@@ -37,12 +39,12 @@ def _trained(config: InstantiateConfig, dtype: torch.dtype = torch.float64) -> P
     return point_map
 
 
-def _inputs(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, TimeSegments]:
+def _inputs(dtype: torch.dtype = torch.float64) -> ConditionedPoints:
     generator = torch.Generator().manual_seed(1)
-    points = torch.rand(sum(_SIZES), 3, generator=generator, dtype=torch.float64) * 2.0 - 1.0
-    condition = torch.rand(len(_SIZES), _CONDITION_DIM, generator=generator, dtype=torch.float64) * 2.0 - 1.0
+    positions = torch.rand(sum(_SIZES), 3, generator=generator, dtype=torch.float64) * 2.0 - 1.0
+    condition = torch.rand(len(_SIZES), 1, generator=generator, dtype=torch.float64) * 2.0 - 1.0
     segments = TimeSegments(torch.linspace(0.0, 1.0, len(_SIZES), dtype=dtype), _SIZES)
-    return points.to(dtype), condition.to(dtype), segments
+    return ConditionedPoints(positions.to(dtype), segments, condition.to(dtype))
 
 
 def _output_gradient(values: Tensor) -> Tensor:
@@ -51,7 +53,7 @@ def _output_gradient(values: Tensor) -> Tensor:
 
 def _eikonal_like(point_map: PointMap) -> Tensor:
     """A loss on values and on a gradient that has come back to the points."""
-    values, pullback = point_map.with_pullback(*_inputs())
+    values, pullback = point_map.with_pullback(_inputs())
     gradient = pullback(_output_gradient(values) + values)
     return (gradient.norm(dim=-1) - 1.0).square().sum() + values.square().sum()
 
@@ -59,24 +61,24 @@ def _eikonal_like(point_map: PointMap) -> Tensor:
 @over("config", _POINT_MAPS)
 def test_a_point_has_the_same_values_alone(config: InstantiateConfig) -> None:
     point_map = _trained(config)
-    points, condition, segments = _inputs()
-    times, conditions = segments.expand(segments.times), segments.expand(condition)
+    points = _inputs()
     alone = [
-        point_map(points[k : k + 1], conditions[k : k + 1], TimeSegments.single(times[k : k + 1], 1))
-        for k in range(len(points))
+        point_map(TimedPoints.at(points.positions[k : k + 1], time).conditioned(points.expanded_condition[k : k + 1]))
+        for k, time in enumerate(points.segments.expand(points.segments.times))
     ]
-    torch.testing.assert_close(point_map(points, condition, segments), torch.cat(alone), atol=1e-13, rtol=1e-13)
+    torch.testing.assert_close(point_map(points), torch.cat(alone), atol=1e-13, rtol=1e-13)
 
 
 @over("config", _CONDITIONED)
 def test_a_condition_reaches_its_own_segment_alone(config: InstantiateConfig) -> None:
     point_map = _trained(config)
-    points, condition, segments = _inputs()
+    points = _inputs()
+    times = points.segments.times
     for k in range(len(_SIZES)):
-        changed = condition.clone()
+        changed = points.condition.clone()
         changed[k] = changed[k] * 0.5 + 0.1
-        difference = point_map(points, changed, segments) - point_map(points, condition, segments)
-        own = segments.expand(segments.times) == segments.times[k]
+        difference = point_map(points.conditioned(changed)) - point_map(points)
+        own = points.segments.expand(times) == times[k]
         assert (difference[~own] == 0.0).all()
         assert (difference[own].abs().amax(dim=-1) > 1e-6).all()
 
@@ -84,12 +86,13 @@ def test_a_condition_reaches_its_own_segment_alone(config: InstantiateConfig) ->
 @over("config", _POINT_MAPS)
 def test_pullback_is_the_numerical_one(config: InstantiateConfig) -> None:
     point_map = _trained(config)
-    points, condition, segments = _inputs()
-    values, pullback = point_map.with_pullback(points, condition, segments)
-    assert torch.equal(values, point_map(points, condition, segments))
+    points = _inputs()
+    values, pullback = point_map.with_pullback(points)
+    assert torch.equal(values, point_map(points))
     step = 1e-6
     slopes = [
-        (point_map(points + shift, condition, segments) - point_map(points - shift, condition, segments)) / (2 * step)
+        (point_map(points.moved(points.positions + shift)) - point_map(points.moved(points.positions - shift)))
+        / (2 * step)
         for shift in step * torch.eye(3, dtype=torch.float64)
     ]
     gradient = _output_gradient(values)
@@ -100,14 +103,14 @@ def test_pullback_is_the_numerical_one(config: InstantiateConfig) -> None:
 @over("config", _CONDITIONED)
 def test_pulled_back_gradients_can_be_differentiated(config: InstantiateConfig) -> None:
     point_map = _trained(config)
-    points, condition, segments = _inputs()
-    gradient = _output_gradient(point_map(points, condition, segments))
+    points = _inputs()
+    gradient = _output_gradient(point_map(points))
 
-    def pulled_back(points: Tensor, condition: Tensor, gradient: Tensor) -> Tensor:
-        values, pullback = point_map.with_pullback(points, condition, segments)
+    def pulled_back(positions: Tensor, condition: Tensor, gradient: Tensor) -> Tensor:
+        values, pullback = point_map.with_pullback(points.moved(positions).conditioned(condition))
         return pullback(gradient) + values.sum(dim=-1, keepdim=True)
 
-    leaves = (points.requires_grad_(), condition.requires_grad_(), gradient.requires_grad_())
+    leaves = tuple(leaf.requires_grad_() for leaf in (points.positions, points.condition, gradient))
     assert torch.autograd.gradcheck(pulled_back, leaves, atol=1e-4)
 
 
@@ -145,11 +148,11 @@ def test_gradients_are_finite_at_the_start(config: InstantiateConfig) -> None:
 @over("config", _POINT_MAPS)
 def test_pullback_while_no_gradients_are_recorded(config: InstantiateConfig) -> None:
     point_map = _trained(config)
-    inputs = _inputs()
-    values, pullback = point_map.with_pullback(*inputs)
+    points = _inputs()
+    values, pullback = point_map.with_pullback(points)
     gradient = _output_gradient(values)
     with torch.no_grad():
-        shown_values, shown_pullback = point_map.with_pullback(*inputs)
+        shown_values, shown_pullback = point_map.with_pullback(points)
         shown = shown_pullback(gradient)
     assert not shown_values.requires_grad
     assert not shown.requires_grad
@@ -159,10 +162,8 @@ def test_pullback_while_no_gradients_are_recorded(config: InstantiateConfig) -> 
 
 @over("config", _POINT_MAPS)
 def test_no_points_have_no_values(config: InstantiateConfig) -> None:
-    segments = TimeSegments.from_times(torch.zeros(0))
-    values, pullback = _trained(config, torch.float32).with_pullback(
-        torch.zeros(0, 3), torch.zeros(0, _CONDITION_DIM), segments
-    )
+    nothing = TimedPoints.from_times(torch.zeros(0, 3), torch.zeros(0)).conditioned(torch.zeros(0, 1))
+    values, pullback = _trained(config, torch.float32).with_pullback(nothing)
     assert values.shape[0] == 0
     assert pullback(values).shape == (0, 3)
 
@@ -171,7 +172,7 @@ def test_no_points_have_no_values(config: InstantiateConfig) -> None:
 @pytest.mark.parametrize("progress", [0.0, 0.4, 1.0])
 def test_every_encoding_follows_the_schedule(config: InstantiateConfig, progress: float) -> None:
     point_map = _start(config)
-    point_map.set_progress(progress)
+    set_progress(point_map, progress)
     for encoding in point_map.modules():
         if isinstance(encoding, WindowedPositionalEncoding):
             expected = WindowedPositionalEncoding(encoding.in_dim, len(encoding.window))
@@ -181,19 +182,18 @@ def test_every_encoding_follows_the_schedule(config: InstantiateConfig, progress
 
 @over("config", {name: WARPS[name] for name in WARPS if name != "identity"})
 def test_every_number_of_a_code_matters(config: WarpConfig) -> None:
-    warp = _start(config, condition_dim=3)
+    warp = _start(config, condition=LatentCodeConditionConfig(dim=3))
     perturb_parameters(warp)
-    points, _, segments = _inputs()
-    codes = torch.zeros(len(_SIZES), 3, dtype=torch.float64)
+    points, codes = _inputs(), torch.zeros(len(_SIZES), 3, dtype=torch.float64)
     for shift in torch.eye(3, dtype=torch.float64):
-        assert (warp(points, codes + shift, segments) != warp(points, codes, segments)).any(dim=-1).all()
+        assert (warp(points.conditioned(codes + shift)) != warp(points.conditioned(codes))).any(dim=-1).all()
 
 
 @over("config", WARPS)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_warps_start_exactly_as_the_identity(config: WarpConfig, dtype: torch.dtype) -> None:
-    points, condition, segments = _inputs(dtype)
-    assert torch.equal(_start(config, dtype)(points, condition, segments), points)
+    points = _inputs(dtype)
+    assert torch.equal(_start(config, dtype)(points), points.positions)
 
 
 @over("config", _INVERTIBLE)
@@ -201,49 +201,48 @@ def test_warps_start_exactly_as_the_identity(config: WarpConfig, dtype: torch.dt
 def test_inverse_inverts(config: WarpConfig, dtype: torch.dtype, tolerance: float) -> None:
     warp = _trained(config, dtype)
     assert isinstance(warp, InvertibleWarp)
-    points, condition, segments = _inputs(dtype)
-    there, back = warp(points, condition, segments), warp.inverse(points, condition, segments)
-    torch.testing.assert_close(warp.inverse(there, condition, segments), points, atol=tolerance, rtol=0)
-    torch.testing.assert_close(warp(back, condition, segments), points, atol=tolerance, rtol=0)
+    points = _inputs(dtype)
+    there, back = points.moved(warp(points)), points.moved(warp.inverse(points))
+    torch.testing.assert_close(warp.inverse(there), points.positions, atol=tolerance, rtol=0)
+    torch.testing.assert_close(warp(back), points.positions, atol=tolerance, rtol=0)
 
 
 def test_bijective_warp_shifts_one_coordinate_and_moves_the_others_rigidly() -> None:
     """Along z, y and x, one point at a time."""
     warp = _trained(BijectiveWarpConfig(hidden_dim=8, num_frequencies=0))
     assert isinstance(warp, BijectiveWarp)
-    points, condition, segments = _inputs()
-    expected = []
-    for point, code in zip(points.tolist(), segments.expand(condition), strict=True):
+    points, expected = _inputs(), []
+    for point, code in zip(points.positions.tolist(), points.expanded_condition, strict=True):
         for axis, block in zip((2, 1, 0), warp.blocks, strict=True):
             first, second = (other for other in range(3) if other != axis)
             block_code = (code + block.code(code)).tolist()
-            point[axis] -= block.shift(points.new_tensor([point[first], point[second], *block_code])).item()
-            angle, *offset = block.motion(points.new_tensor([point[axis], *block_code])).tolist()
+            point[axis] -= block.shift(code.new_tensor([point[first], point[second], *block_code])).item()
+            angle, *offset = block.motion(code.new_tensor([point[axis], *block_code])).tolist()
             moved = complex(point[first] - offset[0], point[second] - offset[1]) * cmath.exp(-1j * angle)
             point[first], point[second] = moved.real, moved.imag
         expected.append(point)
-    mine = warp(points, condition, segments)
-    torch.testing.assert_close(mine, points.new_tensor(expected), atol=1e-13, rtol=1e-13)
+    torch.testing.assert_close(warp(points), torch.tensor(expected, dtype=torch.float64), atol=1e-13, rtol=1e-13)
 
 
 def test_bijective_warp_keeps_volumes() -> None:
     """Its steps are shears and rotations."""
     warp = _trained(WARPS["bijective"])
-    points, condition, segments = _inputs()
-    values, pullback = warp.with_pullback(points, condition, segments)
+    points = _inputs()
+    values, pullback = warp.with_pullback(points)
     rows = [pullback(row.expand_as(values)) for row in torch.eye(3, dtype=torch.float64)]
-    assert (values - points).abs().max() > 0.1
-    torch.testing.assert_close(torch.linalg.det(torch.stack(rows, dim=1)), torch.ones(len(points), dtype=torch.float64))
+    assert (values - points.positions).abs().max() > 0.1
+    volumes = torch.linalg.det(torch.stack(rows, dim=1))
+    torch.testing.assert_close(volumes, torch.ones_like(volumes))
 
 
 def test_se3_warp_of_one_twist_is_rigid() -> None:
     warp = _start(WARPS["se3"])
     nn.init.constant_(warp.get_parameter("rotation.2.bias"), 0.7)
     nn.init.constant_(warp.get_parameter("translation.2.bias"), -0.2)
-    points, condition, segments = _inputs()
-    moved = warp(points, condition, segments)
-    assert ((moved - points).norm(dim=-1) > 0.1).all()
-    torch.testing.assert_close(torch.cdist(moved, moved), torch.cdist(points, points))
+    points = _inputs()
+    moved, positions = warp(points), points.positions
+    assert ((moved - positions).norm(dim=-1) > 0.1).all()
+    torch.testing.assert_close(torch.cdist(moved, moved), torch.cdist(positions, positions))
 
 
 def test_skip_mlp_agrees_with_plain_layers() -> None:

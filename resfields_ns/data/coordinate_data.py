@@ -11,7 +11,7 @@ from nerfstudio.data.datasets.base_dataset import InputDataset
 from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader, RandIndicesEvalDataloader
 from torch import Tensor
 
-from resfields_ns.functional.segments import Coordinates, TimeSegments
+from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.timeline import times_from_frames
 
@@ -93,13 +93,13 @@ class CoordinateDataManager(VanillaDataManager[InputDataset], ABC):
         )
         self.eval_dataloader = RandIndicesEvalDataloader(input_dataset=self.eval_dataset, device=self.device)
 
-    def next_train(self, step: int) -> tuple[Coordinates, dict[str, Tensor]]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Coordinates and what is known at them."""
+    def next_train(self, step: int) -> tuple[TimedPoints, dict[str, Tensor]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Points and what is known at them."""
         del step
         self.train_count += 1
         return self._draw(self.train_batches, self.train_dataset, self.config.train_num_rays_per_batch)
 
-    def next_eval(self, step: int) -> tuple[Coordinates, dict[str, Tensor]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def next_eval(self, step: int) -> tuple[TimedPoints, dict[str, Tensor]]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """As `next_train`, from what is evaluated on."""
         del step
         self.eval_count += 1
@@ -111,14 +111,14 @@ class CoordinateDataManager(VanillaDataManager[InputDataset], ABC):
 
     def _draw(
         self, batches: CoordinateBatches, dataset: InputDataset, count: int
-    ) -> tuple[Coordinates, dict[str, Tensor]]:
+    ) -> tuple[TimedPoints, dict[str, Tensor]]:
         frames = self._choose(batches.frames, count)
         points, batch = batches.draw(frames, count // len(frames))
         samples = len(points) // len(frames)
         times = times_from_frames(frames, sequence_of(dataset).num_frames).to(self.device)
         segments = TimeSegments(times, (samples,) * len(frames))
         batch = {name: values.to(self.device) for name, values in batch.items()}
-        return Coordinates(points.to(self.device), segments), batch
+        return TimedPoints(points.to(self.device), segments), batch
 
     def _choose(self, frames: Int[Tensor, "frames"], count: int) -> Int[Tensor, "chosen"]:
         """All frames, or a random part of them in order where they are more than a batch may look at."""

@@ -13,7 +13,7 @@ from resfields_ns.captures.sequence import TrackedSurfaces
 from resfields_ns.fields.sceneflow_field import SceneFlowField
 from resfields_ns.files import write_aside
 from resfields_ns.functional.motion import Flow
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.trained_run import TrainedRun
 from resfields_ns.models.sceneflow_model import SceneFlowModel
@@ -119,8 +119,7 @@ def track_points(
 
 
 def _flow(field: SceneFlowField, points: Float[Tensor, "points 3"], frame: int) -> Flow:
-    times = times_from_frames(torch.tensor([frame], device=points.device), field.num_frames)
-    return field(points, TimeSegments.single(times, len(points)))
+    return field.flow(TimedPoints.at(points, times_from_frames(torch.tensor(frame), field.num_frames)))
 
 
 def export_tracked_mesh(

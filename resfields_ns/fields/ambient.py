@@ -11,14 +11,15 @@ from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
 
+from resfields_ns.fields.conditions import Condition
 from resfields_ns.fields.point_map import PointMap, Pullback
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import ConditionedPoints
 from resfields_ns.layers.encodings import WindowedPositionalEncoding
 
 
 @dataclass
 class AmbientConfig(InstantiateConfig):
-    """Which ambient coordinates, and their sizes; `setup(condition_dim=...)` builds them for such conditions."""
+    """Which ambient coordinates, and their sizes; `setup(condition=...)` builds them for that condition."""
 
 
 class AmbientCoordinates(PointMap):
@@ -36,14 +37,9 @@ class AmbientCoordinates(PointMap):
 class SpatiallyConstantAmbient(AmbientCoordinates):
     """Ambient coordinates that all points of a moment share."""
 
-    def with_pullback(
-        self,
-        points: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> tuple[Float[Tensor, "points ambient"], Pullback]:
+    def with_pullback(self, points: ConditionedPoints) -> tuple[Float[Tensor, "points ambient"], Pullback]:
         """The coordinates; their gradient in space is zero."""
-        return self(points, condition, segments), lambda gradient: torch.zeros_like(points)
+        return self(points), lambda gradient: torch.zeros_like(points.positions)
 
 
 @dataclass
@@ -56,28 +52,22 @@ class NoAmbientConfig(AmbientConfig):
 class NoAmbient(SpatiallyConstantAmbient):
     """No numbers."""
 
-    def __init__(self, config: NoAmbientConfig, condition_dim: int) -> None:
-        del config, condition_dim
+    def __init__(self, config: NoAmbientConfig, condition: Condition) -> None:
+        del config, condition
         super().__init__(out_dim=0)
 
-    def forward(
-        self,
-        points: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> Float[Tensor, "points 0"]:
+    def forward(self, points: ConditionedPoints) -> Float[Tensor, "points 0"]:
         """Nothing for every point."""
-        del condition, segments
-        return points[:, :0]
+        return points.positions[:, :0]
 
 
 @dataclass
 class MomentAmbientConfig(AmbientConfig):
-    """The time of TNeRF (paper, A.4), the code of a frame of DyNeRF (Li et al. 2022)."""
+    """The time of TNeRF (paper, A.4), the latent code of DyNeRF (Li et al. 2022)."""
 
     _target: type = field(default_factory=lambda: MomentAmbient)
     num_frequencies: int = 0
-    """Frequencies of the encoding of the moment: 6 for a time, 0 for a code."""
+    """Frequencies of the encoding of the moment: 6 for a time, 0 for a latent code."""
 
     def __post_init__(self) -> None:
         if self.num_frequencies < 0:
@@ -87,24 +77,14 @@ class MomentAmbientConfig(AmbientConfig):
 class MomentAmbient(SpatiallyConstantAmbient):
     """The encoded condition."""
 
-    def __init__(self, config: MomentAmbientConfig, condition_dim: int) -> None:
-        encoding = WindowedPositionalEncoding(condition_dim, config.num_frequencies)
+    def __init__(self, config: MomentAmbientConfig, condition: Condition) -> None:
+        encoding = WindowedPositionalEncoding(condition.dim, config.num_frequencies)
         super().__init__(encoding.out_dim)
         self.encoding = encoding
 
-    def set_progress(self, progress: float) -> None:
-        """Open the encoding's window to a share in [0, 1] of its schedule."""
-        self.encoding.set_progress(progress)
-
-    def forward(
-        self,
-        points: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> Float[Tensor, "points ambient"]:
+    def forward(self, points: ConditionedPoints) -> Float[Tensor, "points ambient"]:
         """The encoded condition of every point's moment."""
-        del points
-        return segments.expand(self.encoding(condition))
+        return points.segments.expand(self.encoding(points.condition))
 
 
 @dataclass
@@ -147,14 +127,14 @@ class SlicingNetworkConfig(AmbientConfig):
 class SlicingNetwork(AmbientCoordinates):
     """enc(MLP([enc(x), condition])), by Softplus(100) layers with one skip of enc(x); starts close to zero."""
 
-    def __init__(self, config: SlicingNetworkConfig, condition_dim: int) -> None:
+    def __init__(self, config: SlicingNetworkConfig, condition: Condition) -> None:
         ambient_encoding = WindowedPositionalEncoding(config.num_coordinates, config.num_ambient_frequencies)
         super().__init__(ambient_encoding.out_dim)
         self.point_encoding = WindowedPositionalEncoding(3, config.num_frequencies)
         self.ambient_encoding = ambient_encoding
         self.skip_layer = config.skip_layer
         num_encoded, hidden_dim = self.point_encoding.out_dim, config.hidden_dim
-        shapes = [(num_encoded + condition_dim, hidden_dim)] + [(hidden_dim, hidden_dim)] * (config.num_layers - 1)
+        shapes = [(num_encoded + condition.dim, hidden_dim)] + [(hidden_dim, hidden_dim)] * (config.num_layers - 1)
         shapes[self.skip_layer - 1] = (shapes[self.skip_layer - 1][0], hidden_dim - num_encoded)
         shapes.append((hidden_dim, config.num_coordinates))
         self.layers = cast(Sequence[nn.Linear], nn.ModuleList(nn.Linear(*shape) for shape in shapes))
@@ -171,20 +151,10 @@ class SlicingNetwork(AmbientCoordinates):
         nn.init.zeros_(skip.weight[:, skip.in_features - num_waves :])
         nn.init.normal_(self.layers[-1].weight, 0.0, 1e-5)
 
-    def set_progress(self, progress: float) -> None:
-        """Open the encodings' windows to a share in [0, 1] of their schedule."""
-        self.point_encoding.set_progress(progress)
-        self.ambient_encoding.set_progress(progress)
-
-    def forward(
-        self,
-        points: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> Float[Tensor, "points ambient"]:
+    def forward(self, points: ConditionedPoints) -> Float[Tensor, "points ambient"]:
         """The encoded ambient coordinates."""
-        encoded = self.point_encoding(points)
-        hidden = torch.cat((encoded, segments.expand(condition)), dim=-1)
+        encoded = self.point_encoding(points.positions)
+        hidden = torch.cat((encoded, points.expanded_condition), dim=-1)
         for index, layer in enumerate(self.layers[:-1]):
             if index == self.skip_layer:
                 hidden = torch.cat((hidden, encoded), dim=-1) * math.sqrt(0.5)

@@ -1,6 +1,4 @@
-"""The warp of NDR.
-
-One step of the warp of NDR.
+"""The warp of NDR (Cai et al. 2022): three steps, each with its inverse.
 
 Notation: h the coordinate of a point along the block's axis, u its two others, c the block's code;
 a(u, c) a shift, theta(h, c) an angle, t(h, c) an offset, all by small MLPs; R a rotation of the plane.
@@ -17,8 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from resfields_ns.fields.conditions import Condition
 from resfields_ns.fields.warps import InvertibleWarp, WarpConfig
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import ConditionedPoints
 from resfields_ns.layers.encodings import WindowedPositionalEncoding
 
 
@@ -43,39 +42,24 @@ class BijectiveBlock(nn.Module):
         self.shift = _mlp(2, self.pair_encoding.out_dim + condition_dim, hidden_dim, 1)
         self.motion = _mlp(1, self.height_encoding.out_dim + condition_dim, hidden_dim, 3)
 
-    def set_progress(self, progress: float) -> None:
-        """Open the encodings' windows to a share in [0, 1] of their schedule."""
-        self.pair_encoding.set_progress(progress)
-        self.height_encoding.set_progress(progress)
-
-    def forward(
-        self,
-        points: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> Float[Tensor, "points 3"]:
+    def forward(self, points: ConditionedPoints) -> Float[Tensor, "points 3"]:
         """(h', u') of (h, u)."""
-        code = self._code(condition, segments)
-        height, pair = self._split(points)
+        code = self._code(points)
+        height, pair = self._split(points.positions)
         height = height - self._shift(pair, code)
         angle, offset = self._motion(height, code)
         return self._join(height, _rotate(pair - offset, -angle))
 
-    def inverse(
-        self,
-        points: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> Float[Tensor, "points 3"]:
+    def inverse(self, points: ConditionedPoints) -> Float[Tensor, "points 3"]:
         """(h, u) of (h', u')."""
-        code = self._code(condition, segments)
-        height, pair = self._split(points)
+        code = self._code(points)
+        height, pair = self._split(points.positions)
         angle, offset = self._motion(height, code)
         pair = _rotate(pair, angle) + offset
         return self._join(height + self._shift(pair, code), pair)
 
-    def _code(self, condition: Tensor, segments: TimeSegments) -> Float[Tensor, "points condition"]:
-        return segments.expand(condition + self.code(condition))
+    def _code(self, points: ConditionedPoints) -> Float[Tensor, "points condition"]:
+        return points.segments.expand(points.condition + self.code(points.condition))
 
     def _shift(self, pair: Float[Tensor, "points 2"], code: Tensor) -> Float[Tensor, "points"]:
         return self.shift(torch.cat((self.pair_encoding(pair), code), dim=-1))[:, 0]
@@ -132,37 +116,22 @@ class BijectiveWarpConfig(WarpConfig):
 class BijectiveWarp(InvertibleWarp):
     """Three bijective blocks, along z, y and x."""
 
-    def __init__(self, config: BijectiveWarpConfig, condition_dim: int) -> None:
+    def __init__(self, config: BijectiveWarpConfig, condition: Condition) -> None:
         super().__init__()
         blocks = nn.ModuleList(
-            BijectiveBlock(axis, condition_dim, config.num_frequencies, config.hidden_dim) for axis in (2, 1, 0)
+            BijectiveBlock(axis, condition.dim, config.num_frequencies, config.hidden_dim) for axis in (2, 1, 0)
         )
         self.blocks = cast(Sequence[BijectiveBlock], blocks)
 
-    def set_progress(self, progress: float) -> None:
-        """Open the encodings' windows to a share in [0, 1] of their schedule."""
-        for block in self.blocks:
-            block.set_progress(progress)
-
-    def forward(
-        self,
-        points: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> Float[Tensor, "points 3"]:
+    def forward(self, points: ConditionedPoints) -> Float[Tensor, "points 3"]:
         """The canonical points."""
         for block in self.blocks:
-            points = block(points, condition, segments)
-        return points
+            points = points.moved(block(points))
+        return points.positions
 
-    def inverse(
-        self,
-        points_canonical: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> Float[Tensor, "points 3"]:
+    def inverse(self, points_canonical: ConditionedPoints) -> Float[Tensor, "points 3"]:
         """The observed points."""
         points = points_canonical
         for block in reversed(self.blocks):
-            points = block.inverse(points, condition, segments)
-        return points
+            points = points.moved(block.inverse(points))
+        return points.positions

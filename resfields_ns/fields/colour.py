@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from resfields_ns.layers.encodings import WindowedPositionalEncoding
+from resfields_ns.layers.encodings import PositionalEncoding
 
 
 class FeatureColour(nn.Module):
@@ -52,7 +52,7 @@ class ViewBasisColour(nn.Module):
         self.coefficients = nn.Sequential(
             nn.Linear(feature_dim, hidden_dim), nn.ReLU(), nn.Linear(hidden_dim, 3 * (1 + self.NUM_FUNCTIONS))
         )
-        encoding = WindowedPositionalEncoding(3, self.NUM_FREQUENCIES)
+        encoding = PositionalEncoding(3, self.NUM_FREQUENCIES)
         self.basis = nn.Sequential(
             encoding,
             nn.Linear(encoding.out_dim, self.BASIS_HIDDEN_DIM),

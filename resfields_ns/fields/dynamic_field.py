@@ -6,18 +6,22 @@ weights may carry residuals. Methods differ in the parts alone.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
-from torch import Tensor, nn
+from nerfstudio.field_components.field_heads import FieldHeadNames
+from torch import Tensor
 
 from resfields_ns.fields.ambient import AmbientConfig, MomentAmbientConfig
 from resfields_ns.fields.colour import FeatureColour, ViewBasisColour, ViewDependentColour
 from resfields_ns.fields.conditions import ConditionConfig, TimeConditionConfig
+from resfields_ns.fields.densities import Density
+from resfields_ns.fields.sequence_field import SequenceField
 from resfields_ns.fields.warps import IdentityWarpConfig, WarpConfig
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import ConditionedPoints, TimedPoints
 from resfields_ns.layers import (
     BasicEncoding,
     Encoding,
@@ -85,26 +89,27 @@ class DynamicFieldConfig(ResidualOptions, InstantiateConfig):
             raise ValueError(f"field.gaussian-scale: expected above 0, got {self.gaussian_scale}")
 
 
-class DynamicField(nn.Module):
-    """A number (signed distance or unclamped density), its spatial gradient, and colour of a point at a time.
+class DynamicField(SequenceField):
+    """A number (signed distance or unclamped density), its spatial gradient, density and colour of a point at a time.
 
     Args:
         config: parts and sizes
         num_frames: frames of the sequence, at least 2
+        density: what the number is
 
     Raises:
         ValueError: if there are fewer frames, or the MLP is too narrow for its skip connection
     """
 
-    def __init__(self, config: DynamicFieldConfig, num_frames: int) -> None:
+    def __init__(self, config: DynamicFieldConfig, num_frames: int, density: Density) -> None:
         super().__init__()
         if num_frames < 2:
             raise ValueError(f"num_frames: expected a sequence of at least 2 frames, got {num_frames}")
         self.config = config
         self.num_frames = num_frames
         self.condition = config.condition.setup(num_frames=num_frames)
-        self.warp = config.warp.setup(condition_dim=self.condition.dim)
-        self.ambient = config.ambient.setup(condition_dim=self.condition.dim)
+        self.warp = config.warp.setup(condition=self.condition)
+        self.ambient = config.ambient.setup(condition=self.condition)
         self.encoding = ENCODINGS[config.encoding](config)
         self.mlp = ACTIVATIONS[config.activation](
             num_coordinates=3,
@@ -117,40 +122,55 @@ class DynamicField(nn.Module):
             make_layers=config.layer_maker(num_frames),
         )
         self.colour = COLOURS[config.colour](config.feature_dim, config.hidden_dim)
+        self.density = density
+        if not density.is_distance:
+            self.mlp.turn_inside_out()
 
-    def set_window_progress(self, progress: float) -> None:
-        """Open the encodings' coarse-to-fine windows to a share in [0, 1] of their schedule."""
-        for part in (self.warp, self.ambient, self.encoding):
-            part.set_progress(progress)
-
-    def raw_and_feature(
-        self, points: Float[Tensor, "points 3"], segments: TimeSegments
-    ) -> tuple[Float[Tensor, "points"], Float[Tensor, "points feature"]]:
+    def raw_and_feature(self, points: TimedPoints) -> tuple[Float[Tensor, "points"], Float[Tensor, "points feature"]]:
         """The number that a density is made of, and the colour feature."""
-        condition = self.condition(segments.times)
-        encoded = self.encoding(self.warp(points, condition, segments))
-        inputs = torch.cat((encoded, self.ambient(points, condition, segments)), dim=-1)
-        raw, feature = self.mlp(inputs, segments).split((1, self.config.feature_dim), dim=1)
+        points = self._conditioned(points)
+        inputs = torch.cat((self.encoding(self.warp(points)), self.ambient(points)), dim=-1)
+        raw, feature = self.mlp(inputs, points.segments).split((1, self.config.feature_dim), dim=1)
         return raw[:, 0], feature
 
     def raw_gradient_and_feature(
-        self, points: Float[Tensor, "points 3"], segments: TimeSegments
+        self, points: TimedPoints
     ) -> tuple[Float[Tensor, "points"], Float[Tensor, "points 3"], Float[Tensor, "points feature"]]:
         """The number, its gradient with respect to the observed points (not normalised), and the colour feature."""
-        condition = self.condition(segments.times)
-        canonical, warp_pullback = self.warp.with_pullback(points, condition, segments)
-        ambient, ambient_pullback = self.ambient.with_pullback(points, condition, segments)
+        points = self._conditioned(points)
+        canonical, warp_pullback = self.warp.with_pullback(points)
+        ambient, ambient_pullback = self.ambient.with_pullback(points)
         encoded = self.encoding(canonical)
-        output, gradient = self.mlp.forward_with_gradient(torch.cat((encoded, ambient), dim=-1), segments)
+        output, gradient = self.mlp.forward_with_gradient(torch.cat((encoded, ambient), dim=-1), points.segments)
         encoded_gradient, ambient_gradient = gradient.split((encoded.shape[1], ambient.shape[1]), dim=1)
         gradient = warp_pullback(self.encoding.pullback(encoded, encoded_gradient)) + ambient_pullback(ambient_gradient)
         raw, feature = output.split((1, self.config.feature_dim), dim=1)
         return raw[:, 0], gradient, feature
 
-    @torch.no_grad()
-    def turn_inside_out(self) -> None:
-        """Make the initial sphere positive inside, as a density is."""
-        last = self.mlp.layers[-1]
-        for weight in last.base_weights:
-            weight[0].neg_()
-        last.bias[0].neg_()
+    def density_and_embedding(
+        self, points: TimedPoints
+    ) -> tuple[Float[Tensor, "points"], Float[Tensor, "points embedding"]]:
+        """Density, and the colour feature."""
+        raw, feature = self.raw_and_feature(points)
+        return self.density(raw), feature
+
+    def outputs(
+        self,
+        points: TimedPoints,
+        directions: Float[Tensor, "points 3"],
+        embedding: Float[Tensor, "points embedding"],
+    ) -> dict[Any, Float[Tensor, "points channels"]]:
+        """RGB in [0, 1]."""
+        del points
+        return {FieldHeadNames.RGB: self.colour(embedding, directions)}
+
+    def normals(self, points: TimedPoints) -> Float[Tensor, "points 3"]:
+        """The direction in which density falls."""
+        return self.unit_normals(self.raw_gradient_and_feature(points)[1])
+
+    def unit_normals(self, gradient: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points 3"]:
+        """Outward normals for gradients of the number."""
+        return self.density.outward * F.normalize(gradient, dim=-1)
+
+    def _conditioned(self, points: TimedPoints) -> ConditionedPoints:
+        return points.conditioned(self.condition(points.segments.times))

@@ -9,9 +9,10 @@ from nerfstudio.configs.base_config import InstantiateConfig
 from nerfstudio.field_components.encodings import HashEncoding
 from nerfstudio.field_components.mlp import MLP
 from nerfstudio.utils.external import TCNN_EXISTS
-from torch import Tensor, nn
+from torch import Tensor
 
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.fields.value_field import Quantity, ValueField
+from resfields_ns.functional.segments import TimedPoints
 
 
 @dataclass
@@ -39,22 +40,22 @@ class HashGridFieldConfig(InstantiateConfig):
 GROWTH = 1.5  # of the resolution from level to level, as in the released code
 
 
-class HashGridField(nn.Module):
-    """Numbers at points of a sequence; tinycudann computes them where it and a GPU are there, torch elsewhere.
+class HashGridField(ValueField):
+    """A grid over time and a picture, and a small MLP.
 
-    The checkpoint of the one does not fit the other.
+    tinycudann computes them where it and a GPU are there, torch elsewhere. The checkpoint of
+    the one does not fit the other.
 
     Args:
         config: sizes
         num_frames: frames of the sequence; time is one of the grid's axes, so they do not matter
-        num_coordinates: of a point, 2
-        out_dim: numbers that are learnt
+        quantity: what is learnt, of two coordinates
     """
 
-    def __init__(self, config: HashGridFieldConfig, num_frames: int, num_coordinates: int, out_dim: int) -> None:
-        super().__init__()
+    def __init__(self, config: HashGridFieldConfig, num_frames: int, quantity: Quantity) -> None:
+        super().__init__(quantity)
         del num_frames
-        assert num_coordinates == 2, "a hash grid has three axes, of which one is time"
+        assert quantity.num_coordinates == 2, "a hash grid has three axes, of which one is time"
         implementation: Literal["tcnn", "torch"] = "tcnn" if TCNN_EXISTS and torch.cuda.is_available() else "torch"
         self.encoding = HashEncoding(
             num_levels=config.num_levels,
@@ -67,12 +68,12 @@ class HashGridField(nn.Module):
             in_dim=self.encoding.get_out_dim(),
             num_layers=config.num_layers + 1,
             layer_width=config.hidden_dim,
-            out_dim=out_dim,
+            out_dim=quantity.num_values,
             implementation=implementation,
         )
 
-    def forward(self, points: Float[Tensor, "points 2"], segments: TimeSegments) -> Float[Tensor, "points out"]:
-        """The numbers at points in [-1, 1]; beyond, those of the border."""
-        times = segments.expand(segments.times)[:, None]
-        inputs = torch.cat((times, 0.5 * (points + 1.0)), dim=1).clamp(0.0, 1.0)
+    def values(self, points: TimedPoints) -> Float[Tensor, "points values"]:
+        """The values at points in [-1, 1]; beyond, those of the border."""
+        times = points.segments.expand(points.segments.times)[:, None]
+        inputs = torch.cat((times, 0.5 * (points.positions + 1.0)), dim=1).clamp(0.0, 1.0)
         return self.mlp(self.encoding(inputs)).float()

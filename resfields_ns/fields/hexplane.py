@@ -1,5 +1,6 @@
 """Six planes of features over space and time."""
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -7,9 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from resfields_ns.fields.ambient import AmbientConfig, AmbientCoordinates
+from resfields_ns.fields.conditions import Condition
 from resfields_ns.fields.point_map import Pullback
 from resfields_ns.functional.planes import bilinear, bilinear_and_slopes, total_variation
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import ConditionedPoints
 
 
 @dataclass
@@ -25,12 +27,18 @@ class HexPlaneConfig(AmbientConfig):
     """Nodes along each side of a plane."""
     features: int = 16
     """Features of a plane."""
+    total_variation_weight: float = 0.01
+    """Weight of the loss on the planes' total variation, against artifacts of the grid (paper, A.4)."""
 
     def __post_init__(self) -> None:
         if self.resolution < 2:
             raise ValueError(f"ambient.resolution: expected at least 2, got {self.resolution}")
         if self.features < 1:
             raise ValueError(f"ambient.features: expected at least 1, got {self.features}")
+        if not 0.0 <= self.total_variation_weight < math.inf:
+            raise ValueError(
+                f"ambient.total-variation-weight: expected a number from 0, got {self.total_variation_weight}"
+            )
 
 
 class HexPlaneAmbient(AmbientCoordinates):
@@ -43,33 +51,24 @@ class HexPlaneAmbient(AmbientCoordinates):
         ValueError: if the condition is not the time
     """
 
-    def __init__(self, config: HexPlaneConfig, condition_dim: int) -> None:
+    def __init__(self, config: HexPlaneConfig, condition: Condition) -> None:
         super().__init__(3 * config.features)
-        if condition_dim != 1:
+        if not condition.is_time:
             raise ValueError(
-                f"condition: expected the time (1 number) for planes over time, got {condition_dim} numbers"
+                f"field.condition: expected the time for planes over time, got a {type(condition).__name__}"
             )
+        self.total_variation_weight = config.total_variation_weight
         shape = (3, config.resolution, config.resolution, config.features)
         self.planes = nn.Parameter(torch.cat((torch.empty(shape).uniform_(0.1, 0.5), torch.ones(shape))))
 
-    def forward(
-        self,
-        points: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> Float[Tensor, "points ambient"]:
+    def forward(self, points: ConditionedPoints) -> Float[Tensor, "points ambient"]:
         """The three products, one after the other."""
-        space, time = bilinear(self.planes, _coordinates(points, segments.expand(condition))).split(3)
+        space, time = bilinear(self.planes, _coordinates(points)).split(3)
         return _features_last(space * time)
 
-    def with_pullback(
-        self,
-        points: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> tuple[Float[Tensor, "points ambient"], Pullback]:
+    def with_pullback(self, points: ConditionedPoints) -> tuple[Float[Tensor, "points ambient"], Pullback]:
         """The three products, and the product rule."""
-        values, slopes = bilinear_and_slopes(self.planes, _coordinates(points, segments.expand(condition)))
+        values, slopes = bilinear_and_slopes(self.planes, _coordinates(points))
         space, time = values.split(3)
 
         def pullback(gradient: Tensor) -> Tensor:
@@ -82,15 +81,20 @@ class HexPlaneAmbient(AmbientCoordinates):
 
         return _features_last(space * time), pullback
 
-    def total_variation(self) -> Float[Tensor, ""]:
-        """Roughness of the six planes, to be kept small against artifacts of the grid (paper, A.4)."""
-        return total_variation(self.planes)
+    def losses(self) -> dict[str, Tensor]:
+        """The weighted total variation of the six planes, where its weight is above 0."""
+        weight = self.total_variation_weight
+        return {"total_variation": weight * total_variation(self.planes)} if weight > 0.0 else {}
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """The planes, which learn faster than networks do."""
+        return {"planes": [self.planes]}
 
 
-def _coordinates(points: Float[Tensor, "points 3"], times: Float[Tensor, "points 1"]) -> Float[Tensor, "6 points 2"]:
+def _coordinates(points: ConditionedPoints) -> Float[Tensor, "6 points 2"]:
     """Where the points lie in the planes XY, XZ, YZ, ZT, YT, XT."""
-    x, y, z = points.unbind(dim=-1)
-    t = times[:, 0]
+    x, y, z = points.positions.unbind(dim=-1)
+    t = points.expanded_condition[:, 0]
     return torch.stack((x, y, x, z, y, z, z, t, y, t, x, t)).view(6, 2, -1).transpose(1, 2)
 
 

@@ -1,22 +1,20 @@
-"""Scene flow as a field (paper, 4.4), and the motions that its numbers stand for.
-
-Scene flow as a field (paper, 4.4).
-"""
+"""Scene flow as a field (paper, 4.4), and the motions that its numbers stand for."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
-from torch import Tensor, nn
+from torch import Tensor
 
+from resfields_ns.fields.sequence_field import SequenceField
 from resfields_ns.functional.curves import dct_basis
 from resfields_ns.functional.motion import Flow, apply_twist
-from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.layers import ReLUMLP, ResidualOptions, WindowedPositionalEncoding
+from resfields_ns.functional.segments import TimedPoints
+from resfields_ns.layers import PositionalEncoding, ReLUMLP, ResidualOptions
 from resfields_ns.timeline import network_times
 
 
@@ -31,10 +29,8 @@ class Motion(ABC):
         self.num_outputs = num_outputs
 
     @abstractmethod
-    def __call__(
-        self, raw: Float[Tensor, "points outputs"], points: Float[Tensor, "points 3"], segments: TimeSegments
-    ) -> Flow:
-        """Flow of points that come in segments of equal time."""
+    def __call__(self, raw: Float[Tensor, "points outputs"], points: TimedPoints) -> Flow:
+        """Flow of the points."""
 
 
 class OffsetMotion(Motion):
@@ -43,11 +39,9 @@ class OffsetMotion(Motion):
     def __init__(self) -> None:
         super().__init__(num_outputs=6)
 
-    def __call__(
-        self, raw: Float[Tensor, "points outputs"], points: Float[Tensor, "points 3"], segments: TimeSegments
-    ) -> Flow:
+    def __call__(self, raw: Float[Tensor, "points outputs"], points: TimedPoints) -> Flow:
         """The first three numbers forward, the others backward."""
-        del points, segments
+        del points
         return Flow(*raw.split(3, dim=-1))
 
 
@@ -57,15 +51,12 @@ class SE3Motion(Motion):
     def __init__(self) -> None:
         super().__init__(num_outputs=12)
 
-    def __call__(
-        self, raw: Float[Tensor, "points outputs"], points: Float[Tensor, "points 3"], segments: TimeSegments
-    ) -> Flow:
+    def __call__(self, raw: Float[Tensor, "points outputs"], points: TimedPoints) -> Flow:
         """The first six numbers forward, the others backward."""
-        del segments
         rotation, translation, back_rotation, back_translation = raw.split(3, dim=-1)
         return Flow(
-            forward=apply_twist(rotation, translation, points) - points,
-            backward=apply_twist(back_rotation, back_translation, points) - points,
+            forward=apply_twist(rotation, translation, points.positions) - points.positions,
+            backward=apply_twist(back_rotation, back_translation, points.positions) - points.positions,
         )
 
 
@@ -82,15 +73,13 @@ class DCTMotion(Motion):
         self.num_frames = num_frames
         self.num_functions = num_functions
 
-    def __call__(
-        self, raw: Float[Tensor, "points outputs"], points: Float[Tensor, "points 3"], segments: TimeSegments
-    ) -> Flow:
-        """x(u + 1) - x(u) and x(u - 1) - x(u) at the point's own place u among the frames."""
-        del points
+    def __call__(self, raw: Float[Tensor, "points outputs"], points: TimedPoints) -> Flow:
+        """x(u + 1) - x(u) and x(u - 1) - x(u) at the point's own frame position u."""
+        segments = points.segments
         coefficients = raw.view(-1, self.num_functions, 3)
         here = segments.times * (self.num_frames - 1)
         basis, after, before = (
-            dct_basis(places, self.num_frames, self.num_functions) for places in (here, here + 1.0, here - 1.0)
+            dct_basis(positions, self.num_frames, self.num_functions) for positions in (here, here + 1.0, here - 1.0)
         )
         return Flow(
             forward=(coefficients * segments.expand(after - basis)[..., None]).sum(dim=1),
@@ -139,8 +128,11 @@ class SceneFlowFieldConfig(ResidualOptions, InstantiateConfig):
         self.check_residual_layers(self.num_layers + 1)
 
 
-class SceneFlowField(nn.Module):
+class SceneFlowField(SequenceField):
     """Flow of points to the next frame and to the one before; it starts as stillness.
+
+    Asked as a field of the host, it is empty space, for flow says where points go and not where any are; its outputs
+    are `forward` and `backward`, for whoever has a density from elsewhere.
 
     Args:
         config: motion model and sizes
@@ -155,16 +147,34 @@ class SceneFlowField(nn.Module):
         if num_frames < 2:
             raise ValueError(f"num_frames: expected a sequence of at least 2 frames, got {num_frames}")
         self.num_frames = num_frames
-        self.encoding = WindowedPositionalEncoding(3, config.num_frequencies)
-        self.time_encoding = WindowedPositionalEncoding(1, config.num_time_frequencies)
+        self.encoding = PositionalEncoding(3, config.num_frequencies)
+        self.time_encoding = PositionalEncoding(1, config.num_time_frequencies)
         self.motion = MOTIONS[config.motion](config, num_frames)
         sizes = [self.encoding.out_dim + self.time_encoding.out_dim] + [config.hidden_dim] * config.num_layers
         shapes = list(zip(sizes, [*sizes[1:], self.motion.num_outputs], strict=True))
         self.mlp = ReLUMLP(shapes, config.layer_maker(num_frames))
         self.mlp.layers[-1].start_at_rest()
 
-    def forward(self, points: Float[Tensor, "points 3"], segments: TimeSegments) -> Flow:
-        """Flow of points, in normalised units a frame, that come in segments of equal time."""
+    def flow(self, points: TimedPoints) -> Flow:
+        """Flow of points, in normalised units a frame."""
+        segments = points.segments
         times = segments.expand(self.time_encoding(network_times(segments.times)[:, None]))
-        raw = self.mlp(torch.cat((self.encoding(points), times), dim=-1), segments)
-        return self.motion(raw, points, segments)
+        raw = self.mlp(torch.cat((self.encoding(points.positions), times), dim=-1), segments)
+        return self.motion(raw, points)
+
+    def density_and_embedding(
+        self, points: TimedPoints
+    ) -> tuple[Float[Tensor, "points"], Float[Tensor, "points embedding"]]:
+        """Nothing anywhere."""
+        return torch.zeros_like(points.positions[:, 0]), points.positions[:, :0]
+
+    def outputs(
+        self,
+        points: TimedPoints,
+        directions: Float[Tensor, "points 3"],
+        embedding: Float[Tensor, "points embedding"],
+    ) -> dict[Any, Float[Tensor, "points channels"]]:
+        """`forward` and `backward` flow, in normalised units a frame."""
+        del directions, embedding
+        flow = self.flow(points)
+        return {"forward": flow.forward, "backward": flow.backward}

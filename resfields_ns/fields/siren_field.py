@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 import torch
 from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
-from torch import Tensor, nn
+from torch import Tensor
 
 from resfields_ns import timeline
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.fields.value_field import Quantity, ValueField
+from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.layers import ResidualOptions, SirenMLP
 
 
@@ -30,22 +31,22 @@ class SirenFieldConfig(ResidualOptions, InstantiateConfig):
         self.check_residual_layers(self.num_layers + 1)
 
 
-class SirenField(nn.Module):
-    """Numbers at points of a sequence; the network sees (t, point), t in [-1, 1].
+class SirenField(ValueField):
+    """A network that sees (t, point), t in [-1, 1].
 
     Args:
         config: sizes
         num_frames: frames of the sequence
-        num_coordinates: of a point
-        out_dim: numbers that are learnt
+        quantity: what is learnt
     """
 
-    def __init__(self, config: SirenFieldConfig, num_frames: int, num_coordinates: int, out_dim: int) -> None:
-        super().__init__()
-        sizes = [1 + num_coordinates, *[config.hidden_dim] * config.num_layers, out_dim]
+    def __init__(self, config: SirenFieldConfig, num_frames: int, quantity: Quantity) -> None:
+        super().__init__(quantity)
+        sizes = [1 + quantity.num_coordinates, *[config.hidden_dim] * config.num_layers, quantity.num_values]
         self.mlp = SirenMLP(list(zip(sizes, sizes[1:], strict=False)), config.layer_maker(num_frames))
 
-    def forward(self, points: Float[Tensor, "points dims"], segments: TimeSegments) -> Float[Tensor, "points out"]:
-        """The numbers at points, which lie in [-1, 1] for the most part."""
+    def values(self, points: TimedPoints) -> Float[Tensor, "points values"]:
+        """The values at points, which lie in [-1, 1] for the most part."""
+        segments = points.segments
         times = segments.expand(timeline.network_times(segments.times))
-        return self.mlp(torch.cat((times[:, None], points), dim=1), segments)
+        return self.mlp(torch.cat((times[:, None], points.positions), dim=1), segments)

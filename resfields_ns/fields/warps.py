@@ -8,28 +8,24 @@ from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
 
+from resfields_ns.fields.conditions import Condition
 from resfields_ns.fields.point_map import PointMap, Pullback
 from resfields_ns.functional.motion import apply_twist
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import ConditionedPoints
 from resfields_ns.layers.encodings import WindowedPositionalEncoding
 from resfields_ns.layers.mlp import SkipMLP
 
 
 @dataclass
 class WarpConfig(InstantiateConfig):
-    """Which warp, and its sizes; `setup(condition_dim=...)` builds it for such conditions."""
+    """Which warp, and its sizes; `setup(condition=...)` builds it for that condition."""
 
 
 class Warp(PointMap):
     """Takes observed points to canonical space; starts as the identity."""
 
     @abstractmethod
-    def forward(
-        self,
-        points: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> Float[Tensor, "points 3"]:
+    def forward(self, points: ConditionedPoints) -> Float[Tensor, "points 3"]:
         """The canonical points."""
 
 
@@ -37,12 +33,7 @@ class InvertibleWarp(Warp):
     """A warp that also leads back."""
 
     @abstractmethod
-    def inverse(
-        self,
-        points_canonical: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> Float[Tensor, "points 3"]:
+    def inverse(self, points_canonical: ConditionedPoints) -> Float[Tensor, "points 3"]:
         """The observed points."""
 
 
@@ -56,39 +47,21 @@ class IdentityWarpConfig(WarpConfig):
 class IdentityWarp(InvertibleWarp):
     """Points stay where they are."""
 
-    def __init__(self, config: IdentityWarpConfig, condition_dim: int) -> None:
-        del config, condition_dim
+    def __init__(self, config: IdentityWarpConfig, condition: Condition) -> None:
+        del config, condition
         super().__init__()
 
-    def forward(
-        self,
-        points: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> Float[Tensor, "points 3"]:
+    def forward(self, points: ConditionedPoints) -> Float[Tensor, "points 3"]:
         """The points."""
-        del condition, segments
-        return points
+        return points.positions
 
-    def inverse(
-        self,
-        points_canonical: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> Float[Tensor, "points 3"]:
+    def inverse(self, points_canonical: ConditionedPoints) -> Float[Tensor, "points 3"]:
         """The points."""
-        del condition, segments
-        return points_canonical
+        return points_canonical.positions
 
-    def with_pullback(
-        self,
-        points: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> tuple[Float[Tensor, "points 3"], Pullback]:
+    def with_pullback(self, points: ConditionedPoints) -> tuple[Float[Tensor, "points 3"], Pullback]:
         """The points; gradients stay as they are as well."""
-        del condition, segments
-        return points, lambda gradient: gradient
+        return points.positions, lambda gradient: gradient
 
 
 @dataclass
@@ -127,28 +100,19 @@ class TranslationWarpConfig(TrunkWarpConfig):
 class TranslationWarp(Warp):
     """x + MLP([enc(x), condition])."""
 
-    def __init__(self, config: TranslationWarpConfig, condition_dim: int) -> None:
+    def __init__(self, config: TranslationWarpConfig, condition: Condition) -> None:
         super().__init__()
         self.encoding = WindowedPositionalEncoding(3, config.num_frequencies)
-        in_dim = self.encoding.out_dim + condition_dim
+        in_dim = self.encoding.out_dim + condition.dim
         self.trunk = SkipMLP(in_dim, config.hidden_dim, config.num_layers, config.skip_layer)
         self.offset = nn.Linear(config.hidden_dim, 3)
         nn.init.zeros_(self.offset.weight)
         nn.init.zeros_(self.offset.bias)
 
-    def set_progress(self, progress: float) -> None:
-        """Open the encoding's window to a share in [0, 1] of its schedule."""
-        self.encoding.set_progress(progress)
-
-    def forward(
-        self,
-        points: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> Float[Tensor, "points 3"]:
+    def forward(self, points: ConditionedPoints) -> Float[Tensor, "points 3"]:
         """The canonical points."""
-        inputs = torch.cat((self.encoding(points), segments.expand(condition)), dim=-1)
-        return points + self.offset(self.trunk(inputs))
+        inputs = torch.cat((self.encoding(points.positions), points.expanded_condition), dim=-1)
+        return points.positions + self.offset(self.trunk(inputs))
 
 
 @dataclass
@@ -161,27 +125,18 @@ class SE3WarpConfig(TrunkWarpConfig):
 class SE3Warp(Warp):
     """exp(w, v) x for a twist (w, v) = MLP([enc(x), condition]) of every point x."""
 
-    def __init__(self, config: SE3WarpConfig, condition_dim: int) -> None:
+    def __init__(self, config: SE3WarpConfig, condition: Condition) -> None:
         super().__init__()
         self.encoding = WindowedPositionalEncoding(3, config.num_frequencies)
-        in_dim = self.encoding.out_dim + condition_dim
+        in_dim = self.encoding.out_dim + condition.dim
         self.trunk = SkipMLP(in_dim, config.hidden_dim, config.num_layers, config.skip_layer)
         self.rotation = _branch(config.hidden_dim)
         self.translation = _branch(config.hidden_dim)
 
-    def set_progress(self, progress: float) -> None:
-        """Open the encoding's window to a share in [0, 1] of its schedule."""
-        self.encoding.set_progress(progress)
-
-    def forward(
-        self,
-        points: Float[Tensor, "points 3"],
-        condition: Float[Tensor, "segments condition"],
-        segments: TimeSegments,
-    ) -> Float[Tensor, "points 3"]:
+    def forward(self, points: ConditionedPoints) -> Float[Tensor, "points 3"]:
         """The canonical points."""
-        hidden = self.trunk(torch.cat((self.encoding(points), segments.expand(condition)), dim=-1))
-        return apply_twist(self.rotation(hidden), self.translation(hidden), points)
+        hidden = self.trunk(torch.cat((self.encoding(points.positions), points.expanded_condition), dim=-1))
+        return apply_twist(self.rotation(hidden), self.translation(hidden), points.positions)
 
 
 def _branch(hidden_dim: int) -> nn.Sequential:

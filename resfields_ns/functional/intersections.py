@@ -50,12 +50,22 @@ def intersect_picture(
     From behind, the picture is seen mirrored. Distances and coordinates of rays that miss mean nothing.
     """
     distances = -origins[:, 0] / directions[:, 0]
-    right, up = (origins[:, 1:] + distances[:, None] * directions[:, 1:]).unbind(dim=-1)
-    half_width, half_height = half_extents(height, width)
-    inside = (right.abs() <= half_width) & (up.abs() <= half_height)  # false for a ray in or along the plane
-    longer = max(height, width)
-    coordinates = torch.stack((-up * longer / (height - 1), right * longer / (width - 1)), dim=-1)
+    inside, coordinates = project_on_picture(origins + distances[:, None] * directions, height, width)
     return inside & (distances > 0.0), distances, coordinates
+
+
+def project_on_picture(
+    points: Float[Tensor, "points 3"], height: int, width: int
+) -> tuple[Bool[Tensor, "points"], Float[Tensor, "points 2"]]:
+    """Which points lie before or behind the picture, and where: (row, column) as the field sees them.
+
+    Points of a ray in or along the picture's plane, which are not finite, lie nowhere.
+    """
+    _, right, up = points.unbind(dim=-1)
+    half_width, half_height = half_extents(height, width)
+    inside = (right.abs() <= half_width) & (up.abs() <= half_height)
+    longer = max(height, width)
+    return inside, torch.stack((-up * longer / (height - 1), right * longer / (width - 1)), dim=-1)
 
 
 BLOCK = 16  # rays

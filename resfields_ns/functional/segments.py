@@ -1,15 +1,16 @@
 """Runs of equal time in a batch sorted by time, and points that come in them.
 
-Runs of equal time in a batch sorted by time.
-
 Notation: B items (rays or points) fall into K segments; segment k holds sizes[k] consecutive items of one time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+Points = TypeVar("Points", bound="TimedPoints")
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,39 @@ class TimeSegments:
 
 
 @dataclass(frozen=True)
-class Coordinates:
-    """Points in the units of their task, frame after frame; `segments` says how many there are of which time."""
+class TimedPoints:
+    """Points in the units of their task, in segments of equal time."""
 
-    points: Float[Tensor, "points dims"]
+    positions: Float[Tensor, "points dims"]
     segments: TimeSegments
+
+    @classmethod
+    def from_times(cls, positions: Float[Tensor, "points dims"], times: Float[Tensor, "points"]) -> "TimedPoints":
+        """Points each of which has a time in [0, 1]; sort them by time first to get the fewest segments."""
+        return TimedPoints(positions, TimeSegments.from_times(times))
+
+    @classmethod
+    def at(cls, positions: Float[Tensor, "points dims"], time: float | Float[Tensor, ""]) -> "TimedPoints":
+        """Points of one time in [0, 1]."""
+        times = torch.as_tensor(time, dtype=positions.dtype, device=positions.device).reshape(1)
+        return TimedPoints(positions, TimeSegments.single(times, len(positions)))
+
+    def moved(self: Points, positions: Float[Tensor, "points dims"]) -> Points:
+        """As many points elsewhere, at the same moments."""
+        return replace(self, positions=positions)
+
+    def conditioned(self, condition: Float[Tensor, "segments condition"]) -> "ConditionedPoints":
+        """The points, with what tells a network the moment of each segment."""
+        return ConditionedPoints(self.positions, self.segments, condition)
+
+
+@dataclass(frozen=True)
+class ConditionedPoints(TimedPoints):
+    """Points that also know what tells a network their moment: the time, or a latent code."""
+
+    condition: Float[Tensor, "segments condition"]
+
+    @property
+    def expanded_condition(self) -> Float[Tensor, "points condition"]:
+        """The condition of every point."""
+        return self.segments.expand(self.condition)

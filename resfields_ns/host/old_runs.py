@@ -1,6 +1,14 @@
-"""Runs of earlier versions: the `config.yml` of a run names classes by their paths, some of which have moved since."""
+"""Runs of earlier versions: what their `config.yml` and their checkpoints name otherwise, or hold in another shape.
+
+A `config.yml` names classes by their paths, some of which have moved since.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
 
 import yaml
+from torch import Tensor
 
 _PACKAGE = "resfields_ns"
 _TAGS = "tag:yaml.org,2002:python"
@@ -15,6 +23,7 @@ MOVED = {
     "fields.ambient.moment.MomentAmbient": "fields.ambient.MomentAmbient",
     "fields.ambient.none.NoAmbient": "fields.ambient.NoAmbient",
     "fields.ambient.slicing.SlicingNetwork": "fields.ambient.SlicingNetwork",
+    "fields.conditions.CodeCondition": "fields.conditions.LatentCodeCondition",
     "fields.flows.scene_flow_field.SceneFlowField": "fields.sceneflow_field.SceneFlowField",
     "fields.warps.bijective.BijectiveWarp": "fields.bijective_warp.BijectiveWarp",
     "fields.warps.identity.IdentityWarp": "fields.warps.IdentityWarp",
@@ -29,6 +38,10 @@ MOVED = {
     "surfaces.surface_datamanager.SurfaceDataManager": "data.sdf_data.SDFDataManager",
 }
 """Path within the package in version 0.1.0, before its rooms were made anew, and now; that of the config ends alike."""
+RENAMED_STATE = {
+    r"_model\.density\.": "_model.field.density.",
+}
+"""Patterns at the start of names in a pipeline's state, and what stands in their place now."""
 
 
 def know_moved_classes() -> None:
@@ -45,3 +58,46 @@ def _alias(old: str, new: str) -> None:
     yaml.add_constructor(
         f"{_TAGS}/name:{old}", lambda loader, node: loader.construct_python_name(new, node), Loader=yaml.Loader
     )
+
+
+def renewed_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state of a pipeline under present names and in present shapes; one of this version stays as it is.
+
+    Layers in chunks with a single shared weight had a deviation of that weight, too; it is added to the weight.
+    """
+    renewed = {_renamed(name): tensor for name, tensor in state.items()}
+    for name in _single_deviations(renewed):
+        weight = name.removesuffix("deviations") + "weight"
+        renewed[weight] = renewed[weight] + renewed.pop(name)[0]
+    return renewed
+
+
+def check_resumable(state: Mapping[str, Tensor]) -> None:
+    """Raise ValueError for the state of a pipeline whose optimizers hold numbers of parameters that are no more."""
+    if _single_deviations(state):
+        raise ValueError(
+            "--load-dir: expected a run of this version, found one that an earlier version trained in residual chunks "
+            "alone, with two shared weights a layer: it can be rendered and evaluated; to train on, start anew"
+        )
+
+
+def renewed_model_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a dynamic model in an old config: the weight of the total variation is now the planes' own."""
+    if "total_variation_weight" not in options:
+        return options
+    options = dict(options)
+    weight, ambient = options.pop("total_variation_weight"), options["field"].ambient
+    if hasattr(ambient, "total_variation_weight"):
+        ambient.total_variation_weight = weight
+    return options
+
+
+def _renamed(name: str) -> str:
+    for pattern, present in RENAMED_STATE.items():
+        if match := re.match(pattern, name):
+            return present + name[match.end() :]
+    return name
+
+
+def _single_deviations(state: Mapping[str, Tensor]) -> list[str]:
+    return [name for name, tensor in state.items() if name.endswith(".deviations") and len(tensor) == 1]

@@ -17,7 +17,7 @@ from nerfstudio.utils.decorators import check_main_thread
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from resfields_ns.host.old_runs import know_moved_classes
+from resfields_ns.host.old_runs import check_resumable, know_moved_classes
 
 know_moved_classes()
 
@@ -115,7 +115,12 @@ class ResFieldsTrainer(Trainer):
 
     def setup_optimizers(self) -> Optimizers:
         """Optimizers whose cosine schedules end with the run, counting the steps of the checkpoint it resumes."""
-        total_steps = self._first_step() + self.config.max_num_iterations
+        first_step = 0
+        if (path := self._checkpoint_to_load()) is not None:
+            checkpoint = _load(path)
+            check_resumable(checkpoint["pipeline"])
+            first_step = checkpoint["step"] + 1
+        total_steps = first_step + self.config.max_num_iterations
         groups = {
             name: {**group, "scheduler": replace(group["scheduler"], max_steps=total_steps)}
             if isinstance(group["scheduler"], CosineDecayConfig)
@@ -167,10 +172,6 @@ class ResFieldsTrainer(Trainer):
         if not checkpoints:
             raise ValueError(f"--load-dir: expected step-*.ckpt files in {self.config.load_dir}, found none")
         return checkpoints[-1]
-
-    def _first_step(self) -> int:
-        path = self._checkpoint_to_load()
-        return 0 if path is None else _load(path)["step"] + 1
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -1,18 +1,19 @@
 """Layers whose weights depend on time."""
 
-from resfields_ns.layers.coefficients import TimeTable, smoothness_losses
+from resfields_ns.layers.coefficients import TimeTable
 from resfields_ns.layers.encodings import (
     BasicEncoding,
     Encoding,
     GaussianEncoding,
     NoEncoding,
+    PositionalEncoding,
     WindowedPositionalEncoding,
 )
 from resfields_ns.layers.geometric_mlp import GeometricMLP, ReLUGeometricMLP, SoftplusGeometricMLP
 from resfields_ns.layers.linear import PlainLinear, TimeLinear
 from resfields_ns.layers.low_rank import ResFieldLinear
 from resfields_ns.layers.mlp import MLP, ReLUMLP, SirenMLP
-from resfields_ns.layers.part import largest_rank, show_residuals
+from resfields_ns.layers.part import Part, largest_rank, parameter_groups, part_losses, set_progress, show_residuals
 from resfields_ns.layers.residual_options import ResidualOptions
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "MLP",
     "NoEncoding",
     "GeometricMLP",
+    "Part",
     "PlainLinear",
+    "PositionalEncoding",
     "ReLUGeometricMLP",
     "ReLUMLP",
     "ResFieldLinear",
@@ -33,6 +36,8 @@ __all__ = [
     "TimeTable",
     "WindowedPositionalEncoding",
     "largest_rank",
+    "parameter_groups",
+    "part_losses",
+    "set_progress",
     "show_residuals",
-    "smoothness_losses",
 ]

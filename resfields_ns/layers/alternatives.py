@@ -1,7 +1,7 @@
 """Other ways in which weights may depend on time, which the paper compares with (Tables 6 and 7)."""
 
 import math
-from typing import cast
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -11,8 +11,8 @@ from resfields_ns import timeline
 from resfields_ns.functional.residual_weights import compose_weights, span
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.layers.coefficients import INITIAL_STD, MakeCoefficients, frame_table
-from resfields_ns.layers.encodings import WindowedPositionalEncoding
-from resfields_ns.layers.linear import ResidualLinear, TimeLinear
+from resfields_ns.layers.encodings import PositionalEncoding
+from resfields_ns.layers.linear import ResidualLinear
 from resfields_ns.layers.low_rank import CoefficientLinear
 
 
@@ -33,9 +33,15 @@ class OutputResidualLinear(CoefficientLinear):
         del times
         return self.weight[None]
 
-    def shifted(self, hidden: Float[Tensor, "points out"], segments: TimeSegments) -> Float[Tensor, "points out"]:
+    def add_output_residual(
+        self, hidden: Float[Tensor, "points out"], segments: TimeSegments
+    ) -> Float[Tensor, "points out"]:
         """`hidden` plus v(t)."""
         return hidden + segments.expand(self.coefficients(segments.times))
+
+    def _scale_weights(self, factors: Float[Tensor, "out"]) -> None:
+        super()._scale_weights(factors)
+        self.coefficients.table.mul_(factors)
 
 
 class ModulatedLinear(CoefficientLinear):
@@ -46,10 +52,6 @@ class ModulatedLinear(CoefficientLinear):
         self.basis = nn.Parameter(1.0 + INITIAL_STD * torch.randn(self.rank, self.out_features, self.in_features))
         with torch.no_grad():
             self.coefficients.table.add_(1.0 / self.rank)
-
-    def start_at_rest(self) -> None:
-        """Make the layer's effect zero at every time; the factor stays around 1, so that the weight can grow."""
-        TimeLinear.start_at_rest(self)
 
     def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments out in"]:
         """The layer's matrix at every time."""
@@ -67,14 +69,16 @@ class DirectLinear(CoefficientLinear):
         del self.weight
         self.basis = nn.Parameter(INITIAL_STD * torch.randn(self.rank, self.out_features, self.in_features))
 
-    @property
-    def base_weights(self) -> list[Tensor]:
-        """None."""
-        return []
+    def initialise(self, fill: Callable[[Tensor], object]) -> None:
+        """Nothing holds for all times."""
+        del fill
 
     def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments out in"]:
         """The layer's matrix at every time."""
         return span(self.coefficients(times), self.basis)
+
+    def _scale_weights(self, factors: Float[Tensor, "out"]) -> None:
+        self.basis.mul_(factors[:, None])
 
 
 class FrameMatricesLinear(CoefficientLinear):
@@ -93,6 +97,10 @@ class FrameMatricesLinear(CoefficientLinear):
         """The layer's matrix at every time."""
         return self.weight + self.coefficients(times).view(-1, *self.weight.shape)
 
+    def _scale_weights(self, factors: Float[Tensor, "out"]) -> None:
+        super()._scale_weights(factors)
+        self.coefficients.table.unflatten(1, self.weight.shape).mul_(factors[:, None])
+
 
 class MatrixMatrixLinear(CoefficientLinear):
     """y = (W + V(t) M) x + b: the coefficients are V [out, R] (Table 7)."""
@@ -110,6 +118,10 @@ class MatrixMatrixLinear(CoefficientLinear):
         """The layer's matrix at every time."""
         return self.weight + self.coefficients(times).view(-1, self.out_features, self.rank) @ self.basis
 
+    def _scale_weights(self, factors: Float[Tensor, "out"]) -> None:
+        super()._scale_weights(factors)
+        self.coefficients.table.unflatten(1, (self.out_features, self.rank)).mul_(factors[:, None])
+
 
 class HyperNetworkLinear(ResidualLinear):
     """y = (W + sum_r h_r(t) M_r) x + b: h is a small MLP of the encoded time, M the layer behind it.
@@ -124,7 +136,7 @@ class HyperNetworkLinear(ResidualLinear):
 
     def __init__(self, in_features: int, out_features: int, num_frames: int, rank: int, bias: bool = True) -> None:
         super().__init__(in_features, out_features, num_frames, rank, bias)
-        encoding = WindowedPositionalEncoding(1, math.ceil(math.log2(max(num_frames, 2))))
+        encoding = PositionalEncoding(1, math.ceil(math.log2(max(num_frames, 2))))
         self.network = nn.Sequential(
             encoding,
             nn.Linear(encoding.out_dim, self.WIDTH),
@@ -135,16 +147,13 @@ class HyperNetworkLinear(ResidualLinear):
         )
         self.basis = nn.Parameter(INITIAL_STD * torch.randn(rank, out_features, in_features))
 
-    def start_at_rest(self) -> None:
-        """Make the layer's effect zero at every time: base weight, bias and the network's last layer."""
-        super().start_at_rest()
-        last = cast(nn.Linear, self.network[-1])
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-
     def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments out in"]:
         """The layer's matrix at every time."""
         return compose_weights(self.weight, self.network(timeline.network_times(times)[:, None]), self.basis)
+
+    def _scale_weights(self, factors: Float[Tensor, "out"]) -> None:
+        super()._scale_weights(factors)
+        self.basis.mul_(factors[:, None])
 
 
 class CPLinear(CoefficientLinear):
@@ -158,6 +167,10 @@ class CPLinear(CoefficientLinear):
     def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments out in"]:
         """The layer's matrix at every time."""
         return self.weight + (self.coefficients(times)[:, None] * self.out_factors) @ self.in_factors.T
+
+    def _scale_weights(self, factors: Float[Tensor, "out"]) -> None:
+        super()._scale_weights(factors)
+        self.out_factors.mul_(factors[:, None])
 
 
 class TuckerLinear(CoefficientLinear):
@@ -194,6 +207,10 @@ class TuckerLinear(CoefficientLinear):
         """The layer's matrix at every time."""
         return self.weight + self.out_factors @ span(self.coefficients(times), self.core) @ self.in_factors.T
 
+    def _scale_weights(self, factors: Float[Tensor, "out"]) -> None:
+        super()._scale_weights(factors)
+        self.out_factors.mul_(factors[:, None])
+
 
 class ExpertsLinear(ResidualLinear):
     """y = (W + E_k) x + b, where expert k of R is the nearest in time; experts start at 0 (Hao et al. 2022; Table 7).
@@ -209,11 +226,10 @@ class ExpertsLinear(ResidualLinear):
         super().__init__(in_features, out_features, num_frames, rank, bias)
         self.experts = nn.Parameter(torch.zeros(rank, out_features, in_features))
 
-    def start_at_rest(self) -> None:
-        """Make the layer's effect zero at every time: base weight, bias and experts."""
-        super().start_at_rest()
-        nn.init.zeros_(self.experts)
-
     def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments out in"]:
         """The layer's matrix at every time."""
         return self.weight + self.experts[timeline.frames_from_times(times, self.rank)]
+
+    def _scale_weights(self, factors: Float[Tensor, "out"]) -> None:
+        super()._scale_weights(factors)
+        self.experts.mul_(factors[:, None])

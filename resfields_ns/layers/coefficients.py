@@ -9,18 +9,19 @@ from torch import Tensor, nn
 
 from resfields_ns import timeline
 from resfields_ns.functional.curves import roughness, spline_weights
+from resfields_ns.layers.part import Part
 
 INITIAL_STD = 0.01  # of coefficients and of what they multiply (paper, A.1)
 
 
-class Coefficients(nn.Module, ABC):
+class Coefficients(Part, ABC):
     """Rows of numbers from which the numbers at a time in [0, 1] are made.
 
     Args:
         num_rows: T_i, at least 1
         width: length of a row
         std: rows start at N(0, std^2)
-        smoothness_weight: of the rows' roughness in `smoothness_losses`
+        smoothness_weight: of the loss `smoothness`, the rows' roughness
     """
 
     def __init__(self, num_rows: int, width: int, std: float, smoothness_weight: float = 0.0) -> None:
@@ -37,6 +38,11 @@ class Coefficients(nn.Module, ABC):
     def forward(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments width"]:
         """The numbers at times in [0, 1]."""
         return self.at(self.table, times)
+
+    def losses(self) -> dict[str, Tensor]:
+        """The weighted roughness of the rows over time, where its weight is above 0."""
+        weight = self.smoothness_weight
+        return {"smoothness": weight * roughness(self.table)} if weight > 0.0 else {}
 
 
 MakeCoefficients = Callable[[int, int], Coefficients]  # from the frames of a sequence and the width
@@ -95,13 +101,3 @@ class SplineTable(Coefficients):
 def cubic_spline(num_frames: int, width: int, fraction: float = 1.0, smoothness_weight: float = 0.0) -> SplineTable:
     """A cubic spline with a piece between every two frames, or for a share in (0, 1] of these spans."""
     return SplineTable(max(1, round((num_frames - 1) * fraction)), DEGREE, width, smoothness_weight)
-
-
-def smoothness_losses(module: nn.Module) -> dict[str, Tensor]:
-    """The weighted roughness of the module's coefficients, summed; nothing where no weight is above 0."""
-    weighted = [
-        part.smoothness_weight * roughness(part.table)
-        for part in module.modules()
-        if isinstance(part, Coefficients) and part.smoothness_weight > 0.0
-    ]
-    return {"smoothness": sum(weighted[1:], weighted[0])} if weighted else {}

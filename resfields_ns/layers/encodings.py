@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from resfields_ns.functional.fourier import (
     coarse_to_fine_window,
@@ -17,9 +17,10 @@ from resfields_ns.functional.fourier import (
     positional_encoding,
     positional_encoding_pullback,
 )
+from resfields_ns.layers.part import Part
 
 
-class Encoding(nn.Module, ABC):
+class Encoding(Part, ABC):
     """Turns coordinates into an input of an MLP, and gradients with respect to that back into coordinates.
 
     Args:
@@ -31,9 +32,6 @@ class Encoding(nn.Module, ABC):
         super().__init__()
         self.in_dim = in_dim
         self.out_dim = out_dim
-
-    def set_progress(self, progress: float) -> None:  # noqa: B027
-        """Follow a coarse-to-fine schedule to a share in [0, 1]; most encodings have none."""
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch encoded"]:
@@ -64,8 +62,8 @@ class NoEncoding(Encoding):
         return gradient
 
 
-class WindowedPositionalEncoding(Encoding):
-    """[x, w_k sin(2^k pi x), w_k cos(2^k pi x)], opened from coarse to fine (Park et al. 2021a).
+class PositionalEncoding(Encoding):
+    """[x, w_k sin(2^k pi x), w_k cos(2^k pi x)] with w_k = 1.
 
     Args:
         in_dim: size of x
@@ -78,11 +76,6 @@ class WindowedPositionalEncoding(Encoding):
         super().__init__(in_dim, in_dim * (1 + 2 * num_frequencies))
         self.register_buffer("window", torch.ones(num_frequencies))
 
-    def set_progress(self, progress: float) -> None:
-        """Open the window to a share in [0, 1] of its schedule."""
-        opened = coarse_to_fine_window(self.window.shape[0], progress)
-        self.window.copy_(torch.tensor(opened, device=self.window.device))
-
     def forward(self, x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch encoded"]:
         """Encode x."""
         return positional_encoding(x, self.window)
@@ -92,6 +85,15 @@ class WindowedPositionalEncoding(Encoding):
     ) -> Float[Tensor, "*batch dim"]:
         """Gradient with respect to x from one with respect to `encoded`, this encoding of x."""
         return positional_encoding_pullback(encoded, gradient, self.window)
+
+
+class WindowedPositionalEncoding(PositionalEncoding):
+    """As `PositionalEncoding`, but the window w opens from coarse to fine (Park et al. 2021a)."""
+
+    def set_progress(self, progress: float) -> None:
+        """Open the window to a share in [0, 1] of its schedule."""
+        opened = coarse_to_fine_window(self.window.shape[0], progress)
+        self.window.copy_(torch.tensor(opened, device=self.window.device))
 
 
 class FourierEncoding(Encoding):

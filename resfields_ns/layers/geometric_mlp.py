@@ -1,11 +1,9 @@
-"""The MLPs of signed distance fields: they start as a sphere and know their own gradient.
-
-The small MLP behind planes of features (paper, A.4).
-"""
+"""The MLPs of signed distance fields: they start as a sphere and know their own gradient."""
 
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -63,16 +61,24 @@ class GeometricMLP(MLP):
 
     def reset_parameters(self) -> None:
         """Geometric initialisation: output 0 is |x| - radius, whatever the encodings hold."""
-        num_encodings = self.in_dim - self.num_coordinates
-        for index, layer in enumerate(self.layers):
-            is_last = index == len(self.layers) - 1
-            for weight in layer.base_weights:
-                nn.init.normal_(weight, 0.0, math.sqrt(2.0 / layer.out_features))
-                if index == 0 or index in self.skip_layers:
-                    nn.init.zeros_(weight[:, layer.in_features - num_encodings :])
-                if is_last:
-                    nn.init.normal_(weight, math.sqrt(math.pi / layer.in_features), 1e-4)
-            nn.init.constant_(layer.bias, -self.radius if is_last else 0.0)
+        for index, layer in enumerate(self.layers):  # the last one too, so that seeds mean what they always meant
+            layer.initialise(partial(self._fill, sees_encodings=index == 0 or index in self.skip_layers))
+            nn.init.zeros_(layer.bias)
+        last = self.layers[-1]
+        last.initialise(partial(nn.init.normal_, mean=math.sqrt(math.pi / last.in_features), std=1e-4))
+        nn.init.constant_(last.bias, -self.radius)
+
+    def _fill(self, weight: Float[Tensor, "out in"], sees_encodings: bool) -> None:
+        nn.init.normal_(weight, 0.0, math.sqrt(2.0 / weight.shape[0]))
+        if sees_encodings:
+            nn.init.zeros_(weight[:, weight.shape[1] - (self.in_dim - self.num_coordinates) :])
+
+    def turn_inside_out(self) -> None:
+        """Let output 0 have the other sign: the initial sphere is positive inside, as a density is."""
+        last = self.layers[-1]
+        factors = last.bias.new_ones(last.out_features)
+        factors[0] = -1.0
+        last.scale_outputs(factors)
 
     @abstractmethod
     def activation_and_slope(
@@ -120,7 +126,7 @@ class GeometricMLP(MLP):
             if index < len(self.layers) - 1:
                 hidden, slope = self.activation_and_slope(hidden)
                 slopes.append(slope)
-            hidden = layer.shifted(hidden, segments)
+            hidden = layer.add_output_residual(hidden, segments)
         return hidden, slopes
 
 

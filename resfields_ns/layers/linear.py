@@ -1,6 +1,7 @@
 """Linear layers over time: what all share, the plain one, and the base of residual ones."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -8,33 +9,42 @@ from torch import Tensor, nn
 
 from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.layers.part import Part
 
 
-class TimeLinear(nn.Linear, ABC):
+class TimeLinear(nn.Linear, Part, ABC):
     """A linear layer whose effect may depend on time, and which owns all of it.
 
-    An MLP multiplies by the matrices of `compose`, adds the bias, and lets the layer have the last word behind the
-    activation (`shifted`).
+    An MLP initialises the shared weights (`initialise`), multiplies by the matrices of `compose`, adds the bias, and
+    lets the layer add its output residual behind the activation.
     """
 
     @abstractmethod
     def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "matrices out in"]:
         """The layer's matrix at every time in [0, 1]; one for all where they are the same."""
 
-    @property
-    def base_weights(self) -> list[Tensor]:
-        """The weights [out, in] that hold for all times, which an MLP initialises."""
-        return [self.weight]
+    def initialise(self, fill: Callable[[Tensor], object]) -> None:
+        """Fill the weight [out, in] that holds for all times, in place."""
+        fill(self.weight)
 
     @torch.no_grad()
-    def start_at_rest(self) -> None:
-        """Make the layer's effect zero at every time, in a way that training can leave again."""
-        for weight in self.base_weights:
-            weight.zero_()
+    def scale_outputs(self, factors: Float[Tensor, "out"]) -> None:
+        """Multiply every output, whatever its input and time, by a factor of its own, for good."""
+        self._scale_weights(factors)
         if self.bias is not None:
-            self.bias.zero_()
+            self.bias.mul_(factors)
 
-    def shifted(self, hidden: Float[Tensor, "points out"], segments: TimeSegments) -> Float[Tensor, "points out"]:
+    def start_at_rest(self) -> None:
+        """Make the output zero at every time; training moves it from there."""
+        self.scale_outputs(next(self.parameters()).new_zeros(self.out_features))
+
+    def _scale_weights(self, factors: Float[Tensor, "out"]) -> None:
+        """Multiply rows of the matrices that `compose` gives, and the output residual, by factors."""
+        self.weight.mul_(factors[:, None])
+
+    def add_output_residual(
+        self, hidden: Float[Tensor, "points out"], segments: TimeSegments
+    ) -> Float[Tensor, "points out"]:
         """`hidden`, behind the activation, plus what the layer adds to it whatever its input: nothing, for most."""
         del segments
         return hidden
@@ -48,7 +58,7 @@ class TimeLinear(nn.Linear, ABC):
         points = ordered.flatten(end_dim=-2)
         segments = TimeSegments.from_times(times[order]).repeat(points.shape[0] // max(times.shape[0], 1))
         y = segment_linear(points, self.compose(segments.times), segments.sizes, self.bias)
-        y = self.shifted(y, segments).view(*ordered.shape[:-1], self.out_features)
+        y = self.add_output_residual(y, segments).view(*ordered.shape[:-1], self.out_features)
         return y[order.argsort()]
 
 

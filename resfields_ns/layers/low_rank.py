@@ -1,15 +1,13 @@
 """The paper's layer (Eq. 3, 4), in one piece and in chunks of frames for long sequences (A.6, Table A.9)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from resfields_ns.functional.residual_weights import Chunks, compose_weights, truncate_rank
-from resfields_ns.layers.coefficients import INITIAL_STD, Coefficients, MakeCoefficients, frame_table
+from resfields_ns.layers.coefficients import INITIAL_STD, MakeCoefficients, frame_table
 from resfields_ns.layers.linear import ResidualLinear
 
 
@@ -47,11 +45,6 @@ class CoefficientLinear(ResidualLinear, ABC):
     def make_parameters(self) -> None:
         """Make the parameters beside base weight, bias and coefficients."""
 
-    def start_at_rest(self) -> None:
-        """Make the layer's effect zero at every time: base weight, bias and coefficients."""
-        super().start_at_rest()
-        nn.init.zeros_(self.coefficients.table)
-
 
 class ResFieldLinear(CoefficientLinear):
     """y = (W + sum_r v_r(t) M_r) x + b (Eq. 3, 4)."""
@@ -60,6 +53,11 @@ class ResFieldLinear(CoefficientLinear):
         """The basis M [R, out, in]; all of the residual is shown."""
         self.basis = nn.Parameter(INITIAL_STD * torch.randn(self.rank, self.out_features, self.in_features))
         self.show_residual(1.0, self.rank)
+
+    @property
+    def residual_rank(self) -> int:
+        """R."""
+        return self.rank
 
     def show_residual(self, scale: float, rank: int) -> None:
         """While not training, multiply the residual by `scale` and keep its best approximation of at most `rank`."""
@@ -79,18 +77,25 @@ class ResFieldLinear(CoefficientLinear):
             table = truncate_rank(table, self.basis, self.shown_rank)
         return self.shown_scale * self.coefficients.at(table, times)
 
+    def _scale_weights(self, factors: Float[Tensor, "out"]) -> None:
+        super()._scale_weights(factors)
+        self.basis.mul_(factors[:, None])
+
 
 class ChunkedLinear(ResidualLinear):
     """y = (W + D_c + sum_r v_cr(t) M_cr) x + b in chunk c of consecutive frames.
 
-    Chunks of weights have a shared weight W + D_c of their own, D starting at 0; chunks of residuals have coefficients
-    and a basis of their own. The two may be different numbers; with one chunk of each it is `ResFieldLinear`.
+    Chunks of weights have a shared weight W + D_c of their own, D starting at 0; a single one is W alone. Chunks of
+    residuals have coefficients and a basis of their own. The two may be different numbers; with one chunk of each it is
+    `ResFieldLinear`.
 
     Args:
         in_features, out_features, num_frames, rank, bias, make_coefficients: as for `CoefficientLinear`
         weight_chunks: chunks of shared weights, at most the frames
         residual_chunks: chunks of residual weights, at most the frames
     """
+
+    deviations: nn.Parameter | None
 
     def __init__(
         self,
@@ -109,29 +114,30 @@ class ChunkedLinear(ResidualLinear):
                 raise ValueError(f"{name}: expected 1 to the {num_frames} frames, got {count}")
         self.weight_chunks = Chunks(num_frames, weight_chunks)
         self.residual_chunks = Chunks(num_frames, residual_chunks)
-        self.deviations = nn.Parameter(torch.zeros(weight_chunks, out_features, in_features))
+        deviations = nn.Parameter(torch.zeros(weight_chunks, out_features, in_features)) if weight_chunks > 1 else None
+        self.register_parameter("deviations", deviations)
         self.coefficients = nn.ModuleList(
             make_coefficients(self.residual_chunks.size(chunk), rank) for chunk in range(residual_chunks)
         )
         self.basis = nn.Parameter(INITIAL_STD * torch.randn(residual_chunks, rank, out_features, in_features))
 
-    def start_at_rest(self) -> None:
-        """Make the layer's effect zero at every time: shared weight, deviations, bias and coefficients."""
-        super().start_at_rest()
-        nn.init.zeros_(self.deviations)
-        for coefficients in cast(Sequence[Coefficients], self.coefficients):
-            nn.init.zeros_(coefficients.table)
-
     def compose(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments out in"]:
         """The layer's matrix at every time."""
-        deviations, bases = self.deviations.unbind(0), self.basis.unbind(0)
+        deviations = None if self.deviations is None else self.deviations.unbind(0)
+        bases = self.basis.unbind(0)
         pairs = self.weight_chunks.index(times) * len(bases) + self.residual_chunks.index(times)
         groups, composed = [pairs[:0]], [self.weight[None][:0]]
         for pair in pairs.unique().tolist():
             (group,) = (pairs == pair).nonzero(as_tuple=True)
             weight_chunk, residual_chunk = divmod(pair, len(bases))
             local = self.residual_chunks.local_times(times[group], residual_chunk)
-            weight = self.weight + deviations[weight_chunk]
+            weight = self.weight if deviations is None else self.weight + deviations[weight_chunk]
             composed.append(compose_weights(weight, self.coefficients[residual_chunk](local), bases[residual_chunk]))
             groups.append(group)
         return torch.cat(composed)[torch.cat(groups).argsort()]
+
+    def _scale_weights(self, factors: Float[Tensor, "out"]) -> None:
+        super()._scale_weights(factors)
+        self.basis.mul_(factors[:, None])
+        if self.deviations is not None:
+            self.deviations.mul_(factors[:, None])

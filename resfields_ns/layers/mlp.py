@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -52,7 +53,7 @@ class MLP(nn.Module, ABC):
         for index, (layer, weights) in enumerate(zip(self.layers, self.compose(segments.times), strict=True)):
             weights, bias = self.before_activation(weights, layer.bias) if index < last else (weights, layer.bias)
             x = segment_linear(x, weights, segments.sizes, bias)
-            x = layer.shifted(self.activation(x) if index < last else x, segments)
+            x = layer.add_output_residual(self.activation(x) if index < last else x, segments)
         return x
 
 
@@ -62,8 +63,7 @@ class ReLUMLP(MLP):
     def reset_parameters(self) -> None:
         """Initialise weights for ReLU; biases keep the default of `nn.Linear`."""
         for layer in self.layers:
-            for weight in layer.base_weights:
-                nn.init.kaiming_normal_(weight, nonlinearity="relu")
+            layer.initialise(partial(nn.init.kaiming_normal_, nonlinearity="relu"))
 
     def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
         """max(x, 0)."""
@@ -79,8 +79,7 @@ class SirenMLP(MLP):
         """Uniform weights that keep the distribution of activations from layer to layer."""
         for index, layer in enumerate(self.layers):
             bound = 1.0 / layer.in_features if index == 0 else (6.0 / layer.in_features) ** 0.5 / self.OMEGA
-            for weight in layer.base_weights:
-                nn.init.uniform_(weight, -bound, bound)
+            layer.initialise(partial(nn.init.uniform_, a=-bound, b=bound))
 
     def before_activation(
         self, weights: Float[Tensor, "matrices out in"], bias: Float[Tensor, "out"]

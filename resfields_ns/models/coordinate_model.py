@@ -13,12 +13,13 @@ from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.models.base_model import Model, ModelConfig
 from torch import Tensor, nn
 
+from resfields_ns.fields.sequence_field import SequenceField
 from resfields_ns.functional.rays import distance_behind_box
-from resfields_ns.functional.segments import Coordinates
+from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
-from resfields_ns.layers import largest_rank, show_residuals
+from resfields_ns.layers import largest_rank, parameter_groups, show_residuals
 
 BACKGROUND = 1.0  # white, behind what rays hit
 
@@ -57,7 +58,7 @@ class CoordinateModel(Model, ABC):
     """Answers coordinates while training, and shows rays what they hit."""
 
     config: CoordinateModelConfig
-    field: nn.Module
+    field: SequenceField
 
     def __init__(
         self, config: CoordinateModelConfig, scene_box: SceneBox, num_train_data: int, metadata: dict, **kwargs: Any
@@ -68,12 +69,12 @@ class CoordinateModel(Model, ABC):
         self.residual_controls = ResidualControls(largest_rank(self.field), partial(show_residuals, self.field))
 
     @abstractmethod
-    def make_field(self) -> nn.Module:
+    def make_field(self) -> SequenceField:
         """The field, built once."""
 
     @abstractmethod
-    def get_outputs(self, ray_bundle: Coordinates) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """What the field says at coordinates, for the losses."""
+    def get_outputs(self, ray_bundle: TimedPoints) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """What the field says at points, for the losses."""
 
     @abstractmethod
     def find_hits(
@@ -90,11 +91,11 @@ class CoordinateModel(Model, ABC):
         self.field = self.make_field()
 
     def get_param_groups(self) -> dict[str, list[nn.Parameter]]:
-        """The parameters of the field."""
-        return {"field": list(self.field.parameters())}
+        """The parameters of the field, and of those of its parts that learn at a rate of their own."""
+        return parameter_groups(self.field, rest="field")
 
-    def forward(self, ray_bundle: Coordinates | RayBundle) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Answer a training batch's coordinates, or a camera's rays."""
+    def forward(self, ray_bundle: TimedPoints | RayBundle) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Answer a training batch's points, or a camera's rays."""
         return self._see(ray_bundle) if isinstance(ray_bundle, RayBundle) else self.get_outputs(ray_bundle)
 
     def _see(self, ray_bundle: RayBundle) -> dict[str, Tensor]:

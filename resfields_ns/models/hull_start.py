@@ -8,10 +8,9 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from resfields_ns import timeline
-from resfields_ns.fields.densities import Density
 from resfields_ns.fields.dynamic_field import DynamicField
 from resfields_ns.functional.rays import cell_centres
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.functional.segments import TimedPoints, TimeSegments
 
 LEARNING_RATE = 2e-3
 FRAMES_PER_STEP = 12
@@ -21,7 +20,6 @@ SHELL = 0.06  # scene units: three in four points lie this close to the hull's s
 
 def fit_to_hull(
     field: DynamicField,
-    density: Density,
     hull: Bool[Tensor, "frames x y z"],
     box: Float[Tensor, "2 3"],
     steps: int,
@@ -40,9 +38,10 @@ def fit_to_hull(
         target = distances.flatten(start_dim=1)[frames[:, None], cells].flatten().to(box)
         points = cell_centres(cells.flatten(), distances.shape[1:], box)
         times = timeline.times_from_frames(frames, len(hull)).to(box)
-        raw, _ = field.raw_and_feature(points, TimeSegments(times, (POINTS_PER_FRAME,) * len(frames)))
+        segments = TimeSegments(times, (POINTS_PER_FRAME,) * len(frames))
+        raw, _ = field.raw_and_feature(TimedPoints(points, segments))
         optimizer.zero_grad()
-        (raw - density.from_level(target)).abs().mean().backward()
+        (raw - field.density.from_level(target)).abs().mean().backward()
         optimizer.step()
         schedule.step()
 

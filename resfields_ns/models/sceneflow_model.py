@@ -12,7 +12,7 @@ from resfields_ns.captures.sequence import TrackedSurfaces
 from resfields_ns.fields.sceneflow_field import SceneFlowField, SceneFlowFieldConfig
 from resfields_ns.functional.intersections import nearest_balls
 from resfields_ns.functional.motion import Flow, flow_between_frames, l1_error
-from resfields_ns.functional.segments import Coordinates, TimeSegments
+from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.functional.surface_points import points_of_triangles, spread_over_surface
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
@@ -72,9 +72,9 @@ class SceneFlowModel(CoordinateModel):
         self.register_buffer("motions", motions, persistent=False)
         self.bright_motion = max(float(motions.norm(dim=-1).quantile(BRIGHT_SHARE)), 1e-9)
 
-    def get_outputs(self, ray_bundle: Coordinates) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def get_outputs(self, ray_bundle: TimedPoints) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """`forward` and `backward` flow [N, 3] of points at times."""
-        flow = self.field(ray_bundle.points, ray_bundle.segments)
+        flow = self.field.flow(ray_bundle)
         return {"forward": flow.forward, "backward": flow.backward}
 
     def get_loss_dict(
@@ -114,8 +114,7 @@ class SceneFlowModel(CoordinateModel):
         At the last frame it is the motion from the frame before.
         """
         frame = neighbouring_frames(time, self.num_frames)[0]
-        segments = TimeSegments.single(times_from_frames(frame, self.num_frames)[None], self.surface.shape[1])
-        flow = self.field(self.surface[frame], segments)
+        flow = self.field.flow(TimedPoints.at(self.surface[frame], times_from_frames(frame, self.num_frames)))
         motion = flow.forward if frame < self.num_frames - 1 else -flow.backward
         share = (time * (self.num_frames - 1) - frame).clamp(0.0, 1.0)
         return self.surface[frame] + share * motion, motion, self.motions[frame]

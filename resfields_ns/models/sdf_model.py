@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from nerfstudio.data.scene_box import SceneBox
 from torch import Tensor
 
 from resfields_ns.data.sdf_data import SupervisedSurfaces
 from resfields_ns.fields.siren_field import SirenField, SirenFieldConfig
+from resfields_ns.fields.value_field import ImplicitSurface
 from resfields_ns.functional.intersections import march, sphere_trace
 from resfields_ns.functional.rays import intersect_box
-from resfields_ns.functional.segments import Coordinates, TimeSegments
+from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.functional.surface_points import normal_colours, shade
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
@@ -50,13 +50,13 @@ class SDFModel(CoordinateModel, SurfaceModel):
 
     def make_field(self) -> SirenField:
         """Four numbers (t, x, y, z) in, one out."""
-        return self.config.field.setup(num_frames=self.num_frames, num_coordinates=3, out_dim=1)
+        return self.config.field.setup(num_frames=self.num_frames, quantity=ImplicitSurface())
 
-    def get_outputs(self, ray_bundle: Coordinates) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """`values` [N] at coordinates, and their `gradients` [N, 3] by the point where the loss asks for them."""
+    def get_outputs(self, ray_bundle: TimedPoints) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """`values` [N] at points, and their `gradients` [N, 3] by the point where the loss asks for them."""
         if not self.supervision.needs_gradient:
-            return {"values": self._values(ray_bundle.points, ray_bundle.segments)}
-        values, gradients = self._values_and_gradients(ray_bundle.points, ray_bundle.segments)
+            return {"values": self.field.values(ray_bundle)[:, 0]}
+        values, gradients = self.field.value_and_gradient(ray_bundle)
         return {"values": values, "gradients": gradients}
 
     def get_loss_dict(
@@ -75,7 +75,7 @@ class SDFModel(CoordinateModel, SurfaceModel):
         """Where rays meet the surface inside the box: by sphere tracing where numbers are distances, else in steps."""
 
         def values(points: Float[Tensor, "points 3"], rays: Int[Tensor, "points"]) -> Float[Tensor, "points"]:
-            return self._values(points, TimeSegments.from_times(times[rays]))
+            return self.field.values(TimedPoints.from_times(points, times[rays]))[:, 0]
 
         near, far = intersect_box(origins, directions, self.surface_box)
         if self.supervision.is_distance:
@@ -83,7 +83,7 @@ class SDFModel(CoordinateModel, SurfaceModel):
         else:
             rays, distances = march(values, origins, directions, near, far, MARCHING_STEP)
         points = origins[rays] + distances[:, None] * directions[rays]
-        normals = self._normals(points, TimeSegments.from_times(times[rays]))
+        normals = self.field.normals(TimedPoints.from_times(points, times[rays])).detach()
         return Hits(rays, distances, shade(normals, directions[rays]), {"normals": normals})
 
     @property
@@ -93,11 +93,11 @@ class SDFModel(CoordinateModel, SurfaceModel):
 
     def surface_level(self, points: Float[Tensor, "points 3"], time: float) -> Float[Tensor, "points"]:
         """The field's numbers."""
-        return self._values(points, self._single(points, time))
+        return self.field.values(TimedPoints.at(points, time))[:, 0]
 
     def surface_colours(self, points: Float[Tensor, "points 3"], time: float) -> Float[Tensor, "points 3"]:
         """Colours of the normals, as a surface of numbers has no others."""
-        return normal_colours(self._normals(points, self._single(points, time)))
+        return normal_colours(self.field.normals(TimedPoints.at(points, time)))
 
     def get_image_metrics_and_images(
         self, outputs: dict[str, Tensor], batch: dict[str, Any]
@@ -106,22 +106,3 @@ class SDFModel(CoordinateModel, SurfaceModel):
         from resfields_ns.models.image_metrics import images_to_show
 
         return {}, images_to_show(outputs, batch["image"].to(outputs["rgb"]))
-
-    def _values(self, points: Float[Tensor, "points 3"], segments: TimeSegments) -> Float[Tensor, "points"]:
-        return self.field(points, segments)[:, 0]
-
-    def _values_and_gradients(
-        self, points: Float[Tensor, "points 3"], segments: TimeSegments
-    ) -> tuple[Float[Tensor, "points"], Float[Tensor, "points 3"]]:
-        """Both can be trained on: while training, the gradient keeps a graph of its own."""
-        with torch.enable_grad():
-            points = points.detach().requires_grad_()
-            values = self._values(points, segments)
-            (gradients,) = torch.autograd.grad(values.sum(), points, create_graph=self.training)
-        return values, gradients
-
-    def _normals(self, points: Float[Tensor, "points 3"], segments: TimeSegments) -> Float[Tensor, "points 3"]:
-        return F.normalize(self._values_and_gradients(points, segments)[1].detach(), dim=-1)
-
-    def _single(self, points: Float[Tensor, "points 3"], time: float) -> TimeSegments:
-        return TimeSegments.single(torch.tensor([time], device=points.device), len(points))

@@ -9,14 +9,15 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
 from nerfstudio.utils import colormaps
-from torch import Tensor, nn
+from torch import Tensor
 
 from resfields_ns.captures.sequence import Clip
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
 from resfields_ns.fields.siren_field import SirenFieldConfig
+from resfields_ns.fields.value_field import Picture, ValueField
 from resfields_ns.functional import metrics
 from resfields_ns.functional.intersections import intersect_picture
-from resfields_ns.functional.segments import Coordinates, TimeSegments
+from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
 
@@ -43,14 +44,17 @@ class VideoModel(CoordinateModel):
     """Colours of a video's pixels; cameras see the picture hang in space, see `functional/intersections.py`."""
 
     config: VideoModelConfig
+    field: ValueField
 
-    def make_field(self) -> nn.Module:
+    def make_field(self) -> ValueField:
         """The network."""
-        return self.config.network_config.setup(num_frames=self.num_frames, num_coordinates=2, out_dim=3)
+        pixels = sequence_of(self.kwargs["metadata"], Clip).pixels
+        picture = Picture(pixels.height, pixels.width)
+        return self.config.network_config.setup(num_frames=self.num_frames, quantity=picture)
 
-    def get_outputs(self, ray_bundle: Coordinates) -> dict[str, Tensor]:
+    def get_outputs(self, ray_bundle: TimedPoints) -> dict[str, Tensor]:
         """Colours `rgb` [N, 3] at (row, column) of a batch, not clamped."""
-        return {"rgb": self.field(ray_bundle.points, ray_bundle.segments)}
+        return {"rgb": self.field.values(ray_bundle)}
 
     def find_hits(
         self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], times: Float[Tensor, "rays"]
@@ -58,7 +62,7 @@ class VideoModel(CoordinateModel):
         """The picture's colours where rays meet it."""
         pixels = sequence_of(self.kwargs["metadata"], Clip).pixels
         hit, distances, coordinates = intersect_picture(origins, directions, pixels.height, pixels.width)
-        rgb = self.field(coordinates[hit], TimeSegments.from_times(times[hit]))
+        rgb = self.field.values(TimedPoints.from_times(coordinates[hit], times[hit]))
         return Hits(hit.nonzero()[:, 0], distances[hit], rgb)
 
     def get_loss_dict(

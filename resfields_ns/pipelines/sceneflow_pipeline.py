@@ -11,7 +11,7 @@ from torch import Tensor
 
 from resfields_ns.captures.sequence import TrackedSurfaces
 from resfields_ns.data.sceneflow_data import SceneFlowDataManager, VertexBatches
-from resfields_ns.functional.segments import Coordinates, TimeSegments
+from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.sceneflow_model import SceneFlowModel
 from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images
@@ -26,8 +26,8 @@ def flow_errors(model: SceneFlowModel, vertices: VertexBatches, frame: Int[Tenso
     """
     everything = torch.arange(vertices.positions.shape[1])[None]
     points, batch = vertices.take(frame[None], everything)
-    times = times_from_frames(frame[None], model.num_frames).to(model.device)
-    outputs = model.get_outputs(Coordinates(points.to(model.device), TimeSegments.single(times, len(points))))
+    time = times_from_frames(frame, model.num_frames)
+    outputs = model.get_outputs(TimedPoints.at(points.to(model.device), time))
     errors = model.get_metrics_dict(outputs, {name: values.to(model.device) for name, values in batch.items()})
     names = [name for name in ("forward", "backward") if batch[f"has_{name}"].any()]
     return {key: float(errors[key]) for key in (f"{name}_l1_x1000" for name in names)}

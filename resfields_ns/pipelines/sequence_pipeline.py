@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torchvision.utils import save_image
 
 from resfields_ns.host.dataparsing import sequence_of
-from resfields_ns.layers import smoothness_losses
+from resfields_ns.host.old_runs import renewed_state
+from resfields_ns.layers import part_losses
 
 PACKAGES = ("resfields-ns", "nerfstudio", "torch", "numpy")
 _NAMES = {"camera", "frame"}
@@ -105,15 +106,15 @@ class SequencePipeline(VanillaPipeline, ABC):
         """What a reader of the metrics needs to know about how they were taken."""
 
     def get_train_loss_dict(self, step: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-        """Outputs, losses and metrics of a training step; rough coefficients are a loss where a field asks for it."""
+        """Outputs, losses and metrics of a training step; the model's parts add losses of their own."""
         self.step.fill_(step)
         outputs, losses, metrics = super().get_train_loss_dict(step)
-        return outputs, losses | smoothness_losses(self.model), metrics
+        return outputs, losses | part_losses(self.model), metrics
 
     def load_pipeline(self, loaded_state: dict[str, Any], step: int) -> None:
-        """Load a checkpoint; all names and shapes must fit."""
+        """Load a checkpoint, of earlier versions too; all names and shapes must fit."""
         self.model.update_to_step(step)
-        nn.Module.load_state_dict(self, loaded_state, strict=True)
+        nn.Module.load_state_dict(self, renewed_state(loaded_state), strict=True)
 
     def get_average_eval_image_metrics(
         self, step: int | None = None, output_path: Path | None = None, get_std: bool = False

@@ -35,7 +35,7 @@ BOX_TOLERANCE = 1e-4  # in scene units
 
 
 def import_dynamic_run(released: ReleasedCheckpoint, data: Path, output_dir: Path, frames: str) -> ImportedRun:
-    """A run with the parameters of a dynamic field and its density; see `imported_run.import_run`."""
+    """A run with the parameters of a dynamic field; see `imported_run.import_run`."""
     with released.blamed():
         method = infer_method(released.tensors)
         _check_fit(method, released)
@@ -45,7 +45,7 @@ def import_dynamic_run(released: ReleasedCheckpoint, data: Path, output_dir: Pat
     check_num_frames(released, method.num_frames, pipeline.model.num_frames, data)
     _check_box(pipeline, data, released)
     model = pipeline.model
-    copy_released(released_parameters(model.field, model.density), released.parameters)
+    copy_released(released_parameters(model.field), released.parameters)
     model.set_step(released.num_steps)
     description = f"{method.name} with density {method.density}, colour by {method.field.colour}"
     return write_run(config, pipeline, released.num_steps, description, method.field, method.num_frames is not None)
@@ -54,9 +54,9 @@ def import_dynamic_run(released: ReleasedCheckpoint, data: Path, output_dir: Pat
 def _check_fit(method: ReleasedMethod, released: ReleasedCheckpoint) -> None:
     """Check names and shapes on a field without memory."""
     with torch.device("meta"):
-        field = method.field.setup(num_frames=method.num_frames or 2)
         density = DENSITIES[method.density](DynamicModelConfig())
-    wrong = misfits(released_parameters(field, density), released.parameters)
+        field = method.field.setup(num_frames=method.num_frames or 2, density=density)
+    wrong = misfits(released_parameters(field), released.parameters)
     minimum = released.tensors.get("deviation_net.beta_min", torch.tensor(LaplaceDensity.MINIMUM))
     if not torch.allclose(minimum, torch.tensor(LaplaceDensity.MINIMUM)):
         wrong.append(f"deviation_net.beta_min: expected {LaplaceDensity.MINIMUM}, found {minimum.tolist()}")

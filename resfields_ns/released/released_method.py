@@ -1,6 +1,6 @@
 """Which method a checkpoint of the authors' released code holds, of what sizes, and its names of parameters.
 
-The names that the authors' released code has for the parameters of a dynamic field and its density.
+The names that the authors' released code has for the parameters of a dynamic field.
 
 Released: dyrecon/models/{dysdf,fields,deformation_nets}.py and resfields/resfields.py of markomih/ResFields.
 """
@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from resfields_ns.fields.ambient import AmbientConfig, MomentAmbientConfig, NoAmbientConfig, SlicingNetworkConfig
 from resfields_ns.fields.bijective_warp import BijectiveWarp, BijectiveWarpConfig
-from resfields_ns.fields.conditions import CodeConditionConfig, ConditionConfig, ReleasedTimeConditionConfig
-from resfields_ns.fields.densities import Density
+from resfields_ns.fields.conditions import ConditionConfig, LatentCodeConditionConfig, ReleasedTimeConditionConfig
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.fields.warps import (
     IdentityWarp,
@@ -104,17 +103,17 @@ def _parts(name: MethodName, tensors: Tensors) -> tuple[ConditionConfig, WarpCon
         case "dnerf":
             return time, _translation_warp(tensors), NoAmbientConfig()
         case "dynerf":
-            return _code(tensors), IdentityWarpConfig(), MomentAmbientConfig()
+            return _latent_code(tensors), IdentityWarpConfig(), MomentAmbientConfig()
         case "nerfies":
-            return _code(tensors), _se3_warp(tensors), NoAmbientConfig()
+            return _latent_code(tensors), _se3_warp(tensors), NoAmbientConfig()
         case "hypernerf":
-            return _code(tensors), _se3_warp(tensors), _slicing_network(tensors)
+            return _latent_code(tensors), _se3_warp(tensors), _slicing_network(tensors)
         case "ndr":
-            return _code(tensors), _bijective_warp(tensors), _slicing_network(tensors)
+            return _latent_code(tensors), _bijective_warp(tensors), _slicing_network(tensors)
 
 
-def _code(tensors: Tensors) -> CodeConditionConfig:
-    return CodeConditionConfig(dim=_size(_codes(tensors), dim=1, default=CodeConditionConfig.dim))
+def _latent_code(tensors: Tensors) -> LatentCodeConditionConfig:
+    return LatentCodeConditionConfig(dim=_size(_codes(tensors), dim=1, default=LatentCodeConditionConfig.dim))
 
 
 def _translation_warp(tensors: Tensors) -> TranslationWarpConfig:
@@ -207,8 +206,8 @@ _FIELD = {
     r"mlp\.layers\.": "sdf_net.lin",
     r"colour\.net\.0\.": "color_net.lin0.",
     r"colour\.net\.2\.": "color_net.lin1.",
+    r"density\.raw_beta": "deviation_net.beta",
 }
-_DENSITY = {"raw_beta": "deviation_net.beta"}
 _WARPS: dict[type[Warp], dict[str, str]] = {
     IdentityWarp: {},
     TranslationWarp: {
@@ -236,11 +235,10 @@ _WARPS: dict[type[Warp], dict[str, str]] = {
 }
 
 
-def released_parameters(field: DynamicField, density: Density) -> dict[str, nn.Parameter]:
-    """The parameters of a field and its density under their released names."""
+def released_parameters(field: DynamicField) -> dict[str, nn.Parameter]:
+    """The parameters of a field under their released names."""
     rules = {**_FIELD, **_WARPS[type(field.warp)]}
-    named = {released_name(name, rules): parameter for name, parameter in field.named_parameters()}
-    return named | {_DENSITY[name]: parameter for name, parameter in density.named_parameters()}
+    return {released_name(name, rules): parameter for name, parameter in field.named_parameters()}
 
 
 def released_name(name: str, rules: Mapping[str, str]) -> str:

@@ -24,6 +24,7 @@ from resfields_ns.dataparsers.deforming_things import DeformingThingsConfig
 from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig
 from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig
 from resfields_ns.fields.siren_field import SirenField, SirenFieldConfig
+from resfields_ns.fields.value_field import ImplicitSurface, Picture
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.method_configs.sdf import sdf_resfields
 from resfields_ns.method_configs.video import video_resfields
@@ -105,7 +106,7 @@ def _check_sdf_fit(field: SirenFieldConfig, num_frames: int | None, released: Re
     if 0 in field.residual_layers:
         raise ValueError("expected a first layer that is not residual, as its released times are made ours, found one")
     with torch.device("meta"):
-        siren = field.setup(num_frames=num_frames or 2, num_coordinates=3, out_dim=1)
+        siren = field.setup(num_frames=num_frames or 2, quantity=ImplicitSurface())
     if wrong := misfits(siren_parameters(siren), released.parameters):
         raise ValueError("expected the parameters of a temporal SDF's Siren; " + "; ".join(wrong))
 
@@ -151,7 +152,7 @@ def import_video_run(released: ReleasedCheckpoint, data: Path, output_dir: Path,
 def _check_video_fit(field: SirenFieldConfig, num_frames: int | None, released: ReleasedCheckpoint) -> None:
     """Check names and shapes on a field without memory."""
     with torch.device("meta"):
-        siren = field.setup(num_frames=num_frames or 2, num_coordinates=2, out_dim=3)
+        siren = field.setup(num_frames=num_frames or 2, quantity=Picture(2, 2))
     if wrong := misfits(siren_parameters(siren), released.parameters):
         raise ValueError("expected the parameters of a video's Siren; " + "; ".join(wrong))
 

@@ -1,0 +1,138 @@
+"""Networks from coordinates and time to values, and what these values are in space."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from nerfstudio.field_components.field_heads import FieldHeadNames
+from torch import Tensor
+
+from resfields_ns.fields.sequence_field import SequenceField
+from resfields_ns.functional.intersections import project_on_picture
+from resfields_ns.functional.segments import TimedPoints
+from resfields_ns.functional.surface_points import normal_colours
+from resfields_ns.functional.volume import laplace_density
+
+
+class Quantity(ABC):
+    """What the values of a network are, and so what cameras see of them."""
+
+    num_coordinates: ClassVar[int]
+    """Of a point."""
+    num_values: ClassVar[int]
+    """At a point."""
+
+    @abstractmethod
+    def density(self, field: "ValueField", points: TimedPoints) -> Float[Tensor, "points"]:
+        """Volume density at points of space."""
+
+    @abstractmethod
+    def outputs(self, field: "ValueField", points: TimedPoints) -> dict[Any, Float[Tensor, "points channels"]]:
+        """What else is at points of space."""
+
+    def normals(self, field: "ValueField", points: TimedPoints) -> Float[Tensor, "points 3"]:
+        """Unit normals at points of space; ValueError for what has no surface."""
+        raise ValueError(f"compute_normals: expected a field with a surface, found one of a {type(self).__name__}")
+
+
+class ValueField(SequenceField, ABC):
+    """Values at coordinates and times.
+
+    Args:
+        quantity: what the values are
+    """
+
+    def __init__(self, quantity: Quantity) -> None:
+        super().__init__()
+        self.quantity = quantity
+
+    @abstractmethod
+    def values(self, points: TimedPoints) -> Float[Tensor, "points values"]:
+        """The values at points that lie in [-1, 1] for the most part."""
+
+    def value_and_gradient(self, points: TimedPoints) -> tuple[Float[Tensor, "points"], Float[Tensor, "points dims"]]:
+        """The first value and its gradient by the point, which can be trained on where gradients are recorded."""
+        training, positions = torch.is_grad_enabled(), points.positions
+        with torch.enable_grad():
+            leaf = positions if positions.requires_grad else positions.detach().requires_grad_()
+            values = self.values(points.moved(leaf))[:, 0]
+            (gradient,) = torch.autograd.grad(values.sum(), leaf, create_graph=training)
+        return (values if training else values.detach()), gradient
+
+    def density_and_embedding(
+        self, points: TimedPoints
+    ) -> tuple[Float[Tensor, "points"], Float[Tensor, "points embedding"]]:
+        """The density of what the values are; there is nothing to take over."""
+        return self.quantity.density(self, points), points.positions[:, :0]
+
+    def outputs(
+        self,
+        points: TimedPoints,
+        directions: Float[Tensor, "points 3"],
+        embedding: Float[Tensor, "points embedding"],
+    ) -> dict[Any, Float[Tensor, "points channels"]]:
+        """What the values look like, from wherever they are seen."""
+        del directions, embedding
+        return self.quantity.outputs(self, points)
+
+    def normals(self, points: TimedPoints) -> Float[Tensor, "points 3"]:
+        """Unit normals, where the values have a surface."""
+        return self.quantity.normals(self, points)
+
+
+class ImplicitSurface(Quantity):
+    """One number at points of space, negative inside; what is seen is its zero level, in the colours of the normals.
+
+    The density is VolSDF's of the number, with a scale of 0.01 scene units: a surface that is nearly sharp.
+    """
+
+    BETA = 0.01
+    num_coordinates = 3
+    num_values = 1
+
+    def density(self, field: ValueField, points: TimedPoints) -> Float[Tensor, "points"]:
+        """1 / 0.01 deep inside, half of that on the surface, next to nothing outside."""
+        values = field.values(points)[:, 0]
+        return laplace_density(values, values.new_tensor(self.BETA))
+
+    def outputs(self, field: ValueField, points: TimedPoints) -> dict[Any, Float[Tensor, "points channels"]]:
+        """The colours of the normals."""
+        return {FieldHeadNames.RGB: normal_colours(self.normals(field, points))}
+
+    def normals(self, field: ValueField, points: TimedPoints) -> Float[Tensor, "points 3"]:
+        """The direction in which the number grows."""
+        return F.normalize(field.value_and_gradient(points)[1], dim=-1)
+
+
+class Picture(Quantity):
+    """RGB at (row, column) of a picture that hangs in space, see `functional/intersections.py`.
+
+    In space it is a slab around the picture's plane, 0.02 thick, with the density 1000: seen from before, all but e^-20
+    of the light ends in it.
+
+    Args:
+        height, width: in pixels
+    """
+
+    DENSITY = 1000.0
+    THICKNESS = 0.02
+    num_coordinates = 2
+    num_values = 3
+
+    def __init__(self, height: int, width: int) -> None:
+        self.height = height
+        self.width = width
+
+    def density(self, field: ValueField, points: TimedPoints) -> Float[Tensor, "points"]:
+        """That of the slab, the same at every time."""
+        del field
+        inside, _ = project_on_picture(points.positions, self.height, self.width)
+        near = points.positions[:, 0].abs() <= 0.5 * self.THICKNESS
+        return self.DENSITY * (inside & near).to(points.positions)
+
+    def outputs(self, field: ValueField, points: TimedPoints) -> dict[Any, Float[Tensor, "points channels"]]:
+        """The colours of the network at the nearest points of the picture's plane, not clamped."""
+        _, coordinates = project_on_picture(points.positions, self.height, self.width)
+        return {FieldHeadNames.RGB: field.values(points.moved(coordinates))}

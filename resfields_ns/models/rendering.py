@@ -1,0 +1,135 @@
+"""From rays to pixels: samples of a dynamic field, composited (paper, 4.3 and A.4)."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from resfields_ns.fields.dynamic_field import DynamicField
+from resfields_ns.functional.segments import TimedPoints, TimeSegments
+from resfields_ns.functional.volume import composite, compositing_weights
+from resfields_ns.models.samplers import SampledRays, Sampler
+
+NEGLIGIBLE_WEIGHT = 1e-4  # of a sample in its pixel
+
+
+@dataclass(frozen=True)
+class Rays:
+    """Rays of unit length at times in [0, 1]; those that come in runs of equal time are the fastest."""
+
+    origins: Float[Tensor, "rays 3"]
+    directions: Float[Tensor, "rays 3"]
+    times: Float[Tensor, "rays"]
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What rays see, and the samples that it is made of; rays that were not sampled see the background."""
+
+    rgb: Float[Tensor, "rays 3"]
+    """Colour in [0, 1]."""
+    accumulation: Float[Tensor, "rays 1"]
+    """Opacity in [0, 1]."""
+    distance: Float[Tensor, "rays 1"]
+    """Along the ray, weighted by the samples' opacity: 0 where nothing is."""
+    rays: Int[Tensor, "hits"]
+    """The rays that were sampled."""
+    positions: Float[Tensor, "hits samples 3"]
+    segments: TimeSegments
+    """Of the sampled rays."""
+    weights: Float[Tensor, "hits samples"]
+    raw: Float[Tensor, "points"]
+    """The field's number at every sample."""
+    gradient: Float[Tensor, "some 3"] | None = None
+    """The number's gradient in space, at the samples where it was asked for."""
+    coarse: tuple["Rendering", ...] = ()
+    """The passes before this one, for samplers that refine."""
+    raw_anywhere: Float[Tensor, "anywhere"] | None = None
+    """The field's number at random points of the scene, where it was asked for."""
+
+
+def render(
+    field: DynamicField, sampler: Sampler, rays: Rays, background: float, gradient_share: float | None = None
+) -> Rendering:
+    """Sample rays, and again where the sampler refines.
+
+    Args:
+        field: what is seen
+        sampler: where
+        rays: from where
+        background: grey in [0, 1] behind it
+        gradient_share: of the samples of a ray, for which the gradient in space is taken; None for none
+    """
+    samples = sampler(rays.origins, rays.directions, rays.times)
+    coarse: list[Rendering] = []
+    for _ in range(sampler.num_refinements):
+        coarse.append(_render_samples(field, rays, samples, background, None))
+        samples = sampler.refine(samples, coarse[-1].weights.detach())
+    return replace(_render_samples(field, rays, samples, background, gradient_share), coarse=tuple(coarse))
+
+
+def _render_samples(
+    field: DynamicField, rays: Rays, samples: SampledRays, background: float, gradient_share: float | None
+) -> Rendering:
+    num_rays = len(rays.times)
+    directions = rays.directions[samples.rays, None]
+    positions = rays.origins[samples.rays, None] + directions * samples.distances[..., None]
+    segments = TimeSegments.from_times(rays.times[samples.rays])
+    gradient, raw, feature = _geometry(field, positions, segments, gradient_share)
+    weights = compositing_weights(field.density(raw.view(positions.shape[:2])), samples.deltas)
+    colours = field.colour(feature, directions.expand_as(positions).flatten(end_dim=1)).view(positions.shape)
+    accumulation = _scatter(weights.sum(dim=-1, keepdim=True), samples.rays, num_rays)
+    return Rendering(
+        rgb=_scatter(composite(weights, colours), samples.rays, num_rays) + background * (1.0 - accumulation),
+        accumulation=accumulation,
+        distance=_scatter(composite(weights, samples.distances[..., None]), samples.rays, num_rays),
+        rays=samples.rays,
+        positions=positions,
+        segments=segments,
+        weights=weights,
+        raw=raw,
+        gradient=gradient,
+    )
+
+
+def _geometry(
+    field: DynamicField, positions: Float[Tensor, "hits samples 3"], segments: TimeSegments, share: float | None
+) -> tuple[Float[Tensor, "some 3"] | None, Float[Tensor, "points"], Float[Tensor, "points feature"]]:
+    """Gradients at a share of the samples, numbers and features at all."""
+    num_samples = positions.shape[1]
+    points = TimedPoints(positions.flatten(end_dim=1), segments.repeat(num_samples))
+    if share is None:
+        return None, *field.raw_and_feature(points)
+    if share == 1.0:
+        raw, gradient, feature = field.raw_gradient_and_feature(points)
+        return gradient, raw, feature
+    chosen = torch.randperm(num_samples)[: max(1, int(num_samples * share))]
+    some = TimedPoints(positions[:, chosen].flatten(end_dim=1), segments.repeat(len(chosen)))
+    _, gradient, _ = field.raw_gradient_and_feature(some)
+    return gradient, *field.raw_and_feature(points)
+
+
+def raw_anywhere(field: DynamicField, rendering: Rendering, box: Float[Tensor, "2 3"]) -> Float[Tensor, "anywhere"]:
+    """The field's number at random points of a box, half as many as samples, at the rays' times."""
+    num_rays, num_samples, _ = rendering.positions.shape
+    count = max(1, num_samples // 2)
+    positions = box[0] + (box[1] - box[0]) * torch.rand(num_rays * count, 3, device=box.device)
+    return field.raw_and_feature(TimedPoints(positions, rendering.segments.repeat(count)))[0]
+
+
+def rendered_normals(field: DynamicField, rendering: Rendering) -> Float[Tensor, "rays 3"]:
+    """Unit normals of the samples that show in a picture, composited."""
+    visible = rendering.weights > NEGLIGIBLE_WEIGHT
+    times = rendering.segments.expand(rendering.segments.times)[:, None].expand_as(visible)
+    points = TimedPoints.from_times(rendering.positions[visible], times[visible])
+    normals = torch.zeros_like(rendering.positions)
+    normals[visible] = field.normals(points)
+    return _scatter(composite(rendering.weights, normals), rendering.rays, len(rendering.rgb))
+
+
+def _scatter(
+    values: Float[Tensor, "hits channels"], rays: Int[Tensor, "hits"], num_rays: int
+) -> Float[Tensor, "rays channels"]:
+    """Rows of the rays that were sampled among zeros for the others."""
+    return values.new_zeros(num_rays, values.shape[1]).index_copy(0, rays, values)
