@@ -7,6 +7,8 @@ from typing import Any, get_type_hints
 
 from typeguard import TypeCheckError, check_type
 
+from resfields_ns.options import chosen
+
 
 def override(config: Any, changes: Mapping[str, Any], where: str = "") -> Any:
     """The config with the values at dotted paths replaced; all changes to one object happen at once.
@@ -45,7 +47,7 @@ def override(config: Any, changes: Mapping[str, Any], where: str = "") -> Any:
 
 
 def flatten(config: Any) -> dict[str, Any]:
-    """Everything that a config says, by dotted paths, as JSON values."""
+    """Everything that a config says, by dotted paths, as JSON values; of a part, the sizes that it has."""
     return _flat(config, "")
 
 
@@ -64,7 +66,7 @@ def _is_config(value: Any) -> bool:
 def _flat(config: Any, where: str) -> dict[str, Any]:
     if not isinstance(config, dict) and not _is_config(config):
         return {where.removesuffix("."): _json(config)}
-    flat = {}
+    flat, config = {}, chosen(config)
     for name, value in _children(config, where).items():
         flat |= _flat(value, f"{where}{name}.")
     return flat

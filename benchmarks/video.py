@@ -44,7 +44,7 @@ paper's figures: means over *bikes* and *cat* at full size, 100,000 steps of 200
     {
         "max_num_iterations": 1000,
         "optimizers.field.optimizer.lr": 2e-3,
-        "pipeline.datamanager.train_num_rays_per_batch": 5000,
+        "pipeline.datamanager.samples_per_batch": 5000,
         "pipeline.datamanager.dataparser.frames": "0:50",
         "pipeline.datamanager.dataparser.image_scale": 0.25,
         "pipeline.datamanager.dataparser.hold_out_seed": 0,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from math import pi
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -11,7 +12,7 @@ from nerfstudio.data.dataparsers.dnerf_dataparser import DNeRFDataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from PIL import Image
 
-from resfields_ns.captures.camera import Camera, Similarity, check_image_scale, check_rotation, scaled_size
+from resfields_ns.captures.camera import Camera, Similarity, check_rotation, scaled_size
 from resfields_ns.captures.image_files import check_size, image_size
 from resfields_ns.captures.json_file import read_array, read_json, read_list, read_number, read_text
 from resfields_ns.captures.poses import OPENGL_FROM_OPENCV
@@ -19,30 +20,26 @@ from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
 from resfields_ns.captures.spaces import CUBE
 from resfields_ns.captures.time_stamps import Moments
 from resfields_ns.host.dataparsing import SequenceDataParser
+from resfields_ns.options import Options, option
 
 
 @dataclass
-class DNeRFCaptureConfig(DataParserConfig):
+class DNeRFCaptureConfig(Options, DataParserConfig):
     """A capture with D-NeRF's `transforms_train.json`, `transforms_val.json` and `transforms_test.json`."""
+
+    prefix: ClassVar[str] = "--"
 
     _target: type = field(default_factory=lambda: DNeRFCapture)
     data: Path = Path()
     """Folder of the capture."""
     frames: str = "::"
     """Frames to use, as start:stop:step: the distinct times of the training images, in order."""
-    image_scale: float = 1.0
+    image_scale: float = option(1.0, above=0, most=1)
     """Factor, at most 1, by which images are made smaller."""
-    mask_threshold: int = 127
+    mask_threshold: int = option(127, least=0, most=254, data="masks")
     """An alpha value (0 to 255) above this is foreground, where images have alpha."""
-    scene_radius: float = 1.5
+    scene_radius: float = option(1.5, above=0)
     """Half the side of the scene box, which stands around the origin, in the capture's units."""
-
-    def __post_init__(self) -> None:
-        check_image_scale(self.image_scale)
-        if not 0 <= self.mask_threshold < 255:
-            raise ValueError(f"--mask-threshold: expected 0 to 254, found {self.mask_threshold}")
-        if not 0.0 < self.scene_radius < float("inf"):
-            raise ValueError(f"--scene-radius: expected a length above 0, found {self.scene_radius}")
 
 
 class DNeRFCapture(SequenceDataParser):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -9,7 +10,8 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from resfields_ns.captures.camera import Camera, CropWindow, Similarity, check_image_scale, scaled_size
+from resfields_ns import options
+from resfields_ns.captures.camera import Camera, CropWindow, Similarity, scaled_size
 from resfields_ns.captures.camera_files import CAMERA_FILE, read_camera_json
 from resfields_ns.captures.camera_folder import (
     CameraFrames,
@@ -27,8 +29,10 @@ from resfields_ns.timeline import parse_frames
 
 
 @dataclass
-class KinectRGBDDataParserConfig(DataParserConfig):
+class KinectRGBDDataParserConfig(options.Options, DataParserConfig):
     """A capture by synchronised RGB-D cameras."""
+
+    prefix: ClassVar[str] = "--"
 
     _target: type = field(default_factory=lambda: KinectRGBD)
     data: Path = Path()
@@ -41,23 +45,20 @@ class KinectRGBDDataParserConfig(DataParserConfig):
     """Camera whose images are the frames, to which others are matched; by default the first to train on."""
     frames: str = "::"
     """Frames to use of those within the time of all cameras, as start:stop:step."""
-    image_scale: float = 1.0
+    image_scale: float = options.option(1.0, above=0, most=1)
     """Factor, at most 1, by which images are made smaller."""
     time_offsets_ms: dict[str, float] = field(default_factory=dict)
     """Milliseconds to add to the times of cameras, by name."""
-    largest_gap_ms: float = 17.0
+    largest_gap_ms: float = options.option(17.0, above=0)
     """Milliseconds that images of one frame may be apart."""
     crop: bool = True
     """Cut the images to what they show of the scene box."""
-    mask_threshold: int = 127
+    mask_threshold: int = options.option(127, least=0, most=254, data="masks")
     """A mask value (0 to 255) above this is foreground."""
 
-    def __post_init__(self) -> None:
-        check_image_scale(self.image_scale)
-        if not 0 <= self.mask_threshold < 255:
-            raise ValueError(f"--mask-threshold: expected 0 to 254, found {self.mask_threshold}")
-        if not 0.0 < self.largest_gap_ms < float("inf"):
-            raise ValueError(f"--largest-gap-ms: expected a number above 0, found {self.largest_gap_ms}")
+    def check_options(self) -> None:
+        """Raise ValueError for a camera that is named twice."""
+        super().check_options()
         if len(set(self.train_cameras)) < len(self.train_cameras):
             raise ValueError(f"--train-cameras: expected different cameras, found {list(self.train_cameras)}")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import radians, sin, tan
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from resfields_ns.captures.meshes.mesh_frames import (
 from resfields_ns.captures.poses import OPENGL_FROM_OPENCV, look_at
 from resfields_ns.captures.sequence import Frames, SequenceImage, Surfaces
 from resfields_ns.host.dataparsing import SequenceDataParser
+from resfields_ns.options import Options, option
 from resfields_ns.timeline import parse_frames
 
 UP_AXES = {"y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
@@ -62,8 +63,10 @@ def _directions(
 
 
 @dataclass
-class SequenceParserConfig(DataParserConfig):
+class SequenceParserConfig(Options, DataParserConfig):
     """A mesh sequence, and how cameras look at it."""
+
+    prefix: ClassVar[str] = "--"
 
     data: Path = Path()
     """The sequence."""
@@ -75,12 +78,8 @@ class SequenceParserConfig(DataParserConfig):
     """The axis that points up in pictures."""
     camera: Literal["fixed", "orbit"] = "fixed"
     """How pictures are taken: from one place, or from once around while the sequence plays."""
-    image_size: int = 256
+    image_size: int = option(256, least=16, most=4096)
     """Side of the pictures in pixels."""
-
-    def __post_init__(self) -> None:
-        if not 16 <= self.image_size <= 4096:
-            raise ValueError(f"--image-size: expected 16 to 4096 pixels, found {self.image_size}")
 
 
 class MeshDataParser(SequenceDataParser, ABC):

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
-from resfields_ns.captures.camera import check_image_scale, check_proportion, scaled_size
+from resfields_ns import options
+from resfields_ns.captures.camera import check_proportion, scaled_size
 from resfields_ns.captures.camera_files import LLFFRow, read_llff_poses
 from resfields_ns.captures.image_files import check_size
 from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
@@ -19,8 +21,10 @@ _POSES = "poses_bounds.npy"
 
 
 @dataclass
-class N3VDataParserConfig(DataParserConfig):
+class N3VDataParserConfig(options.Options, DataParserConfig):
     """A capture in the layout of Neural 3D Video: cam00.mp4, cam01.mp4, ... and poses_bounds.npy."""
+
+    prefix: ClassVar[str] = "--"
 
     _target: type = field(default_factory=lambda: N3V)
     data: Path = Path()
@@ -31,11 +35,12 @@ class N3VDataParserConfig(DataParserConfig):
     """Cameras to evaluate on."""
     frames: str = "::"
     """Frames to use, as start:stop:step."""
-    image_scale: float = 1.0
+    image_scale: float = options.option(1.0, above=0, most=1)
     """Factor, at most 1, by which frames are made smaller when they are decoded."""
 
-    def __post_init__(self) -> None:
-        check_image_scale(self.image_scale)
+    def check_options(self) -> None:
+        """Raise ValueError for cameras that are missing or named twice."""
+        super().check_options()
         for option, names in [("--train-cameras", self.train_cameras), ("--test-cameras", self.test_cameras)]:
             if len(set(names)) < len(names):
                 raise ValueError(f"{option}: expected different cameras, found {list(names)}")

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -11,7 +11,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from resfields_ns.captures.camera import Camera, Similarity, check_depths, check_image_scale, scaled_size
+from resfields_ns.captures.camera import Camera, Similarity, check_depths, scaled_size
 from resfields_ns.captures.camera_files import read_nerfies_camera
 from resfields_ns.captures.image_files import check_size, image_size
 from resfields_ns.captures.json_file import read_json, read_list, read_number
@@ -19,25 +19,25 @@ from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
 from resfields_ns.captures.spaces import CUBE, cube_around_frusta
 from resfields_ns.captures.time_stamps import Moments
 from resfields_ns.host.dataparsing import SequenceDataParser
+from resfields_ns.options import Options, option
 
 _FOLDER = re.compile(r"(\d+)x")
 
 
 @dataclass
-class NerfiesDataParserConfig(DataParserConfig):
+class NerfiesDataParserConfig(Options, DataParserConfig):
     """A capture in the layout of Nerfies, HyperNeRF and DyCheck."""
+
+    prefix: ClassVar[str] = "--"
 
     _target: type = field(default_factory=lambda: Nerfies)
     data: Path = Path()
     """Folder of the capture."""
     frames: str = "::"
     """Frames to use, as start:stop:step: the distinct times of the training images, in order."""
-    image_scale: float = 1.0
+    image_scale: float = option(1.0, above=0, most=1)
     """Factor, at most 1, on the size that the camera files tell. Images come from the folder rgb/1x, rgb/2x, ... that
     is nearest to it and not smaller."""
-
-    def __post_init__(self) -> None:
-        check_image_scale(self.image_scale)
 
 
 class Nerfies(SequenceDataParser):

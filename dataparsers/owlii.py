@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float64
 from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
+from resfields_ns import options
 from resfields_ns.captures.camera import (
-    check_image_scale,
     scaled_size,
 )
 from resfields_ns.captures.camera_folder import (
@@ -28,8 +28,10 @@ from resfields_ns.timeline import parse_frames
 
 
 @dataclass
-class OwliiDataParserConfig(DataParserConfig):
+class OwliiDataParserConfig(options.Options, DataParserConfig):
     """A capture in the Owlii / NeuS layout."""
+
+    prefix: ClassVar[str] = "--"
 
     _target: type = field(default_factory=lambda: Owlii)
     data: Path = Path()
@@ -40,17 +42,16 @@ class OwliiDataParserConfig(DataParserConfig):
     """Camera folders to evaluate on."""
     frames: str = "::"
     """Frames to use, as start:stop:step."""
-    image_scale: float = 1.0
+    image_scale: float = options.option(1.0, above=0, most=1)
     """Factor, at most 1, by which images are made smaller."""
-    depth_kind: Literal["z", "ray"] = "z"
+    depth_kind: Literal["z", "ray"] = options.option("z", data="depth")
     """What depth images hold: z along the optical axis, or the distance along the ray."""
-    mask_threshold: int = 127
+    mask_threshold: int = options.option(127, least=0, most=254, data="masks")
     """A mask value (0 to 255) above this is foreground."""
 
-    def __post_init__(self) -> None:
-        check_image_scale(self.image_scale)
-        if not 0 <= self.mask_threshold < 255:
-            raise ValueError(f"--mask-threshold: expected 0 to 254, found {self.mask_threshold}")
+    def check_options(self) -> None:
+        """Raise ValueError for cameras that are missing or named twice."""
+        super().check_options()
         for option, names in [("--train-cameras", self.train_cameras), ("--test-cameras", self.test_cameras)]:
             if not names or len(set(names)) < len(names):
                 raise ValueError(f"{option}: expected one or more different cameras, found {list(names)}")

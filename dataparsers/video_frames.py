@@ -3,18 +3,20 @@
 from dataclasses import dataclass, field
 from math import floor
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
-from resfields_ns.captures.camera import Camera, Similarity, check_image_scale
+from resfields_ns.captures.camera import Camera, Similarity
 from resfields_ns.captures.clips.clip_pixels import ClipPixels, HoldOut
 from resfields_ns.captures.clips.footage import open_footage
 from resfields_ns.captures.sequence import Clip, Frames, SequenceImage
 from resfields_ns.functional.intersections import half_extents
 from resfields_ns.host.dataparsing import SequenceDataParser
+from resfields_ns.options import Options, option, when_any
 from resfields_ns.timeline import parse_frames
 
 CAMERA_NAME = "front"
@@ -23,30 +25,24 @@ _BOX_HALF_DEPTH = 0.1  # scene units
 
 
 @dataclass
-class VideoFramesDataParserConfig(DataParserConfig):
+class VideoFramesDataParserConfig(Options, DataParserConfig):
     """A video file (mp4, mkv, gif, webm and others), a folder of frames, or a npy array."""
+
+    prefix: ClassVar[str] = "--"
 
     _target: type = field(default_factory=lambda: VideoFrames)
     data: Path = Path()
     """The video."""
     frames: str = "::"
     """Frames to use, as start:stop:step."""
-    image_scale: float = 1.0
+    image_scale: float = option(1.0, above=0, most=1)
     """Factor, at most 1, by which frames are made smaller."""
-    held_out_pixels: float = 0.1
+    held_out_pixels: float = option(0.1, least=0, below=1)
     """Share of each frame's pixels that is not trained on (paper, 4.1)."""
-    held_out_frames: float = 0.0
+    held_out_frames: float = option(0.0, least=0, below=1)
     """Share of the frames that is not trained on (paper, Table A.2)."""
-    hold_out_seed: int = 42
+    hold_out_seed: int = option(42, least=0, most=2**32 - 1, acts=when_any("held_out_pixels", "held_out_frames"))
     """Which pixels and frames these are; those of the released code by default."""
-
-    def __post_init__(self) -> None:
-        check_image_scale(self.image_scale)
-        for option, share in (("held-out-pixels", self.held_out_pixels), ("held-out-frames", self.held_out_frames)):
-            if not 0.0 <= share < 1.0:
-                raise ValueError(f"--{option}: expected a share from 0 to below 1, found {share}")
-        if not 0 <= self.hold_out_seed < 2**32:
-            raise ValueError(f"--hold-out-seed: expected 0 to {2**32 - 1}, found {self.hold_out_seed}")
 
 
 class VideoFrames(SequenceDataParser):

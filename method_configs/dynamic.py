@@ -11,12 +11,9 @@ from nerfstudio.plugins.types import MethodSpecification
 
 from resfields_ns.data.dynamic_data import DynamicDataManagerConfig
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
-from resfields_ns.fields.ambient import MomentAmbientConfig, NoAmbientConfig, SlicingNetworkConfig
-from resfields_ns.fields.bijective_warp import BijectiveWarpConfig
-from resfields_ns.fields.conditions import LatentCodeConditionConfig
 from resfields_ns.fields.dynamic_field import DynamicFieldConfig
-from resfields_ns.fields.hexplane import HexPlaneConfig
-from resfields_ns.fields.warps import SE3WarpConfig, TranslationWarpConfig
+from resfields_ns.fields.parts import AmbientOptions, ConditionOptions, WarpOptions
+from resfields_ns.host.presets import method_specification
 from resfields_ns.host.trainer import ResFieldsTrainerConfig, decaying_adam
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from resfields_ns.models.samplers import SamplerConfig
@@ -35,16 +32,14 @@ _tnerf = ResFieldsTrainerConfig(
     max_num_iterations=400_000,
     steps_per_eval_all_images=100_000,
     pipeline=_pipeline(DynamicModelConfig()),
-    optimizers={"field": decaying_adam(5e-4)},
+    optimizers={"field": decaying_adam(5e-4), "planes": decaying_adam(1e-2)},
     vis="viewer+tensorboard",
 )
 
-tnerf_resfields = MethodSpecification(
-    config=_tnerf, description="Dynamic scenes from a few RGB cameras: TNeRF with residual layers."
-)
+tnerf_resfields = method_specification(_tnerf, "Dynamic scenes from a few RGB cameras: TNeRF with residual layers.")
 
-tnerf_resfields_small = MethodSpecification(
-    config=replace(
+tnerf_resfields_small = method_specification(
+    replace(
         _tnerf,
         method_name="tnerf-resfields-small",
         max_num_iterations=1_500,
@@ -61,13 +56,13 @@ tnerf_resfields_small = MethodSpecification(
             rays=384,
             background_margin=0.025,
         ),
-        optimizers={"field": decaying_adam(1e-3)},
+        optimizers={"field": decaying_adam(1e-3), "planes": decaying_adam(1e-2)},
     ),
-    description="tnerf-resfields sized for two CPU cores and minutes; it starts from the masks' visual hull.",
+    "tnerf-resfields sized for two CPU cores and minutes; it starts from the masks' visual hull.",
 )
 
-tnerf_resfields_rgbd = MethodSpecification(
-    config=replace(
+tnerf_resfields_rgbd = method_specification(
+    replace(
         _tnerf,
         method_name="tnerf-resfields-rgbd",
         max_num_iterations=600_000,
@@ -75,56 +70,66 @@ tnerf_resfields_rgbd = MethodSpecification(
             DynamicModelConfig(opacity_loss_weight=0.0, depth_loss_weight=0.1, sparsity_loss_weight=0.1), rays=2200
         ),
     ),
-    description="tnerf-resfields for a few RGB-D cameras: depth and sparsity losses.",
+    "tnerf-resfields for a few RGB-D cameras: depth and sparsity losses.",
 )
 
 
 def _method(name: str, field: DynamicFieldConfig, description: str) -> MethodSpecification:
     """A method of the paper's size that differs from TNeRF in its field alone."""
     config = replace(_tnerf, method_name=name, pipeline=_pipeline(DynamicModelConfig(field=field)))
-    return MethodSpecification(config=config, description=description)
+    return method_specification(config, description)
 
 
 dynerf_resfields = _method(
     "dynerf-resfields",
-    DynamicFieldConfig(condition=LatentCodeConditionConfig(), ambient=MomentAmbientConfig()),
+    DynamicFieldConfig(condition=ConditionOptions(kind="latent-code"), ambient=AmbientOptions(kind="moment")),
     "DyNeRF (Li et al. 2022) with residual layers: a latent code per frame.",
 )
 
 dnerf_resfields = _method(
     "dnerf-resfields",
-    DynamicFieldConfig(warp=TranslationWarpConfig(), ambient=NoAmbientConfig()),
+    DynamicFieldConfig(warp=WarpOptions(kind="translation"), ambient=AmbientOptions(kind="none")),
     "D-NeRF (Pumarola et al. 2021) with residual layers: a translation warp.",
 )
 
 nerfies_resfields = _method(
     "nerfies-resfields",
-    DynamicFieldConfig(condition=LatentCodeConditionConfig(), warp=SE3WarpConfig(), ambient=NoAmbientConfig()),
+    DynamicFieldConfig(
+        condition=ConditionOptions(kind="latent-code"),
+        warp=WarpOptions(kind="se3"),
+        ambient=AmbientOptions(kind="none"),
+    ),
     "Nerfies (Park et al. 2021a) with residual layers: a latent code per frame and an SE(3) warp.",
 )
 
 hypernerf_resfields = _method(
     "hypernerf-resfields",
-    DynamicFieldConfig(condition=LatentCodeConditionConfig(), warp=SE3WarpConfig(), ambient=SlicingNetworkConfig()),
+    DynamicFieldConfig(
+        condition=ConditionOptions(kind="latent-code"),
+        warp=WarpOptions(kind="se3"),
+        ambient=AmbientOptions(kind="slicing"),
+    ),
     "HyperNeRF (Park et al. 2021b) with residual layers: an SE(3) warp and ambient coordinates.",
 )
 
 ndr_resfields = _method(
     "ndr-resfields",
     DynamicFieldConfig(
-        condition=LatentCodeConditionConfig(), warp=BijectiveWarpConfig(), ambient=SlicingNetworkConfig()
+        condition=ConditionOptions(kind="latent-code"),
+        warp=WarpOptions(kind="bijective"),
+        ambient=AmbientOptions(kind="slicing"),
     ),
     "NDR (Cai et al. 2022) with residual layers: a bijective warp and ambient coordinates.",
 )
 
-hexplane_resfields = MethodSpecification(
-    config=replace(
+hexplane_resfields = method_specification(
+    replace(
         _tnerf,
         method_name="hexplane-resfields",
         pipeline=_pipeline(
             DynamicModelConfig(
                 field=DynamicFieldConfig(
-                    ambient=HexPlaneConfig(),
+                    ambient=AmbientOptions(kind="hexplane"),
                     encoding="none",
                     num_layers=3,
                     skip_layers=(),
@@ -133,7 +138,6 @@ hexplane_resfields = MethodSpecification(
                 )
             )
         ),
-        optimizers={"field": decaying_adam(5e-4), "planes": decaying_adam(1e-2)},
     ),
-    description="HexPlane (Cao & Johnson 2023) with residual layers in its four-layer head.",
+    "HexPlane (Cao & Johnson 2023) with residual layers in its four-layer head.",
 )

@@ -5,16 +5,15 @@
 long it trains here: batches and steps are those of its SDFs of the same sequences (A.3), rates those of its A.4.
 """
 
-from nerfstudio.plugins.types import MethodSpecification
-
 from resfields_ns.data.sceneflow_data import SceneFlowDataManagerConfig
 from resfields_ns.dataparsers.deforming_things import DeformingThingsConfig
+from resfields_ns.host.presets import method_specification
 from resfields_ns.host.trainer import ResFieldsTrainerConfig, decaying_adam
 from resfields_ns.models.sceneflow_model import SceneFlowModelConfig
 from resfields_ns.pipelines.sceneflow_pipeline import SceneFlowPipelineConfig
 
-sceneflow_resfields = MethodSpecification(
-    config=ResFieldsTrainerConfig(
+sceneflow_resfields = method_specification(
+    ResFieldsTrainerConfig(
         method_name="sceneflow-resfields",
         max_num_iterations=200_000,
         steps_per_eval_all_images=20_000,
@@ -24,5 +23,5 @@ sceneflow_resfields = MethodSpecification(
         optimizers={"field": decaying_adam(5e-4)},
         vis="viewer+tensorboard",
     ),
-    description="Scene flow of a moving mesh, forward and backward, with residual layers.",
+    "Scene flow of a moving mesh, forward and backward, with residual layers.",
 )

@@ -6,11 +6,10 @@
 
 from dataclasses import replace
 
-from nerfstudio.plugins.types import MethodSpecification
-
 from resfields_ns.data.sdf_data import SDFDataManagerConfig
 from resfields_ns.dataparsers.deforming_things import DeformingThingsConfig
 from resfields_ns.fields.siren_field import SirenFieldConfig
+from resfields_ns.host.presets import method_specification
 from resfields_ns.host.trainer import ResFieldsTrainerConfig, decaying_adam
 from resfields_ns.models.sdf_model import SDFModelConfig
 from resfields_ns.pipelines.sdf_pipeline import SDFPipelineConfig
@@ -26,12 +25,12 @@ _sdf = ResFieldsTrainerConfig(
     vis="viewer+tensorboard",
 )
 
-sdf_resfields = MethodSpecification(
-    config=_sdf, description="Temporal signed distance functions of a mesh sequence: Siren-256 with residual layers."
+sdf_resfields = method_specification(
+    _sdf, "Temporal signed distance functions of a mesh sequence: Siren-256 with residual layers."
 )
 
-sdf_resfields_small = MethodSpecification(
-    config=replace(
+sdf_resfields_small = method_specification(
+    replace(
         _sdf,
         method_name="sdf-resfields-small",
         max_num_iterations=1_500,
@@ -39,12 +38,12 @@ sdf_resfields_small = MethodSpecification(
         steps_per_eval_image=1_000,
         pipeline=SDFPipelineConfig(
             datamanager=SDFDataManagerConfig(
-                dataparser=DeformingThingsConfig(), train_num_rays_per_batch=20_000, pool_samples=2_500_000
+                dataparser=DeformingThingsConfig(), samples_per_batch=20_000, pool_samples=2_500_000
             ),
             model=SDFModelConfig(field=SirenFieldConfig(hidden_dim=128)),
             mesh_resolution=96,
         ),
         optimizers={"field": decaying_adam(2e-4)},
     ),
-    description="sdf-resfields sized for two CPU cores and minutes: Siren-128, small batches.",
+    "sdf-resfields sized for two CPU cores and minutes: Siren-128, small batches.",
 )

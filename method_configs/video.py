@@ -6,12 +6,11 @@ Instant NGP.
 
 from dataclasses import replace
 
-from nerfstudio.plugins.types import MethodSpecification
-
 from resfields_ns.data.video_data import VideoDataManagerConfig
 from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
 from resfields_ns.fields.siren_field import SirenFieldConfig
+from resfields_ns.host.presets import method_specification
 from resfields_ns.host.trainer import ResFieldsTrainerConfig, decaying_adam
 from resfields_ns.models.video_model import VideoModelConfig
 from resfields_ns.pipelines.video_pipeline import VideoPipelineConfig
@@ -30,12 +29,10 @@ _video = ResFieldsTrainerConfig(
     vis="viewer+tensorboard",
 )
 
-video_resfields = MethodSpecification(
-    config=_video, description="A video as a function of time and pixel: Siren with residual layers."
-)
+video_resfields = method_specification(_video, "A video as a function of time and pixel: Siren with residual layers.")
 
-video_resfields_small = MethodSpecification(
-    config=replace(
+video_resfields_small = method_specification(
+    replace(
         _video,
         method_name="video-resfields-small",
         max_num_iterations=1_500,
@@ -46,7 +43,7 @@ video_resfields_small = MethodSpecification(
         pipeline=VideoPipelineConfig(
             datamanager=VideoDataManagerConfig(
                 dataparser=VideoFramesDataParserConfig(frames="::", image_scale=0.5),
-                train_num_rays_per_batch=20_000,
+                samples_per_batch=20_000,
                 frames_per_batch=50,
             ),
             model=VideoModelConfig(
@@ -55,5 +52,5 @@ video_resfields_small = MethodSpecification(
         ),
         optimizers={"field": decaying_adam(2e-3, ADAM_EPSILON)},
     ),
-    description="video-resfields sized for two CPU cores and minutes: narrow, and at half the video's size.",
+    "video-resfields sized for two CPU cores and minutes: narrow, and at half the video's size.",
 )

@@ -61,9 +61,9 @@ class Variant:
 
     def config(self, data: Path, output_dir: Path) -> ResFieldsTrainerConfig:
         """A tiny configuration."""
-        config = tiny_config(self.method, data, output_dir)
-        self.change(config.pipeline.model)
-        return config
+        method = deepcopy(self.method)
+        self.change(method.config.pipeline.model)
+        return tiny_config(method, data, output_dir)
 
 
 VARIANTS = {

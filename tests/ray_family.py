@@ -24,14 +24,13 @@ def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConf
     datamanager.train_num_rays_per_batch = 64
     model.sampler.num_samples = 8
     model.hull_start_steps = min(model.hull_start_steps, 5)
-    model.sparsity_start_step = 2
+    if model.sparsity_loss_weight > 0.0 and model.density == "volsdf":
+        model.sparsity_start_step = 2
 
 
 def _variant(density: Literal["volsdf", "nerf"], layers: str, model: ModelConfig) -> None:
     assert isinstance(model, DynamicModelConfig)
     model.density = density
-    if density == "nerf":
-        model.sparsity_loss_weight = 0.0
     if layers == "plain":
         model.field = replace(model.field, residual_layers=())
 

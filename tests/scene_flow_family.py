@@ -24,7 +24,7 @@ def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConf
     """Few samples of a narrow network, and small pictures."""
     del pipeline
     assert isinstance(datamanager, SceneFlowDataManagerConfig) and isinstance(model, SceneFlowModelConfig)
-    datamanager.train_num_rays_per_batch = 60
+    datamanager.samples_per_batch = 60
     datamanager.dataparser = replace(datamanager.dataparser, image_size=32)
     model.field = replace(model.field, hidden_dim=16)
     model.num_points = 100

@@ -25,7 +25,7 @@ def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConf
     assert isinstance(datamanager.dataparser, SequenceParserConfig) and isinstance(model, SDFModelConfig)
     pipeline.mesh_resolution = 16
     pipeline.surface_points = 500
-    datamanager.train_num_rays_per_batch = 64
+    datamanager.samples_per_batch = 64
     datamanager.pool_samples = 400
     datamanager.dataparser = replace(datamanager.dataparser, image_size=16)
     model.field = replace(model.field, hidden_dim=64)  # starts with a surface

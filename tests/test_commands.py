@@ -95,12 +95,12 @@ def test_render_files(rf_render: Command, tmp_path: Path, name: str) -> None:
         ("time", "movie.avi", [], "--output-path: expected a name in .mp4 or .gif"),
         ("time", "movie.mp4", ["--camera", "front"], "--camera: expected one of cam_train_1, .*found 'front'"),
         ("time", "movie.mp4", ["--frames", "0:9"], "--frames: expected frames below 4, found '0:9'"),
-        ("time", "movie.mp4", ["--slow-motion", "0"], "--slow-motion: expected a number above 0, found 0"),
-        ("time", "movie.mp4", ["--scale", "0"], "--scale: expected a number above 0, found 0"),
+        ("time", "movie.mp4", ["--slow-motion", "0"], "--slow-motion: expected above 0, got 0"),
+        ("time", "movie.mp4", ["--scale", "0"], "--scale: expected above 0, got 0"),
         ("time", "movie.mp4", ["--scale", "0.01"], "--scale: expected at least one pixel of 32 x 32"),
-        ("freeze", "movie.mp4", ["--frame", "4"], "--frame: expected 0 to 3, found 4"),
-        ("orbit", "movie.mp4", ["--fps", "-1"], "--fps: expected a number above 0, found -1"),
-        ("orbit", "movie.mp4", ["--seconds", "nan"], "--seconds: expected a number above 0, found nan"),
+        ("freeze", "movie.mp4", ["--frame", "4"], "--frame: expected 0 to 3, got 4"),
+        ("orbit", "movie.mp4", ["--fps", "-1"], "--fps: expected above 0, got -1"),
+        ("orbit", "movie.mp4", ["--seconds", "nan"], "--seconds: expected above 0, got nan"),
         ("camera-path", "movie.mp4", ["--camera-path-filename", "no.json"], "--camera-path-filename: .*no.json"),
         ("time", "movie.mp4", ["--load-config", "no.yml"], "--load-config: .*found no file no.yml"),
     ],
@@ -201,10 +201,10 @@ def test_frames_without_a_surface_are_skipped(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--resolution", "1"], "--resolution: expected at least 2 cells, found 1"),
-        (["--chunk-size", "0"], "--chunk-size: expected at least 1 point, found 0"),
+        (["--resolution", "1"], "--resolution: expected at least 2, got 1"),
+        (["--chunk-size", "0"], "--chunk-size: expected at least 1, got 0"),
         (["--frames", "7"], "--frames: expected frames below 4, found '7'"),
-        (["--residual-rank", "11"], "--residual-rank: expected 0 to 10, found 11"),
+        (["--residual-rank", "11"], "--residual-rank: expected 0 to 10, got 11"),
     ],
 )
 def test_mistakes_in_exporting_are_one_line(

@@ -113,10 +113,10 @@ def test_a_failed_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seed": -1}, "--seed: expected 0 or more, found -1"),
-        ({"num_frames": 0}, "--frames: expected 1 or more, found 0"),
-        ({"size": 8}, "--size: expected 16 to 2048 pixels, found 8"),
-        ({"size": 100000}, "--size: expected 16 to 2048 pixels, found 100000"),
+        ({"seed": -1}, "--seed: expected at least 0, got -1"),
+        ({"num_frames": 0}, "--frames: expected at least 1, got 0"),
+        ({"size": 8}, "--size: expected 16 to 2048, got 8"),
+        ({"size": 100000}, "--size: expected 16 to 2048, got 100000"),
     ],
 )
 def test_numbers_out_of_range(tmp_path: Path, options: dict[str, Any], message: str) -> None:
@@ -142,7 +142,7 @@ def test_command_shows_a_mistake_as_one_line(
     with pytest.raises(SystemExit) as stop:
         run_command(demo_data)
     assert stop.value.code == 1
-    assert capsys.readouterr().err == "Error: --frames: expected 1 or more, found 0\n"
+    assert capsys.readouterr().err == "Error: --frames: expected at least 1, got 0\n"
 
 
 def test_command_has_help_with_an_example() -> None:

@@ -124,8 +124,8 @@ def test_no_points_have_no_values() -> None:
     ("options", "message"),
     [
         ({"rank": 0}, r"field\.rank: expected at least 1, got 0"),
-        ({"coefficient_fraction": 0.0}, r"field\.coefficient-fraction: expected \(0, 1\], got 0\.0"),
-        ({"coefficient_fraction": 1.1}, r"field\.coefficient-fraction: expected \(0, 1\], got 1\.1"),
+        ({"coefficient_fraction": 0.0}, r"field\.coefficient-fraction: expected above 0 and at most 1, got 0\.0"),
+        ({"coefficient_fraction": 1.1}, r"field\.coefficient-fraction: expected above 0 and at most 1, got 1\.1"),
         ({"residual_layers": (1, 5)}, r"field\.residual-layers: expected 0 to 4, got 5"),
         ({"residual_layers": (-1,)}, r"field\.residual-layers: expected 0 to 4, got -1"),
         ({"skip_layers": (0,)}, r"field\.skip-layers: expected 1 to 3, got 0"),

@@ -394,4 +394,4 @@ def test_frames_a_second(scene: _Scene, tmp_path: Path) -> None:
     scene.animate(_STILL)
     path = scene.save(tmp_path)
     assert len(GltfSequence(path)) == 31
-    _expect(path, "--fps: expected above 0, found 0.0", fps=0.0)
+    _expect(path, "--fps: expected above 0, got 0.0", fps=0.0)

@@ -186,7 +186,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
         (["--masks"], "--masks: expected a --box, found none"),
         (["--crop"], "--crop: expected a --box, found none"),
         (["--box", *"100111"], r"--box: expected every lower bound below its upper bound, found \[1.0, "),
-        (["--largest-gap-ms", "0"], "--largest-gap-ms: expected a number above 0, found 0.0"),
+        (["--largest-gap-ms", "0"], "--largest-gap-ms: expected above 0, got 0.0"),
         (["--frames", "0:9"], "--frames: expected frames below 2, found '0:9'"),
     ],
 )

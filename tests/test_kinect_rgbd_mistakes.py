@@ -21,9 +21,9 @@ def _parse(capture: Path, **options: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image_scale": 0.0}, "--image-scale: expected above 0 and at most 1, found 0.0"),
-        ({"mask_threshold": 255}, "--mask-threshold: expected 0 to 254, found 255"),
-        ({"largest_gap_ms": 0.0}, "--largest-gap-ms: expected a number above 0, found 0.0"),
+        ({"image_scale": 0.0}, "--image-scale: expected above 0 and at most 1, got 0.0"),
+        ({"mask_threshold": 255}, "--mask-threshold: expected 0 to 254, got 255"),
+        ({"largest_gap_ms": 0.0}, "--largest-gap-ms: expected above 0, got 0.0"),
         ({"train_cameras": ("a", "a")}, "--train-cameras: expected different cameras, found ['a', 'a']"),
     ],
 )

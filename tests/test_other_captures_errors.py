@@ -96,15 +96,15 @@ def _put(value: Any, *keys: Any) -> _Change:
 @pytest.mark.parametrize("config", [DNeRFCaptureConfig, N3VDataParserConfig, NerfiesDataParserConfig])
 def test_image_scale(config: Callable[..., DataParserConfig]) -> None:
     for image_scale in (0.0, 1.5, float("nan")):
-        with pytest.raises(ValueError, match=f"--image-scale: expected above 0 and at most 1, found {image_scale}"):
+        with pytest.raises(ValueError, match=f"--image-scale: expected above 0 and at most 1, got {image_scale}"):
             config(image_scale=image_scale)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mask_threshold": 255}, "--mask-threshold: expected 0 to 254, found 255"),
-        ({"scene_radius": 0.0}, "--scene-radius: expected a length above 0, found 0.0"),
+        ({"mask_threshold": 255}, "--mask-threshold: expected 0 to 254, got 255"),
+        ({"scene_radius": 0.0}, "--scene-radius: expected above 0, got 0.0"),
     ],
 )
 def test_dnerf_options(options: dict[str, Any], message: str) -> None:

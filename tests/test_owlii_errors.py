@@ -59,9 +59,9 @@ def test_folder_without_cameras(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image_scale": 0.0}, "--image-scale: expected above 0 and at most 1, found 0.0"),
-        ({"image_scale": 2.0}, "--image-scale: expected above 0 and at most 1, found 2.0"),
-        ({"mask_threshold": 255}, "--mask-threshold: expected 0 to 254, found 255"),
+        ({"image_scale": 0.0}, "--image-scale: expected above 0 and at most 1, got 0.0"),
+        ({"image_scale": 2.0}, "--image-scale: expected above 0 and at most 1, got 2.0"),
+        ({"mask_threshold": 255}, "--mask-threshold: expected 0 to 254, got 255"),
         ({"train_cameras": ()}, "--train-cameras: expected one or more different cameras, found []"),
         ({"test_cameras": ("a", "a")}, "--test-cameras: expected one or more different cameras, found ['a', 'a']"),
     ],

@@ -22,24 +22,25 @@ _FOLDERS = {
 }
 _TENSOR_ROOMS = ("functional", "layers")
 _MAY_IMPORT = {
+    "options": set(),
     "timeline": set(),
     "files": set(),
     "functional": {"timeline"},
-    "layers": {"functional", "timeline"},
-    "fields": {"functional", "layers", "timeline"},
-    "captures": {"files", "functional", "timeline"},
-    "data": {"captures", "functional", "host", "timeline"},
-    "host": {"captures", "layers", "timeline"},
-    "models": {"captures", "data", "fields", "functional", "host", "layers", "timeline"},
+    "layers": {"functional", "options", "timeline"},
+    "fields": {"functional", "layers", "options", "timeline"},
+    "captures": {"files", "functional", "options", "timeline"},
+    "data": {"captures", "functional", "host", "options", "timeline"},
+    "host": {"captures", "layers", "options", "timeline"},
+    "models": {"captures", "data", "fields", "functional", "host", "layers", "options", "timeline"},
     "export": {"captures", "fields", "files", "functional", "host", "models", "timeline"},
-    "pipelines": {"captures", "data", "export", "functional", "host", "layers", "models", "timeline"},
-    "dataparsers": {"captures", "functional", "host", "timeline"},
+    "pipelines": {"captures", "data", "export", "functional", "host", "layers", "models", "options", "timeline"},
+    "dataparsers": {"captures", "functional", "host", "options", "timeline"},
     "method_configs": {"data", "dataparsers", "fields", "host", "models", "pipelines"},
     "released": {
         *("captures", "data", "dataparsers", "fields", "files", "functional", "host", "layers", "method_configs"),
         *("models", "pipelines", "timeline"),
     },
-    "commands": {"captures", "export", "files", "host", "released", "timeline"},
+    "commands": {"captures", "export", "files", "host", "options", "released", "timeline"},
 }
 """Every room of the package, and what it may import beside itself."""
 

@@ -69,9 +69,9 @@ def test_numbers_of_presets() -> None:
         ("circle", {}, "--rig: expected paper, rgbd or dome:N, or a JSON file, found 'circle'"),
         ("dome:0", {}, "--rig: expected dome:1 to dome:500, found dome:0"),
         ("dome:9999999999", {}, "--rig: expected dome:1 to dome:500"),
-        ("paper", {"elevation": 100.0}, "elevation: expected -90 to 90 degrees, found 100"),
-        ("paper", {"fov": 180.0}, "fov: expected 1 to 170 degrees, found 180"),
-        ("paper", {"radius": 0.0}, "radius: expected above 0, found 0"),
+        ("paper", {"elevation": 100.0}, "elevation: expected -90 to 90, got 100"),
+        ("paper", {"fov": 180.0}, "fov: expected 1 to 170, got 180"),
+        ("paper", {"radius": 0.0}, "radius: expected above 0, got 0"),
     ],
 )
 def test_presets_that_are_none(name: str, numbers: dict[str, float], message: str) -> None:
@@ -104,7 +104,7 @@ def test_rig_of_a_file(tmp_path: Path) -> None:
         ({"cameras": {"a": [1]}}, "a: expected an object, found [1]"),
         ({"cameras": {"a": {"azimuth": "x", "elevation": 0}}}, "a: azimuth: expected a number, found 'x'"),
         ({"cameras": {"a": {"angle": 0}}}, "a: expected keys out of azimuth, elevation, turns, fov, radius, found"),
-        ({"cameras": {"a": {"azimuth": 0, "elevation": 95}}}, "a: elevation: expected -90 to 90 degrees, found 95"),
+        ({"cameras": {"a": {"azimuth": 0, "elevation": 95}}}, "a: elevation: expected -90 to 90, got 95"),
         ({"cameras": {"a/b": {"azimuth": 0, "elevation": 0}}}, "a/b: expected a name of letters, digits, _ and -"),
         ({"cameras": {"mesh": {"azimuth": 0, "elevation": 0}}}, "mesh: expected a name"),
         ({"cameras": {"a": {"azimuth": 0, "elevation": 0}}, "size": [64]}, "size: expected 2 numbers, found [64]"),

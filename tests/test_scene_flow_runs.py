@@ -50,7 +50,7 @@ def run(sequence: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 def _datamanager(data: Path, output_dir: Path, samples: int = 60, **parser: Any) -> SceneFlowDataManager:
     config = tiny_config(_METHOD, data, output_dir).pipeline.datamanager
     assert isinstance(config, SceneFlowDataManagerConfig)
-    config.train_num_rays_per_batch = samples
+    config.samples_per_batch = samples
     config.dataparser = replace(config.dataparser, **parser) if data.is_file() else MeshSequenceParserConfig(**parser)
     return config.setup(device="cpu")
 
@@ -236,8 +236,8 @@ def test_rf_track_writes_the_tracked_mesh(
     ("name", "options", "message"),
     [
         ("tracked.ply", [], "--output-path: expected a name in .glb, found"),
-        ("tracked.glb", ["--start-frame", "4"], "--start-frame: expected 0 to 3, found 4"),
-        ("tracked.glb", ["--fps", "0"], "--fps: expected a number above 0, found 0.0"),
+        ("tracked.glb", ["--start-frame", "4"], "--start-frame: expected 0 to 3, got 4"),
+        ("tracked.glb", ["--fps", "0"], "--fps: expected above 0, got 0.0"),
     ],
 )
 def test_rf_track_names_mistakes(

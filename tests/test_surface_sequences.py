@@ -136,7 +136,7 @@ def test_sources_that_are_none(tmp_path: Path) -> None:
         _parse(DeformingThingsConfig(data=tmp_path / "nothing.ply"))
     with pytest.raises(ValueError, match="expected a mesh sequence, found no such file or folder$"):
         _parse(MeshSequenceParserConfig(data=tmp_path / "nothing"))
-    with pytest.raises(ValueError, match="^--image-size: expected 16 to 4096 pixels, found 8$"):
+    with pytest.raises(ValueError, match="^--image-size: expected 16 to 4096, got 8$"):
         MeshSequenceParserConfig(image_size=8)
     with pytest.raises(ValueError, match="^--eval-frames: expected frames below 4"):
         _parse(DeformingThingsConfig(data=write_anime(tmp_path), eval_frames="0:9"), "val")

@@ -38,7 +38,7 @@ def run(video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     datamanager, model = config.pipeline.datamanager, config.pipeline.model
     assert isinstance(datamanager, VideoDataManagerConfig) and isinstance(model, VideoModelConfig)
     model.field = replace(model.field, hidden_dim=32)
-    datamanager.train_num_rays_per_batch = 400
+    datamanager.samples_per_batch = 400
     datamanager.dataparser = replace(datamanager.dataparser, held_out_pixels=0.2, held_out_frames=0.2)
     config.max_num_iterations = 250
     config.optimizers["field"]["optimizer"].lr = 3e-3
@@ -83,7 +83,7 @@ def test_without_anything_held_out_all_pixels_are_evaluated(video: Path) -> None
 
 def test_a_long_video_is_seen_a_part_at_a_time(video: Path) -> None:
     dataparser = VideoFramesDataParserConfig(data=video)
-    config = VideoDataManagerConfig(dataparser=dataparser, data=video, frames_per_batch=2, train_num_rays_per_batch=90)
+    config = VideoDataManagerConfig(dataparser=dataparser, data=video, frames_per_batch=2, samples_per_batch=90)
     datamanager = config.setup(device="cpu")
     seen = [datamanager.next_train(step)[0].segments for step in range(30)]
     assert {segments.sizes for segments in seen} == {(45, 45)}
@@ -94,9 +94,9 @@ def test_a_long_video_is_seen_a_part_at_a_time(video: Path) -> None:
     ("options", "message"),
     [
         ({"image_scale": 0.0}, "--image-scale: expected"),
-        ({"held_out_pixels": 1.0}, "--held-out-pixels: expected a share from 0 to below 1, found 1.0"),
-        ({"held_out_frames": -0.1}, "--held-out-frames: expected a share from 0 to below 1, found -0.1"),
-        ({"hold_out_seed": -1}, "--hold-out-seed: expected 0 to 4294967295, found -1"),
+        ({"held_out_pixels": 1.0}, "--held-out-pixels: expected at least 0 and below 1, got 1.0"),
+        ({"held_out_frames": -0.1}, "--held-out-frames: expected at least 0 and below 1, got -0.1"),
+        ({"hold_out_seed": -1}, "--hold-out-seed: expected 0 to 4294967295, got -1"),
         ({"image_scale": 0.1}, "--image-scale: expected at least 2x2 pixels to be left, found 0.1"),
         ({"frames": "0:9"}, "--frames: expected frames below 5, found '0:9'"),
     ],

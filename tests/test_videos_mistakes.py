@@ -153,7 +153,7 @@ def test_mistakes_in_offsets(offsets: dict[str, Any], message: str, footage: Pat
         ({"box": BOX, "frames": "0:9"}, "--frames: expected frames below 5"),
         ({"box": BOX, "plates": Path("nowhere")}, "nowhere: expected one image or video cam0, the clean plate"),
         ({"box": BOX, "masks": Path("nowhere")}, "nowhere/cam0: expected a folder of png or jpg images"),
-        ({"box": BOX, "plate_threshold": 300}, "--plate-threshold: expected 0 to 254, found 300"),
+        ({"box": BOX, "plate_threshold": 300}, "--plate-threshold: expected 0 to 254, got 300"),
     ],
 )
 def test_mistakes_in_options(options: dict[str, Any], message: str, footage: Path, tmp_path: Path) -> None:

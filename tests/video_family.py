@@ -36,17 +36,19 @@ def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConf
     del pipeline
     assert isinstance(datamanager, VideoDataManagerConfig) and isinstance(model, VideoModelConfig)
     assert isinstance(datamanager.dataparser, VideoFramesDataParserConfig)
-    datamanager.train_num_rays_per_batch = 60
+    datamanager.samples_per_batch = 60
     datamanager.frames_per_batch = 3
     datamanager.dataparser = replace(datamanager.dataparser, image_scale=1.0, held_out_frames=0.25)
-    model.field = replace(model.field, hidden_dim=16)
-    model.hash_grid = HashGridFieldConfig(num_levels=3, log2_hashmap_size=8)
+    if model.network == "siren":
+        model.field = replace(model.field, hidden_dim=16)
+    else:
+        model.hash_grid = HashGridFieldConfig(num_levels=3, log2_hashmap_size=8)
 
 
 def _variant(network: Literal["siren", "hash-grid"], residual: bool, model: ModelConfig) -> None:
     assert isinstance(model, VideoModelConfig)
     model.network = network
-    if not residual:
+    if network == "siren" and not residual:
         model.field = replace(model.field, residual_layers=())
 
 

@@ -29,7 +29,7 @@ SE(3) gains nothing over offsets in this short run, on trained vertices neither;
 SMALL: dict[str, Any] = {
     "max_num_iterations": 3000,
     "optimizers.field.optimizer.lr": 1e-3,
-    "pipeline.datamanager.train_num_rays_per_batch": 4000,
+    "pipeline.datamanager.samples_per_batch": 4000,
     "pipeline.model.field.num_frequencies": 2,
     "pipeline.model.field.num_cosines": 24,
 }

@@ -18,6 +18,7 @@ from resfields_ns.captures.capture_writer import make_folders, write_box, write_
 from resfields_ns.captures.demo_creature import Creature
 from resfields_ns.captures.meshes.ray_casting import cast_rays
 from resfields_ns.captures.poses import camera_around_origin
+from resfields_ns.options import Limits
 
 _METRES_PER_UNIT = 0.8
 _WORLD_CENTRE = np.array([0.4, 1.1, -0.3])
@@ -55,12 +56,9 @@ def write_demo_capture(
 
 
 def _check_request(out: Path, seed: int, num_frames: int, size: int) -> None:
-    if seed < 0:
-        raise ValueError(f"--seed: expected 0 or more, found {seed}")
-    if num_frames < 1:
-        raise ValueError(f"--frames: expected 1 or more, found {num_frames}")
-    if not 16 <= size <= 2048:
-        raise ValueError(f"--size: expected 16 to 2048 pixels, found {size}")
+    Limits(least=0).check("--seed", seed)
+    Limits(least=1).check("--frames", num_frames)
+    Limits(least=16, most=2048).check("--size", size)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out}: expected a folder that is new or empty, found one that is in use")
 

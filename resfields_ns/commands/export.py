@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from resfields_ns.commands.command_line import run_command
+from resfields_ns.options import Limits
 
 
 def export(
@@ -34,10 +35,8 @@ def export(
         residual_rank: Keep the best approximation of this rank of every residual; by default all of it.
         chunk_size: Points evaluated at once, which bounds the memory.
     """
-    if resolution < 2:
-        raise ValueError(f"--resolution: expected at least 2 cells, found {resolution}")
-    if chunk_size < 1:
-        raise ValueError(f"--chunk-size: expected at least 1 point, found {chunk_size}")
+    Limits(least=2).check("--resolution", resolution)
+    Limits(least=1).check("--chunk-size", chunk_size)
     if output_dir.exists() and not output_dir.is_dir():
         raise ValueError(f"--output-dir: expected a folder, found the file {output_dir}")
     from resfields_ns.export.surface import export_meshes  # slow to import, and not needed for --help

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from resfields_ns.commands.command_line import run_command
+from resfields_ns.options import Limits
 from resfields_ns.timeline import parse_frames
 
 # What needs torch is imported inside functions, and typed Any outside: slow to import, and not needed for --help.
@@ -36,7 +37,7 @@ class RenderOptions(ABC):
         from resfields_ns.host.trained_run import load_trained_run
 
         check_movie_path(self.output_path)
-        _check_positive("--scale", self.scale)
+        Limits(above=0).check("--scale", self.scale)
         run = load_trained_run(self.load_config)
         run.show_residuals(self.residual_scale, self.residual_rank)
         cameras, fps = self.cameras_and_fps(run)
@@ -70,7 +71,7 @@ class RenderSweep(RenderOptions):
         """The camera at the times of the frames and between them."""
         from resfields_ns.export.camera_paths import hold_camera, sweep_times
 
-        _check_positive("--slow-motion", self.slow_motion)
+        Limits(above=0).check("--slow-motion", self.slow_motion)
         frames = parse_frames(self.frames, run.num_frames)
         return hold_camera(camera, sweep_times(frames, run.num_frames, self.slow_motion))
 
@@ -86,7 +87,7 @@ class RenderTime(RenderSweep):
 
     def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
         """The camera at the times of the frames and between them."""
-        _check_positive("--fps", self.fps)
+        Limits(above=0).check("--fps", self.fps)
         return self.sweep(run, run.camera(self.camera)), self.fps
 
 
@@ -100,7 +101,7 @@ class RenderVideo(RenderSweep):
     def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
         """The camera whose view the picture fills."""
         fps = self.fps if self.fps is not None else run.sequence.frames.rate or 24.0
-        _check_positive("--fps", fps)
+        Limits(above=0).check("--fps", fps)
         return self.sweep(run, run.camera(None)), fps
 
     def render(self, run: Any, cameras: Any, fps: float) -> None:
@@ -125,8 +126,7 @@ class RenderFreeze(RenderOptions):
         """A circle at one time."""
         from resfields_ns.export.camera_paths import frozen_times, orbit
 
-        if not 0 <= self.frame < run.num_frames:
-            raise ValueError(f"--frame: expected 0 to {run.num_frames - 1}, found {self.frame}")
+        Limits(least=0, most=run.num_frames - 1).check("--frame", self.frame)
         times = frozen_times(self.frame, run.num_frames, _num_pictures(self.seconds, self.fps))
         return orbit(run.train_dataset.cameras, run.box.mean(dim=0), times), self.fps
 
@@ -159,7 +159,7 @@ class RenderDataset(RenderOptions):
 
     def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
         """The cameras of the split."""
-        _check_positive("--fps", self.fps)
+        Limits(above=0).check("--fps", self.fps)
         dataset = run.train_dataset if self.split == "train" else run.eval_dataset
         return dataset.cameras, self.fps
 
@@ -207,14 +207,9 @@ def entrypoint() -> None:
 
 
 def _num_pictures(seconds: float, fps: float) -> int:
-    _check_positive("--seconds", seconds)
-    _check_positive("--fps", fps)
+    Limits(above=0).check("--seconds", seconds)
+    Limits(above=0).check("--fps", fps)
     return max(1, round(seconds * fps))
-
-
-def _check_positive(option: str, value: float | int) -> None:
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{option}: expected a number above 0, found {value}")
 
 
 if __name__ == "__main__":

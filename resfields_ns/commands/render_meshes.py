@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from resfields_ns.commands.command_line import print_training, run_command
+from resfields_ns.options import Limits
 
 if TYPE_CHECKING:
     from resfields_ns.captures.meshes.rigs import Rig
@@ -132,17 +133,14 @@ def _chosen_rig(
 
 
 def _check_numbers(samples: int, depth_noise: float, seed: int) -> None:
-    if not 1 <= samples <= 16:
-        raise ValueError(f"--samples: expected 1 to 16, found {samples}")
-    if not 0.0 <= depth_noise <= 1000.0:
-        raise ValueError(f"--depth-noise: expected 0 to 1000 mm, found {depth_noise}")
-    if seed < 0:
-        raise ValueError(f"--seed: expected 0 or more, found {seed}")
+    Limits(least=1, most=16).check("--samples", samples)
+    Limits(least=0, most=1000).check("--depth-noise", depth_noise)
+    Limits(least=0).check("--seed", seed)
 
 
 def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
-    if not all(16 <= side <= 8192 for side in size):
-        raise ValueError(f"--size: expected 16 to 8192 pixels, found {size[0]} x {size[1]}")
+    for side in size:
+        Limits(least=16, most=8192).check("--size", side)
     return size
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from resfields_ns.commands.command_line import run_command
+from resfields_ns.options import Limits
 
 
 def track(
@@ -30,14 +31,12 @@ def track(
         raise ValueError(f"--output-path: expected a name in .glb, found {output_path}")
     if output_path.is_dir():
         raise ValueError(f"--output-path: expected a file, found the folder {output_path}")
-    if not 0.0 < fps < float("inf"):
-        raise ValueError(f"--fps: expected a number above 0, found {fps}")
+    Limits(above=0).check("--fps", fps)
     from resfields_ns.export.tracked_mesh import export_tracked_mesh  # slow to import, and not needed for --help
     from resfields_ns.host.trained_run import load_trained_run
 
     run = load_trained_run(load_config)
-    if not 0 <= start_frame < run.num_frames:
-        raise ValueError(f"--start-frame: expected 0 to {run.num_frames - 1}, found {start_frame}")
+    Limits(least=0, most=run.num_frames - 1).check("--start-frame", start_frame)
     errors = export_tracked_mesh(run, start_frame, fps, units, output_path)
     print(
         f"Wrote {len(errors)} frames to {output_path}; the vertices are {errors.mean():.4f} from the mesh's own on "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from resfields_ns.commands.command_line import print_training, run_command
+from resfields_ns.options import Limits
 
 if TYPE_CHECKING:
     from resfields_ns.captures.video_file import Video
@@ -94,8 +95,7 @@ def _foregrounds(
 ) -> "dict[str, Foreground] | None":
     from resfields_ns.captures.videos.masking import CleanPlate, MaskFolder, find_plate, read_plate
 
-    if not 0 <= plate_threshold < 255:
-        raise ValueError(f"--plate-threshold: expected 0 to 254, found {plate_threshold}")
+    Limits(least=0, most=254).check("--plate-threshold", plate_threshold)
     if masks is not None and plates is not None:
         raise ValueError("--masks, --plates: expected one of them, found both")
     if masks is not None:

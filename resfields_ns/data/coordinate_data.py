@@ -2,17 +2,22 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+import tyro
 from jaxtyping import Float, Int
-from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader, RandIndicesEvalDataloader
 from torch import Tensor
+from tyro.conf import Suppress
 
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.host.dataparsing import sequence_of
+from resfields_ns.host.host_configs import SequenceDataManagerConfig
+from resfields_ns.options import option
 from resfields_ns.timeline import times_from_frames
 
 
@@ -33,26 +38,25 @@ class CoordinateBatches(ABC):
         """Draw points of `frames`, frame after frame: `samples` or fewer of each, and what is known at each point."""
 
 
+_OLD = "--pipeline.datamanager"  # where names that the host had for two options still work
+
+
 @dataclass
-class CoordinateDataManagerConfig(VanillaDataManagerConfig):
+class CoordinateDataManagerConfig(SequenceDataManagerConfig):
     """Random coordinates of a sequence; the defaults are the paper's (A.2, A.3)."""
 
-    train_num_rays_per_batch: int = 200_000
+    train_num_rays_per_batch: Suppress[int] = 1024
+    eval_num_rays_per_batch: Suppress[int] = 1024
+    samples_per_batch: Annotated[int, tyro.conf.arg(aliases=[f"{_OLD}.train-num-rays-per-batch"])] = option(
+        200_000, least=1
+    )
     """Samples a training step, spread evenly over its frames."""
-    eval_num_rays_per_batch: int = 20_000
+    eval_samples_per_batch: Annotated[int, tyro.conf.arg(aliases=[f"{_OLD}.eval-num-rays-per-batch"])] = option(
+        20_000, least=1
+    )
     """Samples of an evaluation batch."""
-    frames_per_batch: int = 300
+    frames_per_batch: int = option(300, least=1)
     """Frames that a training step looks at, at most; the paper's sequences are no longer, so it looks at all."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for option, value in (
-            ("train-num-rays-per-batch", self.train_num_rays_per_batch),
-            ("eval-num-rays-per-batch", self.eval_num_rays_per_batch),
-            ("frames-per-batch", self.frames_per_batch),
-        ):
-            if value < 1:
-                raise ValueError(f"datamanager.{option}: expected at least 1, got {value}")
 
 
 class CoordinateDataManager(VanillaDataManager[InputDataset], ABC):
@@ -97,17 +101,17 @@ class CoordinateDataManager(VanillaDataManager[InputDataset], ABC):
         """Points and what is known at them."""
         del step
         self.train_count += 1
-        return self._draw(self.train_batches, self.train_dataset, self.config.train_num_rays_per_batch)
+        return self._draw(self.train_batches, self.train_dataset, self.config.samples_per_batch)
 
     def next_eval(self, step: int) -> tuple[TimedPoints, dict[str, Tensor]]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """As `next_train`, from what is evaluated on."""
         del step
         self.eval_count += 1
-        return self._draw(self.eval_batches, self.eval_dataset, self.config.eval_num_rays_per_batch)
+        return self._draw(self.eval_batches, self.eval_dataset, self.config.eval_samples_per_batch)
 
     def get_train_rays_per_batch(self) -> int:
         """Samples a training step."""
-        return self.config.train_num_rays_per_batch
+        return self.config.samples_per_batch
 
     def _draw(
         self, batches: CoordinateBatches, dataset: InputDataset, count: int

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from jaxtyping import Float, Int, UInt16
 from nerfstudio.cameras.rays import RayBundle
-from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager
 from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader, RandIndicesEvalDataloader
 from nerfstudio.model_components.ray_generators import RayGenerator
 from nerfstudio.utils.rich_utils import CONSOLE
@@ -13,28 +13,23 @@ from torch import Tensor
 
 from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.data.pixel_samplers import ForegroundBalancedPixels, PixelSampler, UniformPixels
+from resfields_ns.host.host_configs import SequenceDataManagerConfig
+from resfields_ns.options import option
 
 
 @dataclass
-class DynamicDataManagerConfig(VanillaDataManagerConfig):
+class DynamicDataManagerConfig(SequenceDataManagerConfig):
     """Rays of a multi-view capture over time."""
 
     _target: type = field(default_factory=lambda: DynamicDataManager)
-    train_num_rays_per_batch: int = 1100
+    train_num_rays_per_batch: int = option(1100, least=1)
     """Rays a training step (paper, A.4)."""
-    eval_num_rays_per_batch: int = 1100
+    eval_num_rays_per_batch: int = option(1100, least=1)
     """Rays of an evaluation batch."""
-    frames_per_batch: int = 16
+    frames_per_batch: int = option(16, least=1)
     """Frames that a training step looks at, equally often; few frames make long runs of one time, which are fast."""
-    background_margin: float = 1.0
+    background_margin: float = option(1.0, above=0, most=1, data="masks")
     """How far from the foreground, as a share of the longer image side, the background half of the rays may pass."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.frames_per_batch < 1:
-            raise ValueError(f"datamanager.frames-per-batch: expected at least 1, got {self.frames_per_batch}")
-        if not 0.0 < self.background_margin <= 1.0:
-            raise ValueError(f"datamanager.background-margin: expected (0, 1], got {self.background_margin}")
 
 
 class DynamicDataManager(VanillaDataManager[DynamicDataset]):

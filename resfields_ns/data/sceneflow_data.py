@@ -15,6 +15,7 @@ from resfields_ns.data.coordinate_data import CoordinateBatches, CoordinateDataM
 from resfields_ns.data.sdf_data import MeshDataset
 from resfields_ns.functional.motion import flow_between_frames
 from resfields_ns.host.dataparsing import sequence_of, with_sequence
+from resfields_ns.options import option
 
 
 def split_vertices(
@@ -39,15 +40,10 @@ class SceneFlowDataManagerConfig(CoordinateDataManagerConfig):
     """Random vertices of every frame."""
 
     _target: type = field(default_factory=lambda: SceneFlowDataManager)
-    train_share: float = 0.8
+    train_share: float = option(0.8, above=0, below=1)
     """Share of the vertices that are trained on; the others are evaluated."""
-    split_seed: int = 0
+    split_seed: int = option(0, least=0)
     """Seed that decides which vertices those are."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0.0 < self.train_share < 1.0:
-            raise ValueError(f"datamanager.train-share: expected above 0 and below 1, got {self.train_share}")
 
 
 class SceneFlowDataManager(CoordinateDataManager):

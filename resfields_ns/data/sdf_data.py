@@ -20,6 +20,7 @@ from resfields_ns.data.coordinate_data import CoordinateBatches, CoordinateDataM
 from resfields_ns.data.supervisions import Occupancy, OrientedPoints, SignedDistances, Supervision
 from resfields_ns.functional.surface_points import shade
 from resfields_ns.host.dataparsing import sequence_of, with_sequence
+from resfields_ns.options import option
 
 WHITE = 255
 
@@ -128,13 +129,8 @@ class SDFDataManagerConfig(CoordinateDataManagerConfig):
     _target: type = field(default_factory=lambda: SDFDataManager)
     supervision: Literal["signed-distances", "oriented-points", "occupancy"] = "signed-distances"
     """What is known at the samples: how far the surface is (paper), which way it looks, or which side they are on."""
-    pool_samples: int = 10_000_000
+    pool_samples: int = option(10_000_000, least=1)
     """Samples of all frames together, computed before training; a signed distance takes 16 bytes."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.pool_samples < 1:
-            raise ValueError(f"datamanager.pool-samples: expected at least 1, got {self.pool_samples}")
 
 
 class SDFDataManager(CoordinateDataManager):

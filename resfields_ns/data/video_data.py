@@ -51,12 +51,6 @@ class VideoDataManagerConfig(CoordinateDataManagerConfig):
 
     _target: type = field(default_factory=lambda: VideoDataManager)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.camera_res_scale_factor != 1.0:
-            factor = self.camera_res_scale_factor
-            raise ValueError(f"datamanager.camera-res-scale-factor: expected 1, got {factor}; use --image-scale")
-
 
 class VideoDataManager(CoordinateDataManager):
     """Pixels that are seen in training, and held-out ones in evaluation; a batch has their `image` [N, 3] in 0..1."""

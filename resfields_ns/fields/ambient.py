@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,11 +15,25 @@ from resfields_ns.fields.conditions import Condition
 from resfields_ns.fields.point_map import PointMap, Pullback
 from resfields_ns.functional.segments import ConditionedPoints
 from resfields_ns.layers.encodings import WindowedPositionalEncoding
+from resfields_ns.options import Limits, Options, option
 
 
 @dataclass
-class AmbientConfig(InstantiateConfig):
+class AmbientConfig(Options, InstantiateConfig):
     """Which ambient coordinates, and their sizes; `setup(condition=...)` builds them for that condition."""
+
+    prefix: ClassVar[str] = "ambient."
+    sees_condition: ClassVar[bool] = True
+    """Whether the coordinates depend on the moment."""
+    needs_time: ClassVar[bool] = False
+    """Whether the condition must be the time."""
+    parameter_groups: ClassVar[frozenset[str]] = frozenset()
+    """Names of the groups of parameters that an optimizer of their own trains."""
+
+    @property
+    def has_window(self) -> bool:
+        """Whether an encoding opens from coarse to fine."""
+        return getattr(self, "num_frequencies", 0) > 0
 
 
 class AmbientCoordinates(PointMap):
@@ -46,6 +60,8 @@ class SpatiallyConstantAmbient(AmbientCoordinates):
 class NoAmbientConfig(AmbientConfig):
     """The canonical position is all that the field sees."""
 
+    sees_condition: ClassVar[bool] = False
+
     _target: type = field(default_factory=lambda: NoAmbient)
 
 
@@ -66,12 +82,8 @@ class MomentAmbientConfig(AmbientConfig):
     """The time of TNeRF (paper, A.4), the latent code of DyNeRF (Li et al. 2022)."""
 
     _target: type = field(default_factory=lambda: MomentAmbient)
-    num_frequencies: int = 0
+    num_frequencies: int = option(0, least=0)
     """Frequencies of the encoding of the moment: 6 for a time, 0 for a latent code."""
-
-    def __post_init__(self) -> None:
-        if self.num_frequencies < 0:
-            raise ValueError(f"ambient.num-frequencies: expected at least 0, got {self.num_frequencies}")
 
 
 class MomentAmbient(SpatiallyConstantAmbient):
@@ -92,36 +104,32 @@ class SlicingNetworkConfig(AmbientConfig):
     """Coordinates that depend on point and moment (Park et al. 2021b; Cai et al. 2022)."""
 
     _target: type = field(default_factory=lambda: SlicingNetwork)
-    num_coordinates: int = 2
+    num_coordinates: int = option(2, least=1)
     """Ambient coordinates."""
-    num_layers: int = 7
+    num_layers: int = option(7, least=2)
     """Hidden layers."""
-    hidden_dim: int = 64
+    hidden_dim: int = option(64, least=1)
     """Width."""
     skip_layer: int = 5
     """Layer that also sees the encoded point."""
-    num_frequencies: int = 6
+    num_frequencies: int = option(6, least=0)
     """Frequencies of the encoding of points."""
-    num_ambient_frequencies: int = 6
+    num_ambient_frequencies: int = option(6, least=0)
     """Frequencies of the encoding of the ambient coordinates."""
 
-    def __post_init__(self) -> None:
-        if self.num_coordinates < 1:
-            raise ValueError(f"ambient.num-coordinates: expected at least 1, got {self.num_coordinates}")
-        if self.num_layers < 2:
-            raise ValueError(f"ambient.num-layers: expected at least 2, got {self.num_layers}")
-        if not 0 < self.skip_layer < self.num_layers:
-            raise ValueError(f"ambient.skip-layer: expected 1 to {self.num_layers - 1}, got {self.skip_layer}")
-        if self.num_frequencies < 0:
-            raise ValueError(f"ambient.num-frequencies: expected at least 0, got {self.num_frequencies}")
-        if self.num_ambient_frequencies < 0:
-            raise ValueError(
-                f"ambient.num-ambient-frequencies: expected at least 0, got {self.num_ambient_frequencies}"
-            )
+    def check_options(self) -> None:
+        """Raise ValueError for sizes that do not fit together."""
+        super().check_options()
+        Limits(least=1, most=self.num_layers - 1).check("ambient.skip-layer", self.skip_layer)
         if self.hidden_dim <= (num_encoded := 3 + 6 * self.num_frequencies):
             raise ValueError(
                 f"ambient.hidden-dim: expected above the {num_encoded} of an encoded point, got {self.hidden_dim}"
             )
+
+    @property
+    def has_window(self) -> bool:
+        """Whether an encoding opens from coarse to fine."""
+        return max(self.num_frequencies, self.num_ambient_frequencies) > 0
 
 
 class SlicingNetwork(AmbientCoordinates):

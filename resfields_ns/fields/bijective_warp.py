@@ -19,6 +19,7 @@ from resfields_ns.fields.conditions import Condition
 from resfields_ns.fields.warps import InvertibleWarp, WarpConfig
 from resfields_ns.functional.segments import ConditionedPoints
 from resfields_ns.layers.encodings import WindowedPositionalEncoding
+from resfields_ns.options import option
 
 
 class BijectiveBlock(nn.Module):
@@ -101,16 +102,10 @@ class BijectiveWarpConfig(WarpConfig):
     """A bijection of space (Cai et al. 2022)."""
 
     _target: type = field(default_factory=lambda: BijectiveWarp)
-    hidden_dim: int = 128
+    hidden_dim: int = option(128, least=1)
     """Width."""
-    num_frequencies: int = 6
+    num_frequencies: int = option(6, least=0)
     """Frequencies of the encoding of coordinates."""
-
-    def __post_init__(self) -> None:
-        if self.hidden_dim < 1:
-            raise ValueError(f"warp.hidden-dim: expected at least 1, got {self.hidden_dim}")
-        if self.num_frequencies < 0:
-            raise ValueError(f"warp.num-frequencies: expected at least 0, got {self.num_frequencies}")
 
 
 class BijectiveWarp(InvertibleWarp):

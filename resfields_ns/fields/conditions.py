@@ -10,11 +10,16 @@ from torch import Tensor
 
 from resfields_ns import timeline
 from resfields_ns.layers import Part, TimeTable
+from resfields_ns.options import Options, option
 
 
 @dataclass
-class ConditionConfig(InstantiateConfig):
-    """What all conditions have: nothing."""
+class ConditionConfig(Options, InstantiateConfig):
+    """What tells the moment, and its size; `setup(num_frames=...)` builds it for such a sequence."""
+
+    prefix: ClassVar[str] = "condition."
+    is_time: ClassVar[bool] = True
+    """Whether the condition is the time itself."""
 
 
 @dataclass
@@ -35,13 +40,11 @@ class ReleasedTimeConditionConfig(ConditionConfig):
 class LatentCodeConditionConfig(ConditionConfig):
     """A latent code per frame (Bojanowski et al. 2018; DyNeRF, Li et al. 2022)."""
 
-    _target: type = field(default_factory=lambda: LatentCodeCondition)
-    dim: int = 64
-    """Size of a latent code."""
+    is_time: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        if self.dim < 1:
-            raise ValueError(f"condition.dim: expected at least 1, got {self.dim}")
+    _target: type = field(default_factory=lambda: LatentCodeCondition)
+    dim: int = option(64, least=1)
+    """Size of a latent code."""
 
 
 class Condition(Part, ABC):

@@ -15,12 +15,13 @@ from nerfstudio.configs.base_config import InstantiateConfig
 from nerfstudio.field_components.field_heads import FieldHeadNames
 from torch import Tensor
 
-from resfields_ns.fields.ambient import AmbientConfig, MomentAmbientConfig
+from resfields_ns.fields.ambient import AmbientConfig
 from resfields_ns.fields.colour import FeatureColour, ViewBasisColour, ViewDependentColour
-from resfields_ns.fields.conditions import ConditionConfig, TimeConditionConfig
+from resfields_ns.fields.conditions import ConditionConfig
 from resfields_ns.fields.densities import Density
+from resfields_ns.fields.parts import AmbientOptions, ConditionOptions, WarpOptions
 from resfields_ns.fields.sequence_field import SequenceField
-from resfields_ns.fields.warps import IdentityWarpConfig, WarpConfig
+from resfields_ns.fields.warps import WarpConfig
 from resfields_ns.functional.segments import ConditionedPoints, TimedPoints
 from resfields_ns.layers import (
     BasicEncoding,
@@ -32,6 +33,7 @@ from resfields_ns.layers import (
     SoftplusGeometricMLP,
     WindowedPositionalEncoding,
 )
+from resfields_ns.options import chosen, option, when
 
 ACTIVATIONS = {"softplus": SoftplusGeometricMLP, "relu": ReLUGeometricMLP}
 COLOURS = {"feature": FeatureColour, "view": ViewDependentColour, "view-basis": ViewBasisColour}
@@ -43,50 +45,63 @@ ENCODINGS: dict[str, Callable[["DynamicFieldConfig"], Encoding]] = {
 }
 
 
+def _condition_is_seen(config: "DynamicFieldConfig") -> str | None:
+    seen = chosen(config.warp).sees_condition or chosen(config.ambient).sees_condition
+    return None if seen else "neither warp nor ambient coordinates depend on it"
+
+
 @dataclass
 class DynamicFieldConfig(ResidualOptions, InstantiateConfig):
     """Parts and sizes of a dynamic field; the defaults are the paper's TNeRF (A.4)."""
 
     _target: type = field(default_factory=lambda: DynamicField)
-    condition: ConditionConfig = field(default_factory=TimeConditionConfig)
+    condition: ConditionConfig = option(factory=ConditionOptions, acts=_condition_is_seen)
     """What tells warp and ambient coordinates the moment."""
-    warp: WarpConfig = field(default_factory=IdentityWarpConfig)
+    warp: WarpConfig = field(default_factory=WarpOptions)
     """From observed to canonical points."""
-    ambient: AmbientConfig = field(default_factory=lambda: MomentAmbientConfig(num_frequencies=6))
+    ambient: AmbientConfig = field(default_factory=lambda: AmbientOptions(kind="moment", num_frequencies=6))
     """What the MLP sees beside the canonical point."""
     encoding: Literal["none", "basic", "positional", "gaussian"] = "positional"
     """Encoding of canonical points."""
-    num_frequencies: int = 6
+    num_frequencies: int = option(6, least=0, acts=when("encoding", "positional"))
     """Octaves of the positional encoding."""
-    gaussian_waves: int = 32
+    gaussian_waves: int = option(32, least=1, acts=when("encoding", "gaussian"))
     """Random directions of the Gaussian encoding."""
-    gaussian_scale: float = 1.0
+    gaussian_scale: float = option(1.0, above=0, acts=when("encoding", "gaussian"))
     """Standard deviation of the Gaussian encoding's frequencies, in periods per scene unit."""
     residual_layers: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
     """Layers (0 to num_layers) whose weights carry a time-dependent residual; none is the plain baseline."""
-    num_layers: int = 8
+    num_layers: int = option(8, least=1)
     """Hidden layers of the MLP."""
-    hidden_dim: int = 128
+    hidden_dim: int = option(128, least=1)
     """Width of the MLP and of the colour head."""
     skip_layers: tuple[int, ...] = (4,)
     """Layers that also see the MLP's input."""
     activation: Literal["softplus", "relu"] = "softplus"
     """Non-linearity of the MLP: Softplus(100) or ReLU."""
-    feature_dim: int = 128
+    feature_dim: int = option(128, least=1)
     """Size of the feature that the colour head sees."""
     colour: Literal["feature", "view", "view-basis"] = "feature"
     """What colour depends on beside the point: nothing (the paper: sparse views cannot constrain more), the viewing
     direction, or the direction through a learned basis (NeX)."""
-    initial_radius: float = 0.5
+    initial_radius: float = option(0.5, above=0)
     """Radius of the sphere that the field starts as, in scene units."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check_options(self) -> None:
+        """Raise ValueError for layers that are none, and for parts that do not fit together."""
+        super().check_options()
         self.check_residual_layers(self.num_layers + 1)
         if outside := [index for index in self.skip_layers if not 0 < index < self.num_layers]:
             raise ValueError(f"field.skip-layers: expected 1 to {self.num_layers - 1}, got {outside[0]}")
-        if not self.gaussian_scale > 0.0:
-            raise ValueError(f"field.gaussian-scale: expected above 0, got {self.gaussian_scale}")
+        if chosen(self.ambient).needs_time and not chosen(self.condition).is_time:
+            ambient, condition = (getattr(of, "kind", type(of).__name__) for of in (self.ambient, self.condition))
+            raise ValueError(f"field.condition.kind: expected time for ambient.kind {ambient}, got {condition}")
+
+    @property
+    def has_window(self) -> bool:
+        """Whether an encoding opens from coarse to fine."""
+        encoded = self.encoding == "positional" and self.num_frequencies > 0
+        return encoded or chosen(self.warp).has_window or chosen(self.ambient).has_window
 
 
 class DynamicField(SequenceField):

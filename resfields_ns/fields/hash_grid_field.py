@@ -1,7 +1,7 @@
 """A hash grid over time and space with a small MLP: the baseline of the paper's Table 1 (Müller et al. 2022)."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -13,28 +13,26 @@ from torch import Tensor
 
 from resfields_ns.fields.value_field import Quantity, ValueField
 from resfields_ns.functional.segments import TimedPoints
+from resfields_ns.options import Options, option
 
 
 @dataclass
-class HashGridFieldConfig(InstantiateConfig):
+class HashGridFieldConfig(Options, InstantiateConfig):
     """Instant NGP; the defaults are those that the paper found best (A.2)."""
 
-    _target: type = field(default_factory=lambda: HashGridField)
-    num_levels: int = 8
-    """Grids (L), each 1.5 times as fine as the one before."""
-    log2_hashmap_size: int = 23
-    """Binary logarithm of the number of entries of a grid (T)."""
-    coarsest_resolution: int = 16
-    """Cells along a side of the coarsest grid."""
-    num_layers: int = 2
-    """Hidden layers of the MLP."""
-    hidden_dim: int = 64
-    """Width of the MLP."""
+    prefix: ClassVar[str] = "hash-grid."
 
-    def __post_init__(self) -> None:
-        for option in ("num_levels", "log2_hashmap_size", "coarsest_resolution", "num_layers", "hidden_dim"):
-            if (value := getattr(self, option)) < 1:
-                raise ValueError(f"hash-grid.{option.replace('_', '-')}: expected at least 1, got {value}")
+    _target: type = field(default_factory=lambda: HashGridField)
+    num_levels: int = option(8, least=1)
+    """Grids (L), each 1.5 times as fine as the one before."""
+    log2_hashmap_size: int = option(23, least=1)
+    """Binary logarithm of the number of entries of a grid (T)."""
+    coarsest_resolution: int = option(16, least=1)
+    """Cells along a side of the coarsest grid."""
+    num_layers: int = option(2, least=1)
+    """Hidden layers of the MLP."""
+    hidden_dim: int = option(64, least=1)
+    """Width of the MLP."""
 
 
 GROWTH = 1.5  # of the resolution from level to level, as in the released code

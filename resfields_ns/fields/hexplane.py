@@ -1,7 +1,7 @@
 """Six planes of features over space and time."""
 
-import math
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from resfields_ns.fields.conditions import Condition
 from resfields_ns.fields.point_map import Pullback
 from resfields_ns.functional.planes import bilinear, bilinear_and_slopes, total_variation
 from resfields_ns.functional.segments import ConditionedPoints
+from resfields_ns.options import option
 
 
 @dataclass
@@ -22,23 +23,16 @@ class HexPlaneConfig(AmbientConfig):
     24 for density and 48 for colour).
     """
 
-    _target: type = field(default_factory=lambda: HexPlaneAmbient)
-    resolution: int = 128
-    """Nodes along each side of a plane."""
-    features: int = 16
-    """Features of a plane."""
-    total_variation_weight: float = 0.01
-    """Weight of the loss on the planes' total variation, against artifacts of the grid (paper, A.4)."""
+    needs_time: ClassVar[bool] = True
+    parameter_groups: ClassVar[frozenset[str]] = frozenset({"planes"})
 
-    def __post_init__(self) -> None:
-        if self.resolution < 2:
-            raise ValueError(f"ambient.resolution: expected at least 2, got {self.resolution}")
-        if self.features < 1:
-            raise ValueError(f"ambient.features: expected at least 1, got {self.features}")
-        if not 0.0 <= self.total_variation_weight < math.inf:
-            raise ValueError(
-                f"ambient.total-variation-weight: expected a number from 0, got {self.total_variation_weight}"
-            )
+    _target: type = field(default_factory=lambda: HexPlaneAmbient)
+    resolution: int = option(128, least=2)
+    """Nodes along each side of a plane."""
+    features: int = option(16, least=1)
+    """Features of a plane."""
+    total_variation_weight: float = option(0.01, least=0)
+    """Weight of the loss on the planes' total variation, against artifacts of the grid (paper, A.4)."""
 
 
 class HexPlaneAmbient(AmbientCoordinates):

@@ -15,6 +15,7 @@ from resfields_ns.functional.curves import dct_basis
 from resfields_ns.functional.motion import Flow, apply_twist
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.layers import PositionalEncoding, ReLUMLP, ResidualOptions
+from resfields_ns.options import option, when
 from resfields_ns.timeline import network_times
 
 
@@ -101,30 +102,22 @@ class SceneFlowFieldConfig(ResidualOptions, InstantiateConfig):
     _target: type = field(default_factory=lambda: SceneFlowField)
     motion: Literal["offset", "se3", "dct"] = "dct"
     """What the MLP predicts: offset vectors, rigid transformations, or coefficients of a trajectory of cosines."""
-    num_cosines: int = 6
+    num_cosines: int = option(6, least=1, acts=when("motion", "dct"))
     """Cosines of a trajectory (for dct)."""
     residual_layers: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
     """Layers (0 to num_layers) whose weights carry a time-dependent residual; none is the plain baseline."""
-    num_layers: int = 8
+    num_layers: int = option(8, least=1)
     """Hidden layers of the MLP."""
-    hidden_dim: int = 128
+    hidden_dim: int = option(128, least=1)
     """Width of the MLP."""
-    num_frequencies: int = 6
+    num_frequencies: int = option(6, least=0)
     """Octaves of the positional encoding of points."""
-    num_time_frequencies: int = 6
+    num_time_frequencies: int = option(6, least=0)
     """Octaves of the positional encoding of time."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for option, value, least in [
-            ("num-cosines", self.num_cosines, 1),
-            ("num-layers", self.num_layers, 1),
-            ("hidden-dim", self.hidden_dim, 1),
-            ("num-frequencies", self.num_frequencies, 0),
-            ("num-time-frequencies", self.num_time_frequencies, 0),
-        ]:
-            if value < least:
-                raise ValueError(f"field.{option}: expected at least {least}, got {value}")
+    def check_options(self) -> None:
+        """Raise ValueError for residual layers that are none of the layers."""
+        super().check_options()
         self.check_residual_layers(self.num_layers + 1)
 
 

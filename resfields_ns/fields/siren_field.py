@@ -11,6 +11,7 @@ from resfields_ns import timeline
 from resfields_ns.fields.value_field import Quantity, ValueField
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.layers import ResidualOptions, SirenMLP
+from resfields_ns.options import option
 
 
 @dataclass
@@ -18,16 +19,14 @@ class SirenFieldConfig(ResidualOptions, InstantiateConfig):
     """Five layers of which those in the middle are residual; the defaults are the paper's for video (4.1)."""
 
     _target: type = field(default_factory=lambda: SirenField)
-    num_layers: int = 4
+    num_layers: int = option(4, least=1)
     """Hidden layers."""
-    hidden_dim: int = 512
+    hidden_dim: int = option(512, least=1)
     """Width."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for option, value in (("num-layers", self.num_layers), ("hidden-dim", self.hidden_dim)):
-            if value < 1:
-                raise ValueError(f"field.{option}: expected at least 1, got {value}")
+    def check_options(self) -> None:
+        """Raise ValueError for residual layers that are none of the layers."""
+        super().check_options()
         self.check_residual_layers(self.num_layers + 1)
 
 

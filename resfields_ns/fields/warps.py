@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -14,11 +15,21 @@ from resfields_ns.functional.motion import apply_twist
 from resfields_ns.functional.segments import ConditionedPoints
 from resfields_ns.layers.encodings import WindowedPositionalEncoding
 from resfields_ns.layers.mlp import SkipMLP
+from resfields_ns.options import Limits, Options, option
 
 
 @dataclass
-class WarpConfig(InstantiateConfig):
+class WarpConfig(Options, InstantiateConfig):
     """Which warp, and its sizes; `setup(condition=...)` builds it for that condition."""
+
+    prefix: ClassVar[str] = "warp."
+    sees_condition: ClassVar[bool] = True
+    """Whether the warp depends on the moment."""
+
+    @property
+    def has_window(self) -> bool:
+        """Whether an encoding opens from coarse to fine."""
+        return getattr(self, "num_frequencies", 0) > 0
 
 
 class Warp(PointMap):
@@ -40,6 +51,8 @@ class InvertibleWarp(Warp):
 @dataclass
 class IdentityWarpConfig(WarpConfig):
     """Points stay where they are."""
+
+    sees_condition: ClassVar[bool] = False
 
     _target: type = field(default_factory=lambda: IdentityWarp)
 
@@ -68,24 +81,19 @@ class IdentityWarp(InvertibleWarp):
 class TrunkWarpConfig(WarpConfig):
     """A `SkipMLP` of encoded points and a condition."""
 
-    num_layers: int = 6
+    num_layers: int = option(6, least=2)
     """Layers of the trunk."""
-    hidden_dim: int = 128
+    hidden_dim: int = option(128, least=1)
     """Width of the trunk and of what follows it."""
     skip_layer: int = 5
     """Layer that also sees the trunk's input."""
-    num_frequencies: int = 6
+    num_frequencies: int = option(6, least=0)
     """Frequencies of the encoding of points."""
 
-    def __post_init__(self) -> None:
-        if self.num_layers < 2:
-            raise ValueError(f"warp.num-layers: expected at least 2, got {self.num_layers}")
-        if self.hidden_dim < 1:
-            raise ValueError(f"warp.hidden-dim: expected at least 1, got {self.hidden_dim}")
-        if not 0 < self.skip_layer < self.num_layers:
-            raise ValueError(f"warp.skip-layer: expected 1 to {self.num_layers - 1}, got {self.skip_layer}")
-        if self.num_frequencies < 0:
-            raise ValueError(f"warp.num-frequencies: expected at least 0, got {self.num_frequencies}")
+    def check_options(self) -> None:
+        """Raise ValueError for sizes that do not fit together."""
+        super().check_options()
+        Limits(least=1, most=self.num_layers - 1).check("warp.skip-layer", self.skip_layer)
 
 
 @dataclass
@@ -93,8 +101,8 @@ class TranslationWarpConfig(TrunkWarpConfig):
     """An offset for every point (Pumarola et al. 2021)."""
 
     _target: type = field(default_factory=lambda: TranslationWarp)
-    num_layers: int = 8
-    num_frequencies: int = 0
+    num_layers: int = option(8, least=2)
+    num_frequencies: int = option(0, least=0)
 
 
 class TranslationWarp(Warp):

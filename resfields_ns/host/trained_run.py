@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from resfields_ns.captures.sequence import Sequence
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.layers import largest_rank, show_residuals
+from resfields_ns.options import Limits
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class TrainedRun:
                 "--residual-scale, --residual-rank: expected a run with residual layers, low-rank and without chunks, "
                 "found none"
             )
-        if rank is not None and not 0 <= rank <= most:
-            raise ValueError(f"--residual-rank: expected 0 to {most}, found {rank}")
+        if rank is not None:
+            Limits(least=0, most=most).check("--residual-rank", rank)
         show_residuals(field, scale, most if rank is None else rank)
 
     def camera(self, name: str | None) -> Cameras:

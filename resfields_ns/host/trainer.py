@@ -5,19 +5,25 @@ import os
 import random
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
 from nerfstudio.engine.optimizers import AdamOptimizerConfig, Optimizers
 from nerfstudio.engine.schedulers import Scheduler, SchedulerConfig
-from nerfstudio.engine.trainer import Trainer, TrainerConfig
+from nerfstudio.engine.trainer import Trainer
 from nerfstudio.utils.decorators import check_main_thread
+from nerfstudio.utils.rich_utils import CONSOLE
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+from tyro.conf import Suppress
 
+from resfields_ns.host.host_configs import SequenceModelConfig, SequenceViewerConfig
 from resfields_ns.host.old_runs import check_resumable, know_moved_classes
+from resfields_ns.host.presets import PresetTrainerConfig
+from resfields_ns.options import Options, option, unless, when, when_any
 
 know_moved_classes()
 
@@ -46,13 +52,15 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 
 @dataclass
-class CosineDecayConfig(SchedulerConfig):
+class CosineDecayConfig(Options, SchedulerConfig):
     """Cosine annealing (Loshchilov & Hutter 2016) to a share of the initial learning rate."""
 
+    prefix: ClassVar[str] = "scheduler."
+
     _target: type = field(default_factory=lambda: CosineDecay)
-    final_share: float = 0.1
+    final_share: float = option(0.1, least=0, most=1)
     """Final learning rate as a share of the initial one."""
-    max_steps: int = 400_000
+    max_steps: Suppress[int] = option(400_000, least=1)
     """Steps of the decay; the trainer sets the length of its run."""
 
 
@@ -74,10 +82,19 @@ class CosineDecay(Scheduler):
 
 
 @dataclass
-class FusedAdamConfig(AdamOptimizerConfig):
+class FusedAdamConfig(Options, AdamOptimizerConfig):
     """Adam (Kingma & Ba 2015) in one pass over the parameters."""
 
-    weight_decay: float = 0.0  # the host's default is an int, which its annotation refuses
+    prefix: ClassVar[str] = "optimizer."
+
+    lr: float = option(5e-4, above=0)
+    """Learning rate."""
+    eps: float = option(1e-8, above=0)
+    """What is added to the root of the mean square of gradients."""
+    max_norm: float | None = option(None, above=0)
+    """Norm to which gradients are clipped; None: as they are."""
+    weight_decay: float = option(0.0, least=0)
+    """L2 penalty of the parameters."""
     fused: bool = True
     """Use torch's fused implementation."""
 
@@ -87,25 +104,78 @@ def decaying_adam(lr: float, eps: float = 1e-8) -> dict[str, Any]:
     return {"optimizer": FusedAdamConfig(lr=lr, eps=eps), "scheduler": CosineDecayConfig()}
 
 
+_WITH_VIEWER = ("viewer", "viewer+wandb", "viewer+tensorboard", "viewer+comet", "viewer_legacy")
+_WITH_PROJECT = ("wandb", "comet", "viewer+wandb", "viewer+comet")
+
+
 @dataclass
-class ResFieldsTrainerConfig(TrainerConfig):
+class ResFieldsTrainerConfig(PresetTrainerConfig):
     """nerfstudio's trainer with atomic checkpoints and exact resuming."""
 
+    prefix: ClassVar[str] = "--"
+
     _target: type = field(default_factory=lambda: ResFieldsTrainer)
-    steps_per_save: int = 2_000
+    prompt: Suppress[str | None] = None
+    project_name: str | None = option("nerfstudio-project", acts=when("vis", *_WITH_PROJECT))
+    """Name of the project, for wandb and comet."""
+    max_num_iterations: int = option(1_000_000, least=1)
+    """Steps of the run; when it continues another, steps after that."""
+    steps_per_save: int = option(2_000, least=0)
     """Steps between checkpoints."""
-    steps_per_eval_batch: int = 1_000
+    steps_per_eval_batch: int = option(1_000, least=0)
     """Steps between evaluations of a batch."""
-    steps_per_eval_image: int = 5_000
+    steps_per_eval_image: int = option(5_000, least=0)
     """Steps between evaluations of an image."""
+    steps_per_eval_all_images: int = option(25_000, least=0)
+    """Steps between evaluations of all images."""
+    mixed_precision: bool = option(False, acts=unless("machine.device_type", "cpu"))
+    """Compute in half precision where torch finds it safe; on a GPU."""
+    use_grad_scaler: bool = option(False, acts=(unless("machine.device_type", "cpu"), when("mixed_precision", False)))
+    """Scale gradients without mixed precision too, which always scales them."""
+    load_step: int | None = option(None, least=0, acts=when_any("load_dir"))
+    """Step of the checkpoint to continue from; the last by default."""
+    load_checkpoint: Path | None = option(None, acts=when("load_dir", None))
+    """Checkpoint to continue from."""
+    start_paused: bool = option(False, acts=when("vis", *_WITH_VIEWER))
+    """Wait for the viewer's button before the first step."""
     machine: MachineConfig = field(
         default_factory=lambda: MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu")
     )
     """What it runs on: a GPU where there is one."""
-    viewer: ViewerConfig = field(
-        default_factory=lambda: ViewerConfig(websocket_host="127.0.0.1", quit_on_train_completion=True)
-    )
+    viewer: ViewerConfig = field(default_factory=SequenceViewerConfig)
     """The viewer, seen from this machine alone unless told otherwise."""
+
+    def check_options(self) -> None:
+        """Raise ValueError for options out of bounds, at odds with each other, or set to no effect."""
+        super().check_options()
+        if unknown := self.gradient_accumulation_steps.keys() - self.optimizers.keys():
+            groups = ", ".join(self.optimizers)
+            raise ValueError(f"--gradient-accumulation-steps: expected groups among {groups}, got {min(unknown)}")
+        datamanager = self.pipeline.datamanager
+        places = {"--data": self.data, "--pipeline.datamanager.data": datamanager.data}
+        if isinstance(datamanager, VanillaDataManagerConfig):
+            dataparser = datamanager.dataparser
+            places["the dataparser's --data"] = None if dataparser.data == type(dataparser)().data else dataparser.data
+        given = {path: place for place, path in places.items() if path is not None}
+        if len(given) > 1:
+            found = ", ".join(f"{path} by {place}" for path, place in given.items())
+            raise ValueError(f"--data: expected one place of the data, got {found}")
+
+    def obstacle(self, name: str) -> str | None:
+        """An optimizer does nothing where the model has no parameters for it."""
+        group, model = name.removeprefix("optimizers."), self.pipeline.model
+        if group == name or not isinstance(model, SequenceModelConfig) or group in model.parameter_groups:
+            return super().obstacle(name)
+        return f"the model has no parameters in the group {group}"
+
+
+@runtime_checkable
+class KnowsMissingData(Protocol):
+    """A pipeline that knows what options need and its data do not have."""
+
+    def missing_data(self) -> dict[str, str]:
+        """What the data lack ('masks'), and the folder that would have it."""
+        ...
 
 
 class ResFieldsTrainer(Trainer):
@@ -115,12 +185,11 @@ class ResFieldsTrainer(Trainer):
 
     def setup_optimizers(self) -> Optimizers:
         """Optimizers whose cosine schedules end with the run, counting the steps of the checkpoint it resumes."""
-        first_step = 0
+        if isinstance(self.pipeline, KnowsMissingData):
+            self.config.check_data(self.pipeline.missing_data())
         if (path := self._checkpoint_to_load()) is not None:
-            checkpoint = _load(path)
-            check_resumable(checkpoint["pipeline"])
-            first_step = checkpoint["step"] + 1
-        total_steps = first_step + self.config.max_num_iterations
+            check_resumable(_load(path)["pipeline"])
+        total_steps = self._total_steps()
         groups = {
             name: {**group, "scheduler": replace(group["scheduler"], max_steps=total_steps)}
             if isinstance(group["scheduler"], CosineDecayConfig)
@@ -131,6 +200,8 @@ class ResFieldsTrainer(Trainer):
 
     def train(self) -> None:
         """Train, continuing the random numbers of the checkpoint that was loaded."""
+        for line in self.config.outlasting(self._total_steps()):
+            CONSOLE.print(line)
         if (path := self._checkpoint_to_load()) is not None:
             restore_random_state(_load(path)["random_state"])
         super().train()
@@ -172,6 +243,11 @@ class ResFieldsTrainer(Trainer):
         if not checkpoints:
             raise ValueError(f"--load-dir: expected step-*.ckpt files in {self.config.load_dir}, found none")
         return checkpoints[-1]
+
+    def _total_steps(self) -> int:
+        """Of the run, those of the checkpoint that it continues included."""
+        path = self._checkpoint_to_load()
+        return self.config.max_num_iterations + (0 if path is None else _load(path)["step"] + 1)
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -1,10 +1,9 @@
 """The options of residual layers, and the layers that they stand for."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 from resfields_ns.layers.alternatives import (
     CPLinear,
@@ -21,6 +20,7 @@ from resfields_ns.layers.coefficients import Coefficients, cubic_spline, frame_t
 from resfields_ns.layers.linear import PlainLinear, ResidualLinear, TimeLinear
 from resfields_ns.layers.low_rank import ChunkedLinear, CoefficientLinear, ResFieldLinear
 from resfields_ns.layers.mlp import MakeLayers
+from resfields_ns.options import Options, option, unless, when, when_any
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,18 @@ class Place:
     level: int
 
 
+_HAS_LAYERS = when_any("residual_layers")
+_HAS_COEFFICIENTS = (_HAS_LAYERS, unless("residual", "hypernetwork", "experts"))
+
+
 @dataclass
-class ResidualOptions:
+class ResidualOptions(Options):
     """Which layers of an MLP are residual, and how; the base of configs of fields that have such an MLP.
 
-    A config says in its `__post_init__` how many layers its MLP has: `self.check_residual_layers(num_layers)`.
+    A config says in its `check_options` how many layers its MLP has: `self.check_residual_layers(num_layers)`.
     """
+
+    prefix: ClassVar[str] = "field."
 
     residual_layers: tuple[int, ...] = (1, 2, 3)
     """Layers, counted from 0, whose weights carry a time-dependent residual; none is the plain baseline."""
@@ -52,50 +58,23 @@ class ResidualOptions:
         "cp",
         "tucker",
         "experts",
-    ] = "low-rank"
+    ] = option("low-rank", acts=_HAS_LAYERS)
     """How weights depend on time: the paper's way, or one of those that it compares with (Tables 6 and 7)."""
-    rank: int = 10
+    rank: int = option(10, least=1, acts=(_HAS_LAYERS, unless("residual", "output", "frame-matrices")))
     """Rank of the residuals (R_i). 'output' and 'frame-matrices' have none; 'experts' has as many in the first residual
     layer, and twice as many in each that follows."""
-    matrix_rank: int = 64
+    matrix_rank: int = option(64, least=1, acts=(_HAS_LAYERS, when("residual", "tucker")))
     """'tucker' alone: rank over the inputs and outputs of a layer."""
-    coefficient_fraction: float = 1.0
+    coefficient_fraction: float = option(1.0, above=0, most=1, acts=_HAS_COEFFICIENTS)
     """Coefficient rows per residual layer as a share of the frames (T_i)."""
-    coefficients: Literal["linear", "spline"] = "linear"
+    coefficients: Literal["linear", "spline"] = option("linear", acts=_HAS_COEFFICIENTS)
     """Between their rows, coefficients run along straight lines (the paper), or are a cubic spline over time."""
-    smoothness_weight: float = 0.0
+    smoothness_weight: float = option(0.0, least=0, acts=_HAS_COEFFICIENTS)
     """Weight of a loss on the coefficients' second differences over time."""
-    weight_chunks: int = 1
+    weight_chunks: int = option(1, least=1, acts=(_HAS_LAYERS, when("residual", "low-rank")))
     """Long sequences: chunks of consecutive frames with shared weights of their own ('low-rank' alone)."""
-    residual_chunks: int = 1
+    residual_chunks: int = option(1, least=1, acts=(_HAS_LAYERS, when("residual", "low-rank")))
     """Long sequences: chunks of consecutive frames with residuals of their own ('low-rank' alone)."""
-
-    def __post_init__(self) -> None:
-        for option, value in (
-            ("rank", self.rank),
-            ("matrix-rank", self.matrix_rank),
-            ("weight-chunks", self.weight_chunks),
-            ("residual-chunks", self.residual_chunks),
-        ):
-            if value < 1:
-                raise ValueError(f"field.{option}: expected at least 1, got {value}")
-        if not 0.0 < self.coefficient_fraction <= 1.0:
-            raise ValueError(f"field.coefficient-fraction: expected (0, 1], got {self.coefficient_fraction}")
-        if not 0.0 <= self.smoothness_weight < math.inf:
-            raise ValueError(f"field.smoothness-weight: expected a number from 0, got {self.smoothness_weight}")
-        if self.residual in ("hypernetwork", "experts"):
-            for option, value, default in (
-                ("coefficient-fraction", self.coefficient_fraction, 1.0),
-                ("coefficients", self.coefficients, "linear"),
-                ("smoothness-weight", self.smoothness_weight, 0.0),
-            ):
-                if value != default:
-                    raise ValueError(
-                        f"field.{option}: expected {default}, as residual {self.residual} has no coefficients, "
-                        f"got {value}"
-                    )
-        if self.residual != "low-rank" and max(self.weight_chunks, self.residual_chunks) > 1:
-            raise ValueError(f"field.residual: expected low-rank in chunks, got {self.residual}")
 
     def check_residual_layers(self, num_layers: int) -> None:
         """Raise ValueError if one of the residual layers is none of an MLP's `num_layers`."""
@@ -107,9 +86,9 @@ class ResidualOptions:
 
         Raises ValueError if there are more chunks than frames.
         """
-        for option, chunks in (("weight-chunks", self.weight_chunks), ("residual-chunks", self.residual_chunks)):
+        for name, chunks in (("weight-chunks", self.weight_chunks), ("residual-chunks", self.residual_chunks)):
             if chunks > num_frames:
-                raise ValueError(f"field.{option}: expected at most the {num_frames} frames, got {chunks}")
+                raise ValueError(f"field.{name}: expected at most the {num_frames} frames, got {chunks}")
         return partial(self._make_layers, num_frames)
 
     def _make_layers(self, num_frames: int, shapes: Sequence[tuple[int, int]]) -> list[TimeLinear]:

@@ -10,34 +10,28 @@ import torch
 from jaxtyping import Float, Int
 from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.scene_box import SceneBox
-from nerfstudio.models.base_model import Model, ModelConfig
+from nerfstudio.models.base_model import Model
 from torch import Tensor, nn
 
 from resfields_ns.fields.sequence_field import SequenceField
 from resfields_ns.functional.rays import distance_behind_box
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.dataparsing import sequence_of
+from resfields_ns.host.host_configs import SequenceModelConfig
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
 from resfields_ns.layers import largest_rank, parameter_groups, show_residuals
+from resfields_ns.options import option
 
 BACKGROUND = 1.0  # white, behind what rays hit
 
 
 @dataclass
-class CoordinateModelConfig(ModelConfig):
+class CoordinateModelConfig(SequenceModelConfig):
     """A field of coordinates at times."""
 
-    enable_collider: bool = False
-    """Off: a model finds what rays hit by itself."""
-    fallback_time: float = 0.0
-    """Time in [0, 1] at which rays without a time are seen."""
-    eval_num_rays_per_chunk: int = 65_536
+    eval_num_rays_per_chunk: int = option(65_536, least=1)
     """Rays seen at once."""
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.fallback_time <= 1.0:
-            raise ValueError(f"model.fallback-time: expected 0 to 1, got {self.fallback_time}")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
-from nerfstudio.models.base_model import Model, ModelConfig
+from nerfstudio.models.base_model import Model
 from torch import Tensor, nn
 
 from resfields_ns.captures.sequence import Capture
@@ -21,6 +21,7 @@ from resfields_ns.functional import losses
 from resfields_ns.functional.rays import distance_behind_box
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.dataparsing import sequence_of
+from resfields_ns.host.host_configs import SequenceModelConfig
 from resfields_ns.host.old_runs import renewed_model_options
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
@@ -35,6 +36,7 @@ from resfields_ns.models.samplers import (
     UniformSampler,
 )
 from resfields_ns.models.surface_model import SurfaceModel
+from resfields_ns.options import chosen, option, when, when_any
 
 HULL_START_RESOLUTION = 64
 BACKGROUNDS = {"white": 1.0, "black": 0.0}
@@ -49,13 +51,18 @@ SAMPLERS: dict[str, type[Sampler]] = {
 }
 
 
+_IS_DISTANCE = when("density", "volsdf")
+
+
+def _has_window(config: "DynamicModelConfig") -> str | None:
+    return None if config.field.has_window else "no encoding of the field opens from coarse to fine"
+
+
 @dataclass
-class DynamicModelConfig(ModelConfig):
+class DynamicModelConfig(SequenceModelConfig):
     """A dynamic field seen through a density; the defaults are the paper's."""
 
     _target: type = dataclasses.field(default_factory=lambda: DynamicModel)
-    enable_collider: bool = False
-    """Off: the sampler intersects rays with the scene box."""
     field: DynamicFieldConfig = dataclasses.field(default_factory=DynamicFieldConfig)
     """The field."""
     density: Literal["volsdf", "nerf"] = "volsdf"
@@ -64,45 +71,51 @@ class DynamicModelConfig(ModelConfig):
     """Where rays are sampled."""
     background_color: Literal["white", "black"] = "white"
     """What stands behind the scene, in training, evaluation and rendering."""
-    initial_beta: float = 0.1
+    initial_beta: float = option(0.1, above=0, acts=_IS_DISTANCE)
     """Start of the VolSDF density's scale beta, in scene units."""
-    surface_density: float = 0.001
+    surface_density: float = option(0.001, above=0, acts=when("density", "nerf"))
     """NeRF density at which a surface is extracted (the released code's)."""
-    opacity_loss_weight: float = 0.1
+    opacity_loss_weight: float = option(0.1, least=0, data="masks")
     """Weight of the cross-entropy between rendered opacity and mask."""
-    eikonal_loss_weight: float = 0.1
+    eikonal_loss_weight: float = option(0.1, least=0, acts=_IS_DISTANCE)
     """Weight of the eikonal loss on signed distances."""
-    eikonal_fraction: float = 1.0
+    eikonal_fraction: float = option(1.0, above=0, most=1, acts=(_IS_DISTANCE, when_any("eikonal_loss_weight")))
     """Share of the samples on which the eikonal loss is taken; they alone pay for a spatial gradient."""
-    depth_loss_weight: float = 0.0
+    depth_loss_weight: float = option(0.0, least=0)
     """Weight of the L1 loss on the distance along rays, for captures with depth (paper, A.5: 0.1)."""
-    sparsity_loss_weight: float = 0.0
+    sparsity_loss_weight: float = option(0.0, least=0, acts=_IS_DISTANCE)
     """Weight of the loss against surfaces in unseen space (paper, A.5: 0.1)."""
-    sparsity_start_step: int = 70_000
+    sparsity_start_step: int = option(
+        70_000,
+        least=0,
+        acts=(_IS_DISTANCE, when_any("sparsity_loss_weight")),
+        outlasts="the sparsity loss is never taken",
+    )
     """Step from which the sparsity loss is taken."""
-    coarse_loss_weight: float = 0.1
+    coarse_loss_weight: float = option(0.1, least=0, acts=when("sampler.kind", "hierarchical"))
     """Weight of the colour loss on passes before the last, for samplers with several (Barron et al. 2021)."""
-    window_steps: int = 50_000
+    window_steps: int = option(
+        50_000, least=0, acts=_has_window, outlasts="the encodings do not open to their finest waves"
+    )
     """Steps in which the encodings open from coarse to fine."""
-    hull_start_steps: int = 0
+    hull_start_steps: int = option(0, least=0)
     """Steps in which the field is fitted to the visual hull of the masks before it is rendered."""
-    fallback_time: float = 0.0
-    """Time in [0, 1] at which rays without a time are seen."""
-    eval_num_rays_per_chunk: int = 4096
-    """Rays rendered at once."""
+
+    @property
+    def parameter_groups(self) -> frozenset[str]:
+        """The field, and those of its parts that learn at a rate of their own."""
+        return super().parameter_groups | chosen(self.field.ambient).parameter_groups
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over the options of a run's config.yml."""
         self.__dict__.update(renewed_model_options(state))
 
     def check(self, capture: Capture) -> None:
-        """Raise ValueError for losses that the capture, the density or the field has nothing for."""
+        """Raise ValueError for losses and samplers that the capture has nothing for."""
         if not capture.has_masks and (self.hull_start_steps > 0 or SAMPLERS[self.sampler.kind].needs_masks):
             raise ValueError("this method starts from masks: expected a mask folder in every camera, found none")
         if not capture.has_depth and self.depth_loss_weight > 0.0:
             raise ValueError("model.depth-loss-weight: expected a depth folder in every camera, found none")
-        if self.density == "nerf" and self.sparsity_loss_weight > 0.0:
-            raise ValueError("model.sparsity-loss-weight: expected 0 for density nerf, which has no signed distance")
 
 
 class DynamicModel(Model, SurfaceModel):

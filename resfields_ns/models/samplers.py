@@ -21,6 +21,7 @@ from resfields_ns.functional.rays import (
     sample_edges,
     stratum_positions,
 )
+from resfields_ns.options import Options, option, when
 
 CarveHull = Callable[[int, bool], Bool[Tensor, "frames x y z"]]
 """Gives the visual hull at a number of cells a side; the bool asks for cells that it merely touches as well."""
@@ -41,24 +42,20 @@ class SampledRays:
 
 
 @dataclass
-class SamplerConfig(PrintableConfig):
+class SamplerConfig(Options, PrintableConfig):
     """Where rays are sampled, and how often."""
+
+    prefix: ClassVar[str] = "sampler."
 
     kind: Literal["uniform", "occupancy", "hierarchical"] = "uniform"
     """Strata between the two crossings of the scene box (paper, A.4), of the part of a ray that lies in occupied cells
     of its frame (needs masks), or of the box first and then where these found something (NeRF)."""
-    num_samples: int = 256
+    num_samples: int = option(256, least=1)
     """Samples a ray; of the coarse pass, where there are two."""
-    num_fine_samples: int = 128
+    num_fine_samples: int = option(128, least=1, acts=when("kind", "hierarchical"))
     """Samples a ray that a second pass adds."""
-    resolution: int = 64
+    resolution: int = option(64, least=1, acts=when("kind", "occupancy"))
     """Cells along each side of the scene box, for the occupancy."""
-
-    def __post_init__(self) -> None:
-        for name in ("num_samples", "num_fine_samples", "resolution"):
-            if getattr(self, name) < 1:
-                option = name.replace("_", "-")
-                raise ValueError(f"sampler.{option}: expected at least 1, got {getattr(self, name)}")
 
 
 class Sampler(nn.Module, ABC):

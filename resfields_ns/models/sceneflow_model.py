@@ -16,6 +16,7 @@ from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.functional.surface_points import points_of_triangles, spread_over_surface
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
+from resfields_ns.options import option
 from resfields_ns.timeline import neighbouring_frames, times_from_frames
 
 BRIGHT_SHARE = 0.95  # of the motions are no longer than the one that is brightest
@@ -28,19 +29,12 @@ class SceneFlowModelConfig(CoordinateModelConfig):
     _target: type = dataclasses.field(default_factory=lambda: SceneFlowModel)
     field: SceneFlowFieldConfig = dataclasses.field(default_factory=SceneFlowFieldConfig)
     """The field."""
-    num_points: int = 2000
+    num_points: int = option(2000, least=1)
     """Points of the surface that are shown."""
-    point_radius: float = 0.015
+    point_radius: float = option(0.015, above=0)
     """Their radius, in normalised units."""
-    eval_num_rays_per_chunk: int = 32_768
+    eval_num_rays_per_chunk: int = option(32_768, least=1)
     """Rays seen at once."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.num_points < 1:
-            raise ValueError(f"model.num-points: expected at least 1, got {self.num_points}")
-        if not self.point_radius > 0.0:
-            raise ValueError(f"model.point-radius: expected above 0, got {self.point_radius}")
 
 
 class SceneFlowModel(CoordinateModel):

@@ -20,6 +20,7 @@ from resfields_ns.functional.intersections import intersect_picture
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
+from resfields_ns.options import option, when
 
 
 @dataclass
@@ -29,9 +30,9 @@ class VideoModelConfig(CoordinateModelConfig):
     _target: type = dataclasses.field(default_factory=lambda: VideoModel)
     network: Literal["siren", "hash-grid"] = "siren"
     """Siren with residual layers, or the hash grid of Instant NGP, which has none (paper, Table 1)."""
-    field: SirenFieldConfig = dataclasses.field(default_factory=SirenFieldConfig)
+    field: SirenFieldConfig = option(factory=SirenFieldConfig, acts=when("network", "siren"))
     """The Siren."""
-    hash_grid: HashGridFieldConfig = dataclasses.field(default_factory=HashGridFieldConfig)
+    hash_grid: HashGridFieldConfig = option(factory=HashGridFieldConfig, acts=when("network", "hash-grid"))
     """The hash grid."""
 
     @property

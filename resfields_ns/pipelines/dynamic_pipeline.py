@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
@@ -13,17 +13,20 @@ from resfields_ns import timeline
 from resfields_ns.data.dynamic_data import DynamicDataManager
 from resfields_ns.data.visual_hull import carve_visual_hull
 from resfields_ns.models.dynamic_model import DynamicModel
+from resfields_ns.options import Options, option
 from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images
 
 NUM_SURFACE_POINTS = 100_000  # the paper's released evaluation
 
 
 @dataclass
-class DynamicPipelineConfig(VanillaPipelineConfig):
+class DynamicPipelineConfig(Options, VanillaPipelineConfig):
     """Pipeline of a dynamic scene."""
 
+    prefix: ClassVar[str] = "pipeline."
+
     _target: type = field(default_factory=lambda: DynamicPipeline)
-    chamfer_resolution: int = 128
+    chamfer_resolution: int = option(128, least=2, data="clouds")
     """Marching-cubes cells along the longest side of the scene box for the Chamfer distance."""
 
 
@@ -38,6 +41,12 @@ class DynamicPipeline(SequencePipeline):
         super().__init__(*args, **kwargs)
         if self.model.config.depth_loss_weight > 0.0 and self.test_mode != "inference":
             self.datamanager.train_rays.load_depth()
+
+    def missing_data(self) -> dict[str, str]:
+        """What of masks, depth and clouds the capture does not have, and where it would have them."""
+        capture, data = self.datamanager.train_dataset.capture, str(self.datamanager.config.data)
+        found = {"masks": capture.has_masks, "depth": capture.has_depth, "clouds": capture.clouds is not None}
+        return {kind: data for kind, there in found.items() if not there}
 
     def get_training_callbacks(
         self, training_callback_attributes: TrainingCallbackAttributes

@@ -2,30 +2,28 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 
 from resfields_ns.data.sdf_data import MeshDataset, SDFDataManager
 from resfields_ns.models.sdf_model import SDFModel
+from resfields_ns.options import Options, option
 from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images
 
 
 @dataclass
-class SDFPipelineConfig(VanillaPipelineConfig):
+class SDFPipelineConfig(Options, VanillaPipelineConfig):
     """Pipeline of a sequence of surfaces."""
 
-    _target: type = field(default_factory=lambda: SDFPipeline)
-    mesh_resolution: int = 512
-    """Marching-cubes cells along the box in evaluation."""
-    surface_points: int = 100_000
-    """Random points of the extracted and of the true surface at which they are compared."""
+    prefix: ClassVar[str] = "pipeline."
 
-    def __post_init__(self) -> None:
-        for option, least in (("mesh_resolution", 2), ("surface_points", 1)):
-            if (value := getattr(self, option)) < least:
-                raise ValueError(f"pipeline.{option.replace('_', '-')}: expected at least {least}, got {value}")
+    _target: type = field(default_factory=lambda: SDFPipeline)
+    mesh_resolution: int = option(512, least=2)
+    """Marching-cubes cells along the box in evaluation."""
+    surface_points: int = option(100_000, least=1)
+    """Random points of the extracted and of the true surface at which they are compared."""
 
 
 class SDFPipeline(SequencePipeline):

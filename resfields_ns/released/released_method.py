@@ -13,19 +13,18 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from resfields_ns.fields.ambient import AmbientConfig, MomentAmbientConfig, NoAmbientConfig, SlicingNetworkConfig
+from resfields_ns.fields.ambient import SlicingNetworkConfig
 from resfields_ns.fields.bijective_warp import BijectiveWarp, BijectiveWarpConfig
-from resfields_ns.fields.conditions import ConditionConfig, LatentCodeConditionConfig, ReleasedTimeConditionConfig
+from resfields_ns.fields.conditions import LatentCodeConditionConfig
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
+from resfields_ns.fields.parts import AmbientOptions, ConditionOptions, WarpOptions
 from resfields_ns.fields.warps import (
     IdentityWarp,
-    IdentityWarpConfig,
     SE3Warp,
     SE3WarpConfig,
     TranslationWarp,
     TranslationWarpConfig,
     Warp,
-    WarpConfig,
 )
 
 MethodName = Literal["tnerf", "dynerf", "dnerf", "nerfies", "hypernerf", "ndr"]
@@ -95,31 +94,33 @@ def _method_name(tensors: Tensors) -> MethodName:
     return "dynerf" if "deform_codes" in tensors else "tnerf"
 
 
-def _parts(name: MethodName, tensors: Tensors) -> tuple[ConditionConfig, WarpConfig, AmbientConfig]:
-    time = ReleasedTimeConditionConfig()
+def _parts(name: MethodName, tensors: Tensors) -> tuple[ConditionOptions, WarpOptions, AmbientOptions]:
+    time, no_warp, no_ambient = ConditionOptions(kind="released-time"), WarpOptions(), AmbientOptions()
     match name:
         case "tnerf":
-            return time, IdentityWarpConfig(), MomentAmbientConfig(num_frequencies=OCTAVES)
+            return time, no_warp, AmbientOptions(kind="moment", num_frequencies=OCTAVES)
         case "dnerf":
-            return time, _translation_warp(tensors), NoAmbientConfig()
+            return time, _translation_warp(tensors), no_ambient
         case "dynerf":
-            return _latent_code(tensors), IdentityWarpConfig(), MomentAmbientConfig()
+            return _latent_code(tensors), no_warp, AmbientOptions(kind="moment", num_frequencies=0)
         case "nerfies":
-            return _latent_code(tensors), _se3_warp(tensors), NoAmbientConfig()
+            return _latent_code(tensors), _se3_warp(tensors), no_ambient
         case "hypernerf":
             return _latent_code(tensors), _se3_warp(tensors), _slicing_network(tensors)
         case "ndr":
             return _latent_code(tensors), _bijective_warp(tensors), _slicing_network(tensors)
 
 
-def _latent_code(tensors: Tensors) -> LatentCodeConditionConfig:
-    return LatentCodeConditionConfig(dim=_size(_codes(tensors), dim=1, default=LatentCodeConditionConfig.dim))
+def _latent_code(tensors: Tensors) -> ConditionOptions:
+    dim = _size(_codes(tensors), dim=1, default=LatentCodeConditionConfig.dim)
+    return ConditionOptions(kind="latent-code", dim=dim)
 
 
-def _translation_warp(tensors: Tensors) -> TranslationWarpConfig:
+def _translation_warp(tensors: Tensors) -> WarpOptions:
     trunk = _matrices(tensors, "deform_net.time_mlp.net.", ".weight")
     config = TranslationWarpConfig
-    return TranslationWarpConfig(
+    return WarpOptions(
+        kind="translation",
         num_layers=max(trunk, default=config.num_layers - 1) + 1,
         hidden_dim=_size(trunk.values(), dim=0, default=config.hidden_dim),
         skip_layer=_first_wide_layer(trunk, config.skip_layer),
@@ -127,10 +128,11 @@ def _translation_warp(tensors: Tensors) -> TranslationWarpConfig:
     )
 
 
-def _se3_warp(tensors: Tensors) -> SE3WarpConfig:
+def _se3_warp(tensors: Tensors) -> WarpOptions:
     trunk = _matrices(tensors, "deform_net.trunk.net.", ".weight")
     config = SE3WarpConfig
-    return SE3WarpConfig(
+    return WarpOptions(
+        kind="se3",
         num_layers=max(trunk, default=config.num_layers - 1) + 1,
         hidden_dim=_size(trunk.values(), dim=0, default=config.hidden_dim),
         skip_layer=_first_wide_layer(trunk, config.skip_layer),
@@ -138,26 +140,25 @@ def _se3_warp(tensors: Tensors) -> SE3WarpConfig:
     )
 
 
-def _bijective_warp(tensors: Tensors) -> BijectiveWarpConfig:
+def _bijective_warp(tensors: Tensors) -> WarpOptions:
     hidden = _matrices(tensors, "deform_net.lin", "_a_0.weight_v")
-    return BijectiveWarpConfig(
-        hidden_dim=_size(hidden.values(), dim=0, default=BijectiveWarpConfig.hidden_dim), num_frequencies=OCTAVES
-    )
+    hidden_dim = _size(hidden.values(), dim=0, default=BijectiveWarpConfig.hidden_dim)
+    return WarpOptions(kind="bijective", hidden_dim=hidden_dim, num_frequencies=OCTAVES)
 
 
-def _slicing_network(tensors: Tensors) -> SlicingNetworkConfig:
+def _slicing_network(tensors: Tensors) -> AmbientOptions:
     layers = _matrices(tensors, "hyper_net.lin", ".weight")
-    default = SlicingNetworkConfig()
     if not layers:
-        return default
+        return AmbientOptions(kind="slicing")
     num_layers = max(layers)
     num_coordinates, hidden_dim = layers[num_layers].shape
     skips = _skips(layers, joined=ENCODED_POINT_DIM)
-    return SlicingNetworkConfig(
+    return AmbientOptions(
+        kind="slicing",
         num_coordinates=num_coordinates,
         num_layers=num_layers,
         hidden_dim=hidden_dim,
-        skip_layer=skips[0] if skips else default.skip_layer,
+        skip_layer=skips[0] if skips else SlicingNetworkConfig.skip_layer,
         num_frequencies=OCTAVES,
         num_ambient_frequencies=OCTAVES,
     )

@@ -8,7 +8,6 @@ The pose is the colour camera's, in metres with OpenCV axes (x right, y down, z 
 out, makes the device's clock the one that all cameras share.
 """
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from resfields_ns.captures.kinect.recording import Recording
 from resfields_ns.captures.lens import undistorted_view
 from resfields_ns.captures.spaces import box_windows
 from resfields_ns.captures.time_stamps import MatchedFrames, match_frames, nearest_times
+from resfields_ns.options import Limits
 from resfields_ns.timeline import parse_frames
 
 
@@ -74,8 +74,7 @@ class Request:
     masks: bool = False
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.largest_gap_ms < math.inf:
-            raise ValueError(f"--largest-gap-ms: expected a number above 0, found {self.largest_gap_ms}")
+        Limits(above=0).check("--largest-gap-ms", self.largest_gap_ms)
         if self.box is None and (self.crop or self.masks):
             raise ValueError(f"{'--crop' if self.crop else '--masks'}: expected a --box, found none")
         if self.box is not None and not (np.isfinite(self.box).all() and (self.box[0] < self.box[1]).all()):

@@ -19,6 +19,7 @@ from resfields_ns.captures.meshes.colours import (
 )
 from resfields_ns.captures.meshes.gltf_file import GltfFile
 from resfields_ns.captures.meshes.mesh_frames import MeshFrame, MeshSequence, check_triangles, join_frames
+from resfields_ns.options import Limits
 
 
 @dataclass(frozen=True)
@@ -220,8 +221,7 @@ class GltfSequence(MeshSequence):
         """Open the animation of that name (by default the first), sampled `fps` times a second (by default 30)."""
         self.path = path
         self.fps = _FPS if fps is None else fps
-        if not 0.0 < self.fps < float("inf"):
-            raise ValueError(f"--fps: expected above 0, found {self.fps}")
+        Limits(above=0).check("--fps", self.fps)
         try:
             file = GltfFile(path)
             self.channels = read_channels(file, animation)

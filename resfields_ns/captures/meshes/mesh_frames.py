@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from resfields_ns.captures.meshes.colours import JoinedColours, SurfaceColours
+from resfields_ns.options import Limits
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,9 @@ class Placement:
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.metres_per_unit < float("inf"):
-            raise ValueError(f"--metres-per-unit: expected above 0, found {self.metres_per_unit}")
-        if not np.isfinite(self.offset).all():
-            raise ValueError(f"--offset: expected finite numbers, found {self.offset}")
+        Limits(above=0).check("--metres-per-unit", self.metres_per_unit)
+        for shift in self.offset:
+            Limits().check("--offset", shift)
 
     def __call__(self, vertices: Float64[np.ndarray, "vertices 3"]) -> Float64[np.ndarray, "vertices 3"]:
         return self.metres_per_unit * vertices @ _ROTATIONS[self.up].T + np.array(self.offset)

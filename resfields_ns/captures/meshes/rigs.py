@@ -27,6 +27,7 @@ import numpy as np
 from resfields_ns.captures.camera import Camera
 from resfields_ns.captures.json_file import read_array, read_json, read_number
 from resfields_ns.captures.poses import camera_around_origin
+from resfields_ns.options import Limits
 
 _MARGIN = 1.02  # of the unit sphere, within the picture
 
@@ -51,12 +52,10 @@ class RigView:
     radius: float | None = None
 
     def __post_init__(self) -> None:
-        if not -90.0 <= self.elevation <= 90.0:
-            raise ValueError(f"elevation: expected -90 to 90 degrees, found {self.elevation}")
-        if not 1.0 <= self.fov <= 170.0:
-            raise ValueError(f"fov: expected 1 to 170 degrees, found {self.fov}")
-        if self.radius is not None and self.radius <= 0.0:
-            raise ValueError(f"radius: expected above 0, found {self.radius}")
+        Limits(least=-90, most=90).check("elevation", self.elevation)
+        Limits(least=1, most=170).check("fov", self.fov)
+        if self.radius is not None:
+            Limits(above=0).check("radius", self.radius)
 
     def cameras(self, num_frames: int, size: tuple[int, int]) -> list[Camera]:
         """The camera at each frame, for images of `size` (width, height), where the sphere is the unit sphere."""
