@@ -28,6 +28,12 @@ def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConf
         model.sparsity_start_step = 2
 
 
+def without_clouds(pipeline: VanillaPipelineConfig) -> None:
+    """For a capture that has none: what nothing is measured by stays as it is."""
+    assert isinstance(pipeline, DynamicPipelineConfig)
+    pipeline.chamfer_resolution = DynamicPipelineConfig.chamfer_resolution
+
+
 def _variant(density: Literal["volsdf", "nerf"], layers: str, model: ModelConfig) -> None:
     assert isinstance(model, DynamicModelConfig)
     model.density = density

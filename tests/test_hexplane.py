@@ -174,7 +174,7 @@ def test_no_points_have_no_features() -> None:
         ({"features": 0}, r"ambient\.features: expected at least 1, got 0"),
         (
             {"total_variation_weight": -1.0},
-            r"ambient\.total-variation-weight: expected a number from 0, got -1\.0",
+            r"ambient\.total-variation-weight: expected at least 0, got -1\.0",
         ),
     ],
 )

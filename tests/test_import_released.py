@@ -22,6 +22,7 @@ from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.fields.warps import SE3WarpConfig, TranslationWarpConfig
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.models.dynamic_model import DENSITIES, DynamicModel, DynamicModelConfig
+from resfields_ns.options import chosen
 from resfields_ns.pipelines.dynamic_pipeline import DynamicPipeline, DynamicPipelineConfig
 from resfields_ns.released.released_dynamic import METHODS
 from resfields_ns.released.released_method import infer_method, released_parameters, released_shape
@@ -74,7 +75,7 @@ def _paper_fields() -> dict[str, DynamicFieldConfig]:
     for name, method in METHODS.items():
         model = method.config.pipeline.model
         assert isinstance(model, DynamicModelConfig)
-        time = isinstance(model.field.condition, TimeConditionConfig)
+        time = isinstance(chosen(model.field.condition), TimeConditionConfig)
         field = replace(model.field, condition=_time) if time else model.field
         fields |= {f"{name}-residual": (name, field), f"{name}-plain": (name, replace(field, residual_layers=()))}
     return fields
@@ -87,10 +88,16 @@ def test_method_and_sizes_are_inferred(named_field: tuple[str, DynamicFieldConfi
     with torch.device("meta"):
         field = config.setup(num_frames=7, density=DENSITIES[density_name](DynamicModelConfig()))
     method = infer_method(_tensors(field))
-    assert (method.name, method.density, method.field) == (name, density_name, config)
+    assert (method.name, method.density, with_parts(method.field)) == (name, density_name, with_parts(config))
     assert method.num_frames == (
-        7 if config.residual_layers or isinstance(config.condition, LatentCodeConditionConfig) else None
+        7 if config.residual_layers or isinstance(chosen(config.condition), LatentCodeConditionConfig) else None
     )
+
+
+def with_parts(config: DynamicFieldConfig) -> DynamicFieldConfig:
+    """The config with those of the chosen parts."""
+    condition, warp, ambient = (chosen(part) for part in (config.condition, config.warp, config.ambient))
+    return replace(config, condition=condition, warp=warp, ambient=ambient)
 
 
 def _tensors(field: DynamicField) -> dict[str, Tensor]:
@@ -165,7 +172,7 @@ def test_an_imported_run_renders_what_its_source_renders(
     imported = pipeline.model
     assert isinstance(pipeline, DynamicPipeline) and isinstance(imported, DynamicModel)
     assert config.method_name == METHODS[name].config.method_name
-    assert (imported.config.field, imported.config.density) == (FIELDS[name], density)
+    assert (with_parts(imported.config.field), imported.config.density) == (with_parts(FIELDS[name]), density)
     assert (checkpoint.name, step) == (f"step-{NUM_STEPS - 1:09d}.ckpt", NUM_STEPS - 1)
     cameras = deepcopy(pipeline.datamanager.eval_dataset.cameras)
     cameras.rescale_output_resolution(0.25)

@@ -21,6 +21,7 @@ from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from tests.kinect_scene import BALL_RADIUS, COLOR_LENS, PERIOD, ball_centre, change_json, view
 from tests.methods import METHODS, tiny_config, trained
+from tests.ray_family import without_clouds
 
 _POINTS = np.random.default_rng(0).uniform([-0.3, 0.2, -0.3], [0.3, 0.9, 0.3], size=(50, 3))
 
@@ -270,6 +271,7 @@ def _distort(folder: Path) -> None:
 def test_rgbd_method_trains(rgbd_capture: Path, tmp_path: Path) -> None:
     """The depth of the rgbd_capture makes part of the loss, and the run evaluates on the held-out camera."""
     config = tiny_config(METHODS["tnerf-resfields-rgbd"], rgbd_capture, tmp_path)
+    without_clouds(config.pipeline)
     datamanager, model = config.pipeline.datamanager, config.pipeline.model
     assert isinstance(datamanager, DynamicDataManagerConfig) and isinstance(model, DynamicModelConfig)
     datamanager.dataparser = KinectRGBDDataParserConfig()

@@ -42,7 +42,6 @@ tnerf      | model.eikonal-loss-weight 0 | model.eikonal-fraction 0.2        | e
 tnerf      | model.density nerf       | model.sparsity-loss-weight 0.2    | density is nerf, not volsdf
 tnerf-rgbd | model.density nerf       | model.sparsity-start-step 2       | density is nerf, not volsdf
 tnerf      |                          | model.sparsity-start-step 2       | sparsity-loss-weight is 0.0
-tnerf      |                          | model.total-variation-weight 0.2  | the field has no planes
 tnerf      |                          | model.coarse-loss-weight 0.2      | sampler.kind is uniform, not hierarchical
 tnerf      |                          | model.sampler.num-fine-samples 2  | kind is uniform, not hierarchical
 tnerf      |                          | model.sampler.resolution 2        | kind is uniform, not occupancy
@@ -64,6 +63,7 @@ tnerf      |                          | field.ambient.skip-layer 2        | kind
 tnerf      |                          | field.ambient.num-ambient-frequencies 2 | kind is moment
 tnerf      |                          | field.ambient.resolution 2        | kind is moment
 hexplane   | field.ambient.kind slicing | field.ambient.features 2          | kind is slicing
+tnerf      |                          | field.ambient.total-variation-weight 0.2 | kind is moment
 sceneflow  | field.motion se3         | field.num-cosines 2               | motion is se3, not dct
 video      | model.network hash-grid  | field.hidden-dim 2                | network is hash-grid, not siren
 video      |                          | model.hash-grid.hidden-dim 2      | network is siren, not hash-grid

@@ -25,6 +25,7 @@ from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.trained_run import load_trained_run
 from tests.cases import over
 from tests.methods import METHODS, tiny_config, trained
+from tests.ray_family import without_clouds
 from tests.small_captures import (
     NERFIES_TIMES,
     NUM_FRAMES,
@@ -221,6 +222,7 @@ def test_nerfies_without_validation_or_camera_ids(tmp_path: Path) -> None:
 def run(request, captures: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The config.yml of a short run on each of the layouts."""
     config = tiny_config(METHODS["tnerf-resfields"], captures[request.param], tmp_path_factory.mktemp("run"))
+    without_clouds(config.pipeline)
     config.pipeline.datamanager.dataparser = FORMATS[request.param].config(image_scale=0.3)  # pyright: ignore
     config.max_num_iterations = 3
     trained(config)

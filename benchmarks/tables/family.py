@@ -15,23 +15,23 @@ SIZE = {
     "pipeline.model.sampler": SamplerConfig(kind="occupancy", num_samples=SAMPLES),
     "pipeline.model.initial_beta": 0.01,
     "pipeline.model.eikonal_fraction": 0.25,
-    "pipeline.model.window_steps": 0,
     "pipeline.model.hull_start_steps": HULL_STEPS,
     "pipeline.model.field.rank": RANK,
     "pipeline.model.field.hidden_dim": WIDTH,
     "pipeline.model.field.feature_dim": WIDTH,
     "pipeline.model.field.skip_layers": (),
 }
+WINDOW = {"pipeline.model.window_steps": 0}
 CODES = {"pipeline.model.field.condition.dim": CODE}
 WARP = {"pipeline.model.field.warp.hidden_dim": WIDTH}
 
 PARTS: dict[str, tuple[int, dict[str, Any]]] = {
-    "tnerf": (LAYERS, {}),
-    "dynerf": (LAYERS, CODES),
-    "dnerf": (LAYERS, WARP),
-    "nerfies": (LAYERS, CODES | WARP),
-    "hypernerf": (LAYERS, CODES | WARP),
-    "ndr": (LAYERS, CODES | WARP),
+    "tnerf": (LAYERS, WINDOW),
+    "dynerf": (LAYERS, WINDOW | CODES),
+    "dnerf": (LAYERS, WINDOW | WARP),
+    "nerfies": (LAYERS, WINDOW | CODES | WARP),
+    "hypernerf": (LAYERS, WINDOW | CODES | WARP),
+    "ndr": (LAYERS, WINDOW | CODES | WARP),
     "hexplane": (3, {}),
 }
 """Hidden layers of a method, and its sizes beside those that all have."""
