@@ -46,9 +46,13 @@ def row_config(row: Row) -> TrainerConfig:
 
 
 def row_settings(row: Row) -> dict[str, Any]:
-    """What a row's config says about the run, as its record keeps it: all but machine, paths and logging."""
+    """What a row's config says about the run, as its record keeps it: all but machine, paths and logging.
+
+    Schedules are as long as the run, to which the trainer sets them.
+    """
     config = flatten(row_config(row))
-    return {path: value for path, value in config.items() if path.split(".")[0] in SETTINGS}
+    lengths = {path: config["max_num_iterations"] for path in config if path.endswith(".scheduler.max_steps")}
+    return {path: value for path, value in (config | lengths).items() if path.split(".")[0] in SETTINGS}
 
 
 def run_config(table: Table, row: Row, data: Path, output_dir: Path, seed: int) -> TrainerConfig:
