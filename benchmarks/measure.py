@@ -9,6 +9,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def method_config(name: str) -> TrainerConfig:
 
 def row_config(row: Row) -> TrainerConfig:
     """The config of a row's method with the row's overrides."""
-    return override(method_config(row.method), row.overrides)
+    return override(deepcopy(method_config(row.method)), row.overrides)
 
 
 def row_settings(row: Row) -> dict[str, Any]:

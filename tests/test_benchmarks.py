@@ -14,7 +14,7 @@ from benchmarks.engines.cluster import ClusterConfig, run_on_cluster
 from benchmarks.engines.local import run_locally, visible_gpus
 from benchmarks.measure import method_config, row_config, row_settings
 from benchmarks.overrides import flatten, override
-from benchmarks.records import write_record
+from benchmarks.records import RESULTS, write_record
 from benchmarks.table import Column, Row, Table
 from benchmarks.tables import all_tables, find_table
 from tests.cases import over
@@ -105,6 +105,11 @@ def test_a_record_of_other_settings_is_refused(tmp_path: Path) -> None:
     changed = replace(row, overrides={**row.overrides, "pipeline.model.field.rank": 5})
     with pytest.raises(ValueError, match="seed0.json: expected pipeline.model.field.rank 5, found 10; the table or"):
         run.missing_runs([changed], (0,), tmp_path)
+
+
+@over("table", all_tables())
+def test_the_records_are_of_their_rows(table: Table) -> None:
+    run.missing_runs(list(table.rows), (0, 1, 2), RESULTS / table.name)
 
 
 def test_a_table_runs_and_a_failing_run_stops_no_other(

@@ -170,12 +170,21 @@ def test_imports_go_one_way(room: str) -> None:
                 assert rest.partition(".")[0] in {room, *_MAY_IMPORT[room]}, f"{path} imports {module}"
 
 
-def test_the_table_has_no_circles() -> None:
-    left = dict(_MAY_IMPORT)
-    while free := [room for room, others in left.items() if not others & left.keys()]:
+def _storeys() -> list[str]:
+    """The rooms of the table: those that stand on the ground, those that stand on them alone, and so on."""
+    left, storeys = dict(_MAY_IMPORT), []
+    while free := sorted(room for room, others in left.items() if not others & left.keys()):
+        storeys.append("  ".join(free))
         for room in free:
             del left[room]
-    assert not left
+    assert not left, f"imports in circles: {left}"
+    return storeys
+
+
+def test_the_design_page_draws_the_rooms() -> None:
+    page = (_ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    drawn = page.partition("## Rooms\n\n")[2].partition("\n\n")[0]
+    assert [line.strip() for line in drawn.splitlines()] == _storeys()[::-1]
 
 
 def test_the_package_imports_neither_tests_nor_scripts() -> None:

@@ -83,7 +83,7 @@ def test_a_stopped_run_and_a_second_one_are_one_run(
     assert len(stopped) == 20 and stopped.items() < whole.items()
     extract_frames({tmp_path / "stopped": video}, frames, _SIZE)
     assert _bytes(tmp_path / "stopped") == whole
-    assert not list((tmp_path / "stopped").glob("*.unfinished"))
+    assert not list((tmp_path / "stopped").glob("**/*.unfinished"))
 
 
 def test_frames_are_counted_where_the_header_does_not_tell(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 Captures that are written over several runs, and appear whole.
 
 Until it is whole, a capture stands beside its place under a name that ends in `.partial`, with a mark in it. Its files
-appear whole or not at all (`whole_file`), so that a second run goes on where a first one was stopped.
+appear whole or not at all (`write_aside`), so that a second run goes on where a first one was stopped.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from PIL import Image
 
 from resfields_ns.captures.camera import Camera, Similarity
 from resfields_ns.captures.json_file import read_json
-from resfields_ns.files import whole_file
+from resfields_ns.files import write_aside
 
 if TYPE_CHECKING:
     import trimesh
@@ -91,9 +91,8 @@ def _open(partial: Path, request: dict[str, Any]) -> None:
                 f"({', '.join(changed)}): delete it, or choose another folder"
             )
         return
-    with whole_file(mark) as file:
-        partial.mkdir(parents=True, exist_ok=True)
-        if any(path != file for path in partial.iterdir()):
+    with write_aside(mark) as file:
+        if any(path != file.parent for path in partial.iterdir()):
             raise ValueError(f"{partial}: expected no such folder, found one that this command did not make")
         file.write_text(json.dumps(request, indent=2) + "\n", encoding="utf-8")
 
@@ -131,7 +130,7 @@ def write_images(
 
 def write_png(path: Path, pixels: Shaped[np.ndarray, "..."]) -> None:
     """Write an image, which appears whole."""
-    with whole_file(path) as file:
+    with write_aside(path) as file:
         Image.fromarray(pixels).save(file, "PNG")
 
 
@@ -141,7 +140,7 @@ def write_surface(capture: Path, frame: int, mesh: "trimesh.Trimesh", seed: int)
 
     points = trimesh.sample.sample_surface(mesh, _CLOUD_POINTS, seed=np.random.default_rng([seed, frame]))[0]
     for kind, surface in {"mesh": mesh, "cloud": trimesh.PointCloud(points)}.items():
-        with whole_file(capture / kind / f"{frame:06d}.ply") as file:
+        with write_aside(capture / kind / f"{frame:06d}.ply") as file:
             surface.export(file, "ply")
 
 

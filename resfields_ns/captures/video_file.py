@@ -14,7 +14,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
-from resfields_ns.files import whole_file
+from resfields_ns.files import write_aside
 
 _FRAMES_AT_ONCE = 16
 
@@ -135,7 +135,7 @@ def _write(folder: Path, size: tuple[int, int], frame: int, picture: Any) -> Non
     image = picture.to_image()
     if image.size != size:
         image = image.resize(size, resample=Image.Resampling.BILINEAR)
-    with whole_file(frame_path(folder, frame)) as file:
+    with write_aside(frame_path(folder, frame)) as file:
         image.save(file, "PNG")
 
 

@@ -3,19 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from resfields_ns.layers.alternatives import (
-    CPLinear,
-    DirectLinear,
-    ExpertsLinear,
-    FrameMatricesLinear,
-    HyperNetworkLinear,
-    MatrixMatrixLinear,
-    ModulatedLinear,
-    OutputResidualLinear,
-    TuckerLinear,
-)
+from resfields_ns.layers import alternatives
 from resfields_ns.layers.coefficients import Coefficients, cubic_spline, frame_table
 from resfields_ns.layers.linear import PlainLinear, ResidualLinear, TimeLinear
 from resfields_ns.layers.low_rank import ChunkedLinear, CoefficientLinear, ResFieldLinear
@@ -30,6 +20,70 @@ class Place:
     shape: tuple[int, int]
     num_frames: int
     level: int
+
+
+COEFFICIENTS: dict[str, Callable[[int, int, float, float], Coefficients]] = {
+    "linear": frame_table,
+    "spline": cubic_spline,
+}
+MakeResidual = Callable[["ResidualOptions", Place], ResidualLinear]
+
+
+def _of_coefficients(kind: type[CoefficientLinear]) -> MakeResidual:
+    def make(options: "ResidualOptions", place: Place) -> ResidualLinear:
+        return kind(*place.shape, place.num_frames, options.rank, make_coefficients=options.make_coefficients)
+
+    return make
+
+
+def _low_rank(options: "ResidualOptions", place: Place) -> ResidualLinear:
+    if options.weight_chunks == options.residual_chunks == 1:
+        return _of_coefficients(ResFieldLinear)(options, place)
+    return ChunkedLinear(
+        *place.shape,
+        place.num_frames,
+        options.rank,
+        make_coefficients=options.make_coefficients,
+        weight_chunks=options.weight_chunks,
+        residual_chunks=options.residual_chunks,
+    )
+
+
+def _hypernetwork(options: "ResidualOptions", place: Place) -> ResidualLinear:
+    return alternatives.HyperNetworkLinear(*place.shape, place.num_frames, options.rank)
+
+
+def _tucker(options: "ResidualOptions", place: Place) -> ResidualLinear:
+    return alternatives.TuckerLinear(
+        *place.shape,
+        place.num_frames,
+        options.rank,
+        make_coefficients=options.make_coefficients,
+        matrix_rank=options.matrix_rank,
+    )
+
+
+def _experts(options: "ResidualOptions", place: Place) -> ResidualLinear:
+    return alternatives.ExpertsLinear(*place.shape, place.num_frames, options.rank * 2**place.level)
+
+
+RESIDUALS: dict[str, MakeResidual] = {
+    "low-rank": _low_rank,
+    "output": _of_coefficients(alternatives.OutputResidualLinear),
+    "modulated": _of_coefficients(alternatives.ModulatedLinear),
+    "direct": _of_coefficients(alternatives.DirectLinear),
+    "frame-matrices": _of_coefficients(alternatives.FrameMatricesLinear),
+    "matrix-matrix": _of_coefficients(alternatives.MatrixMatrixLinear),
+    "hypernetwork": _hypernetwork,
+    "cp": _of_coefficients(alternatives.CPLinear),
+    "tucker": _tucker,
+    "experts": _experts,
+}
+"""A line for each way in which weights may depend on time; its name is a choice on the command line."""
+if TYPE_CHECKING:
+    ResidualName = str
+else:
+    ResidualName = Literal[tuple(RESIDUALS)]
 
 
 _HAS_LAYERS = when_any("residual_layers")
@@ -47,18 +101,7 @@ class ResidualOptions(Options):
 
     residual_layers: tuple[int, ...] = (1, 2, 3)
     """Layers, counted from 0, whose weights carry a time-dependent residual; none is the plain baseline."""
-    residual: Literal[
-        "low-rank",
-        "output",
-        "modulated",
-        "direct",
-        "frame-matrices",
-        "matrix-matrix",
-        "hypernetwork",
-        "cp",
-        "tucker",
-        "experts",
-    ] = option("low-rank", acts=_HAS_LAYERS)
+    residual: ResidualName = option("low-rank", acts=_HAS_LAYERS)
     """How weights depend on time: the paper's way, or one of those that it compares with (Tables 6 and 7)."""
     rank: int = option(10, least=1, acts=(_HAS_LAYERS, unless("residual", "output", "frame-matrices")))
     """Rank of the residuals (R_i). 'output' and 'frame-matrices' have none; 'experts' has as many in the first residual
@@ -104,62 +147,3 @@ class ResidualOptions(Options):
     def make_coefficients(self, num_frames: int, width: int) -> Coefficients:
         """Coefficients over a sequence, or over a chunk of one."""
         return COEFFICIENTS[self.coefficients](num_frames, width, self.coefficient_fraction, self.smoothness_weight)
-
-
-COEFFICIENTS: dict[str, Callable[[int, int, float, float], Coefficients]] = {
-    "linear": frame_table,
-    "spline": cubic_spline,
-}
-MakeResidual = Callable[[ResidualOptions, Place], ResidualLinear]
-
-
-def _of_coefficients(kind: type[CoefficientLinear]) -> MakeResidual:
-    def make(options: ResidualOptions, place: Place) -> ResidualLinear:
-        return kind(*place.shape, place.num_frames, options.rank, make_coefficients=options.make_coefficients)
-
-    return make
-
-
-def _low_rank(options: ResidualOptions, place: Place) -> ResidualLinear:
-    if options.weight_chunks == options.residual_chunks == 1:
-        return _of_coefficients(ResFieldLinear)(options, place)
-    return ChunkedLinear(
-        *place.shape,
-        place.num_frames,
-        options.rank,
-        make_coefficients=options.make_coefficients,
-        weight_chunks=options.weight_chunks,
-        residual_chunks=options.residual_chunks,
-    )
-
-
-def _hypernetwork(options: ResidualOptions, place: Place) -> ResidualLinear:
-    return HyperNetworkLinear(*place.shape, place.num_frames, options.rank)
-
-
-def _tucker(options: ResidualOptions, place: Place) -> ResidualLinear:
-    return TuckerLinear(
-        *place.shape,
-        place.num_frames,
-        options.rank,
-        make_coefficients=options.make_coefficients,
-        matrix_rank=options.matrix_rank,
-    )
-
-
-def _experts(options: ResidualOptions, place: Place) -> ResidualLinear:
-    return ExpertsLinear(*place.shape, place.num_frames, options.rank * 2**place.level)
-
-
-RESIDUALS: dict[str, MakeResidual] = {
-    "low-rank": _low_rank,
-    "output": _of_coefficients(OutputResidualLinear),
-    "modulated": _of_coefficients(ModulatedLinear),
-    "direct": _of_coefficients(DirectLinear),
-    "frame-matrices": _of_coefficients(FrameMatricesLinear),
-    "matrix-matrix": _of_coefficients(MatrixMatrixLinear),
-    "hypernetwork": _hypernetwork,
-    "cp": _of_coefficients(CPLinear),
-    "tucker": _tucker,
-    "experts": _experts,
-}

@@ -17,7 +17,7 @@ from resfields_ns.captures.kinect.registration import DepthRegistration
 from resfields_ns.captures.lens import Undistortion
 from resfields_ns.captures.sequence import METRES_PER_DEPTH_UNIT
 from resfields_ns.captures.time_stamps import TIME_STAMPS_FILE, write_time_stamps
-from resfields_ns.files import whole_file
+from resfields_ns.files import write_aside
 
 _CLOSED_HOLES = np.ones((5, 5), np.uint8)  # pixels; readings are missing in specks
 
@@ -98,5 +98,5 @@ def _frame_name(frame: int) -> str:
 
 
 def _write_image(path: Path, image: np.ndarray) -> None:
-    with whole_file(path) as file:
+    with write_aside(path) as file:
         file.write_bytes(cv2.imencode(".png", image)[1].tobytes())
