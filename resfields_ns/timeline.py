@@ -1,8 +1,7 @@
-"""Frames and times of a sequence: the only conversions between them, and the choice of frames.
+"""The only conversions between frame, time in [0, 1] and network input in [-1, 1], and the choice of frames.
 
-The only conversions between frame index, time in [0, 1] and network input in [-1, 1].
-
-Notation: frame i of N has time i / (N - 1) (nerfstudio's unit); a network sees 2 * time - 1.
+Notation: frame i of N has time i / (N - 1) (nerfstudio's unit); a network sees 2 * time - 1. A frame position is i at
+frame i, and in between at moments in between.
 """
 
 import re
@@ -17,20 +16,25 @@ FRAME_TOLERANCE = 1e-4  # of the time between frames; float32 times of frames fa
 def times_from_frames(
     frames: Int[Tensor, "*batch"] | Float[Tensor, "*batch"], num_frames: int
 ) -> Float[Tensor, "*batch"]:
-    """Time in [0, 1] of each frame, or place between two; a sequence of one frame stands at time 0."""
+    """Time in [0, 1] of each frame or frame position; a sequence of one frame stands at time 0."""
     return frames.to(torch.float32) / max(num_frames - 1, 1)
+
+
+def frame_positions(times: Float[Tensor, "*batch"], num_frames: int) -> Float[Tensor, "*batch"]:
+    """Frame position of each time: the inverse of `times_from_frames`."""
+    return times * (num_frames - 1)
 
 
 def frames_from_times(times: Float[Tensor, "*batch"], num_frames: int) -> Int[Tensor, "*batch"]:
     """Index of the frame nearest to each time in [0, 1]."""
-    return (times * (num_frames - 1)).round().long().clamp(0, num_frames - 1)
+    return frame_positions(times, num_frames).round().long().clamp(0, num_frames - 1)
 
 
 def neighbouring_frames(
     times: Float[Tensor, "*batch"], num_frames: int
 ) -> tuple[Int[Tensor, "*batch"], Int[Tensor, "*batch"]]:
     """Indices of the frames before and after each time in [0, 1]; twice the same where the time is a frame's own."""
-    position = (times * (num_frames - 1)).clamp(0.0, num_frames - 1)
+    position = frame_positions(times, num_frames).clamp(0.0, num_frames - 1)
     frame = position.round()
     position = torch.where((position - frame).abs() < FRAME_TOLERANCE, frame, position)
     return position.floor().long(), position.ceil().long()

@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from resfields_ns.timeline import frames_from_times, neighbouring_frames, network_times, times_from_frames
+from resfields_ns.timeline import (
+    frame_positions,
+    frames_from_times,
+    neighbouring_frames,
+    network_times,
+    times_from_frames,
+)
 
 _LENGTHS = range(1, 501)
 
@@ -12,6 +18,8 @@ def test_frames_come_back_from_their_times() -> None:
     for num_frames in _LENGTHS:
         frames = torch.arange(num_frames)
         assert torch.equal(frames_from_times(times_from_frames(frames, num_frames), num_frames), frames)
+        between = 0.7 * frames
+        torch.testing.assert_close(frame_positions(times_from_frames(between, num_frames), num_frames), between)
 
 
 def test_times_span_the_unit_interval() -> None:

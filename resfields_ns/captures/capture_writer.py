@@ -1,6 +1,4 @@
-"""Writing captures, over several runs if need be.
-
-Captures that are written over several runs, and appear whole.
+"""Captures that are written over several runs if need be, and appear whole.
 
 Until it is whole, a capture stands beside its place under a name that ends in `.partial`, with a mark in it. Its files
 appear whole or not at all (`write_aside`), so that a second run goes on where a first one was stopped.

@@ -1,7 +1,5 @@
 """Cameras that move through space and time.
 
-Cameras that move through space and time.
-
 Notation: P pictures, each a camera with its own time in [0, 1].
 """
 

@@ -1,6 +1,4 @@
-"""Movies of a trained run.
-
-What a model renders, as pictures to look at.
+"""Movies of what a model renders.
 
 Notation: outputs of H x W pixels; accumulation in [0, 1] tells how much of the scene a pixel holds.
 """

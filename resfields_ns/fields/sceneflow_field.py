@@ -16,7 +16,7 @@ from resfields_ns.functional.motion import Flow, apply_twist
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.layers import PositionalEncoding, ReLUMLP, ResidualOptions
 from resfields_ns.options import option, when
-from resfields_ns.timeline import network_times
+from resfields_ns.timeline import frame_positions, network_times
 
 
 class Motion(ABC):
@@ -78,7 +78,7 @@ class DCTMotion(Motion):
         """x(u + 1) - x(u) and x(u - 1) - x(u) at the point's own frame position u."""
         segments = points.segments
         coefficients = raw.view(-1, self.num_functions, 3)
-        here = segments.times * (self.num_frames - 1)
+        here = frame_positions(segments.times, self.num_frames)
         basis, after, before = (
             dct_basis(positions, self.num_frames, self.num_functions) for positions in (here, here + 1.0, here - 1.0)
         )

@@ -1,19 +1,16 @@
 """Numbers over time as curves: B-splines, sums of cosines, and how rough they are.
 
-Uniform B-splines.
+Uniform B-splines. Notation: n control points, degree p, n - p pieces of equal length over [0, 1]. Within a piece, at
+the share f in [0, 1] of it, p + 1 neighbouring control points are blended; the curve is p - 1 times continuously
+differentiable.
 
-Notation: n control points, degree p, n - p pieces of equal length over [0, 1]. Within a piece, at the share f in [0, 1]
-of it, p + 1 neighbouring control points are blended; the curve is p - 1 times continuously differentiable.
+Trajectories as sums of cosines, the basis of the discrete cosine transform (Wang et al. 2021a). Notation: N frames, K
+basis functions; u is a frame position, i at frame i and linear in between. A point's trajectory is x(u) = x_0 + sum_k
+c_k phi_k(u) with phi_k(u) = sqrt(2 / N) cos(pi k (2 u + 1) / (2 N)), k = 1..K. The constant function k = 0 is left out:
+it takes no part in motion.
 
-Trajectories as sums of cosines, the basis of the discrete cosine transform (Wang et al. 2021a).
-
-Notation: N frames, K basis functions; u is a frame position, i at frame i and linear in between. A point's
-trajectory is x(u) = x_0 + sum_k c_k phi_k(u) with phi_k(u) = sqrt(2 / N) cos(pi k (2 u + 1) / (2 N)), k = 1..K. The
-constant function k = 0 is left out: it takes no part in motion.
-
-How far numbers over time are from straight lines.
-
-Notation: v [T, W], rows at equal distances in time (Eilers & Marx 1996 penalise control points of splines so).
+How far numbers over time are from straight lines. Notation: v [T, W], rows at equal distances in time (Eilers & Marx
+1996 penalise control points of splines so).
 """
 
 import math

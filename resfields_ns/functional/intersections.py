@@ -1,25 +1,20 @@
 """Where rays meet what is opaque: pictures, balls, implicit surfaces.
 
-A picture that hangs in space.
+A picture that hangs in space. Notation: H x W pixels lie in the plane x = 0 of space, centred at the origin, and are
+seen from positive x: y is to the right and z up, as viewers have it. With L = max(H, W), a pixel has side 2 / L, so
+that the longer side spans [-1, 1]. A field sees (row, column), each linspace(-1, 1, n) over the n pixels' centres, rows
+from the top (Sitzmann et al. 2020b); the rim of half a pixel lies beyond.
 
-Notation: H x W pixels lie in the plane x = 0 of space, centred at the origin, and are seen from positive x: y is to the
-right and z up, as viewers have it. With L = max(H, W), a pixel has side 2 / L, so that the longer side spans [-1, 1].
-A field sees (row, column), each linspace(-1, 1, n) over the n pixels' centres, rows from the top (Sitzmann et al.
-2020b); the rim of half a pixel lies beyond.
-
-Rays that look at balls.
-
-Notation: R rays o + s d of unit direction d; N balls of one radius r with centres c. A ray enters a ball at
-s = d . (c - o) - sqrt(r^2 - h^2), where h^2 = |c - o|^2 - (d . (c - o))^2 is its distance from the centre, squared.
+Rays that look at balls. Notation: R rays o + s d of unit direction d; N balls of one radius r with centres c. A ray
+enters a ball at s = d . (c - o) - sqrt(r^2 - h^2), where h^2 = |c - o|^2 - (d . (c - o))^2 is its distance from the
+centre, squared.
 
 Rays come in blocks of neighbours; each block has an axis p + s a, and all its o and d lie within e and f of p and a.
 A ray that meets a ball does so at s <= |c - p| + r + e, where it is at most e + s f away from the axis: so the axis
 passes the centre at most r + e + (|c - p| + r + e) f away. Only balls for which that holds are tried on a block's rays.
 
-Where rays meet an implicit surface.
-
-Notation: R rays with origins o and unit directions d; a point of a ray is o + s d, s its distance, near <= s <= far.
-A field gives a number at points of known rays: negative inside, zero on the surface.
+Where rays meet an implicit surface. Notation: R rays with origins o and unit directions d; a point of a ray is o + s d,
+s its distance, near <= s <= far. A field gives a number at points of known rays: negative inside, zero on the surface.
 """
 
 from collections.abc import Callable

@@ -1,13 +1,10 @@
 """Training losses of rendered rays and of implicit surfaces.
 
-Training losses (paper Eq. 5).
+Training losses (paper Eq. 5). Notation: per ray rgb and target in [0, 1], foreground in {0, 1}, accumulation in [0, 1].
 
-Notation: per ray rgb and target in [0, 1], foreground in {0, 1}, accumulation in [0, 1].
-
-How numbers of an implicit surface are compared with what is known of it.
-
-Notation: values are a field's numbers at points, negative inside and zero on the surface; gradients are theirs by the
-point; normals look outward and have length one.
+How numbers of an implicit surface are compared with what is known of it. Notation: values are a field's numbers at
+points, negative inside and zero on the surface; gradients are theirs by the point; normals look outward and have length
+one.
 """
 
 import torch

@@ -1,15 +1,12 @@
 """Rigid motions and scene flow.
 
 Rigid motions that twists generate, applied to points (Park et al. 2021a).
-
 Notation: a twist (w, v), w its rotation (axis times angle), v its translation; theta = |w|; x a point.
 exp(w, v) x = R x + t, where R x = x + A w × x + B w × (w × x) and t = v + B w × v + C w × (w × v), with
 A = sin(theta) / theta, B = (1 - cos(theta)) / theta^2, C = (theta - sin(theta)) / theta^3.
 
-Scene flow: where moving points go (paper, 4.4).
-
-Notation: x_i is where a point is at frame i of N. Its forward flow there is x_(i+1) - x_i, its backward flow
-x_(i-1) - x_i; the last frame has no forward flow, the first no backward flow.
+Scene flow: where moving points go (paper, 4.4). Notation: x_i is where a point is at frame i of N. Its forward flow
+there is x_(i+1) - x_i, its backward flow x_(i-1) - x_i; the last frame has no forward flow, the first no backward flow.
 """
 
 import math

@@ -1,7 +1,5 @@
 """Rays in the scene box: where they meet it, where to sample them, and the box as a grid of cells.
 
-Where rays meet the scene, and where to sample them.
-
 Notation: R rays with origins o and unit directions d; a point of a ray is o + s d, s its distance; S samples a ray.
 """
 

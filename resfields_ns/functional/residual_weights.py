@@ -1,14 +1,9 @@
 """Weights that depend on time (paper Eq. 3, 4), and chunks of frames that have weights of their own.
 
-Time-dependent weights (paper Eq. 3, 4).
-
 Notation: K segments of equal time, R the rank, W [out, in] the shared weight, v [K, R] the coefficients,
 M [R, out, in] the basis (the paper's spanning set). Samples of one segment share one composed matrix,
-so no weight is ever gathered per ray.
-
-Chunks of consecutive frames.
-
-Notation: N frames fall into C chunks of sizes as equal as can be; frame i belongs to chunk floor(i C / N).
+so no weight is ever gathered per ray. N frames fall into C chunks of sizes as equal as can be; frame i belongs to chunk
+floor(i C / N).
 """
 
 from dataclasses import dataclass
@@ -74,5 +69,5 @@ class Chunks:
 
     def local_times(self, times: Float[Tensor, "times"], chunk: int) -> Float[Tensor, "times"]:
         """Times between a chunk's first frame, 0, and its last, 1; beyond them, the nearest of these."""
-        frames = times * (self.num_frames - 1) - self.start(chunk)
+        frames = timeline.frame_positions(times, self.num_frames) - self.start(chunk)
         return (frames / max(self.size(chunk) - 1, 1)).clamp(0.0, 1.0)

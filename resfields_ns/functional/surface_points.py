@@ -1,7 +1,5 @@
 """Points of triangle meshes, and colours of surfaces that have none.
 
-Points on triangle meshes.
-
 Notation: V vertices and F triangles; a point of a triangle with corners a, b, c is u a + v b + w c, u + v + w = 1.
 """
 

@@ -1,8 +1,7 @@
 """Volume density, and what rays gather of it.
 
-Volume density from signed distance (VolSDF, Yariv et al. 2021, Eq. 2, 3).
-
-Alpha compositing along rays (Max 1995; Mildenhall et al. 2020, Eq. 3).
+Density comes from signed distance (VolSDF, Yariv et al. 2021, Eq. 2, 3), and is composited along rays (Max 1995;
+Mildenhall et al. 2020, Eq. 3).
 
 Notation: sample i of a ray has density sigma_i and covers the length delta_i; its weight is
 w_i = exp(-sum_{j<i} sigma_j delta_j) (1 - exp(-sigma_i delta_i)).

@@ -1,7 +1,4 @@
-"""Where along its rays a model looks at the scene.
-
-Coarse-to-fine sampling (NeRF, Mildenhall et al. 2020, 5.2).
-"""
+"""Where along its rays a model looks at the scene; coarse-to-fine as in NeRF (Mildenhall et al. 2020, 5.2)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

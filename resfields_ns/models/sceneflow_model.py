@@ -17,7 +17,7 @@ from resfields_ns.functional.surface_points import points_of_triangles, spread_o
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
 from resfields_ns.options import option
-from resfields_ns.timeline import neighbouring_frames, times_from_frames
+from resfields_ns.timeline import frame_positions, neighbouring_frames, times_from_frames
 
 BRIGHT_SHARE = 0.95  # of the motions are no longer than the one that is brightest
 
@@ -110,7 +110,7 @@ class SceneFlowModel(CoordinateModel):
         frame = neighbouring_frames(time, self.num_frames)[0]
         flow = self.field.flow(TimedPoints.at(self.surface[frame], times_from_frames(frame, self.num_frames)))
         motion = flow.forward if frame < self.num_frames - 1 else -flow.backward
-        share = (time * (self.num_frames - 1) - frame).clamp(0.0, 1.0)
+        share = (frame_positions(time, self.num_frames) - frame).clamp(0.0, 1.0)
         return self.surface[frame] + share * motion, motion, self.motions[frame]
 
     def _colours(self, motion: Float[Tensor, "points 3"]) -> Float[Tensor, "points 3"]:

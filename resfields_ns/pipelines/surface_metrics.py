@@ -1,7 +1,5 @@
 """How near two surfaces are to each other, by points on them.
 
-How near two surfaces are to each other, by points on them.
-
 Notation: points of a surface with unit normals; the nearest point of the other surface is its match.
 """
 

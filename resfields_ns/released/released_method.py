@@ -1,7 +1,5 @@
 """Which method a checkpoint of the authors' released code holds, of what sizes, and its names of parameters.
 
-The names that the authors' released code has for the parameters of a dynamic field.
-
 Released: dyrecon/models/{dysdf,fields,deformation_nets}.py and resfields/resfields.py of markomih/ResFields.
 """
 

@@ -1,13 +1,9 @@
 """Runs of videos and temporal signed distances made from checkpoints of the authors' released code.
 
-Runs of temporal signed distances made from checkpoints of the authors' released code.
-
-What is known of these: the class SirenMLP in models/fields.py of markomih/ResFields, datasets/tsdf_dataset.py and
-systems/tsdf.py. Frame i of N has time 2 i / (N + 2) - 1 there, and 2 i / (N - 1) - 1 here.
-
-Runs of videos made from checkpoints of the authors' released code.
-
-What is known of these: the class SirenMLP in models/fields.py of markomih/ResFields, and datasets/video_dataset.py.
+What is known of these: the class SirenMLP in models/fields.py of markomih/ResFields, datasets/video_dataset.py,
+datasets/tsdf_dataset.py and systems/tsdf.py. Frame i of N has time 2 i / (N + 2) - 1 in temporal signed distances
+there, and
+2 i / (N - 1) - 1 here.
 """
 
 import re

@@ -1,6 +1,4 @@
-"""Times, exposure, and what training takes of the machine.
-
-Exposure and white balance: one surface must look alike to all cameras.
+"""Times, exposure and white balance (one surface looks alike to all cameras), and what training takes of the machine.
 
 Notation: colours v in 0..255 are taken as v = 255 L^(1 / 2.2); a difference of one stop is a factor of two in L.
 """

@@ -1,6 +1,4 @@
-"""Masks: by themselves, against one another, and against clouds.
-
-Outlines of silhouettes, compared in pixels.
+"""Masks: by themselves, against one another by their outlines in pixels, and against clouds.
 
 Notation: the extent of a set of pixels along a unit direction d is the largest x . d over the set; the extents along
 all directions are the outline of its convex hull.

@@ -1,10 +1,8 @@
-"""A device's factory calibration, and the modes of its cameras.
+"""A device's factory calibration (`calibration.json` of its recordings), and the modes of Azure Kinect's cameras.
 
-Modes of Azure Kinect's cameras: which part of the sensor an image shows.
-
-A calibration is for the whole sensor as a unit square; an image is the sensor binned to some size, then cropped.
-
-A device's factory calibration: the attachment `calibration.json` of its recordings.
+A calibration is for the whole sensor as a unit square. A mode says which part of the sensor an image shows: the sensor
+binned
+to some size, then cropped.
 
 Notation: a point X_d in the depth camera's axes (metres) lies at X_c = R X_d + t in the colour camera's.
 """

@@ -1,6 +1,6 @@
 """Which images of recordings make up the frames of a capture, and how its cameras see.
 
-Where the cameras of a rig stand: a JSON file that the user gives, for recordings do not tell.
+Where the cameras of a rig stand is in a JSON file that the user gives, for recordings do not tell:
 
     {"front": {"camera_to_world": [[...], [...], [...], [0, 0, 0, 1]], "time_offset_us": 0}, ...}
 

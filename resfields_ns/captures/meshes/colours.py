@@ -1,7 +1,4 @@
-"""Colours of surfaces: blended, textured, tinted, joined.
-
-sRGB and amounts of light (IEC 61966-2-1), both 0..1.
-"""
+"""Colours of surfaces: blended, textured, tinted, joined; sRGB and amounts of light (IEC 61966-2-1), both 0..1."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

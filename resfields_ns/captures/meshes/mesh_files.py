@@ -1,9 +1,7 @@
 """Mesh sequences in files and folders of any format.
 
-DeformingThings4D's `.anime`: headerless, little-endian.
-
-int32 nf, nv, nt; float32 [nv, 3] vertices of frame 0; int32 [nt, 3] faces; float32 [nf - 1, nv, 3] offsets of the later
-frames from frame 0.
+DeformingThings4D's `.anime`: headerless, little-endian. int32 nf, nv, nt; float32 [nv, 3] vertices of frame 0; int32
+[nt, 3] faces; float32 [nf - 1, nv, 3] offsets of the later frames from frame 0.
 """
 
 import math

@@ -1,11 +1,9 @@
 """What one camera sees of a mesh, by casting rays.
 
-What a structured-light depth camera makes of exact depth.
-
-Notation: z is depth in metres, 0 for no reading. The camera measures disparity d = 1 / (q z) in whole steps, so that
-neighbouring readings lie q z^2 apart.
-Source: Handa et al., "A Benchmark for RGB-D Visual Odometry, 3D Reconstruction and SLAM", ICRA 2014, after Barron and
-Malik, CVPR 2013; there 1 / q is 351.3 m.
+What a structured-light depth camera makes of exact depth. Notation: z is depth in metres, 0 for no reading. The camera
+measures disparity d = 1 / (q z) in whole steps, so that neighbouring readings lie q z^2 apart. Source: Handa et al., "A
+Benchmark for RGB-D Visual Odometry, 3D Reconstruction and SLAM", ICRA 2014, after Barron and Malik, CVPR 2013; there 1
+/ q is 351.3 m.
 """
 
 import itertools
