@@ -234,7 +234,8 @@ def test_evaluates(run: Path, tmp_path: Path) -> None:
     results = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=pytest.fail)["results"]
     assert len(results["per_frame"]) >= 3
     assert {frame["frame"] for frame in results["per_frame"]} <= set(results["facts"]["frames"])
-    assert results["psnr"] > 0.0
+    for metric in ("psnr", "ssim"):
+        assert results[metric] == pytest.approx(np.mean([frame[metric] for frame in results["per_frame"]]))
 
 
 def test_renders_and_exports(run: Path, tmp_path: Path) -> None:
