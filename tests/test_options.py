@@ -29,6 +29,7 @@ tnerf      |                          | --project-name mine               | vis 
 tnerf      |                          | --load-step 5                     | load-dir is None
 tnerf      | --load-dir run           | --load-checkpoint step.ckpt       | load-dir is run
 tnerf      | --vis tensorboard        | --start-paused True               | vis is tensorboard
+tnerf      | --vis tensorboard        | --viewer.websocket-port 7010      | vis is tensorboard
 tnerf      | --machine.device-type cpu | --mixed-precision True            | machine.device-type is cpu
 tnerf      | --machine.device-type cpu | --use-grad-scaler True            | machine.device-type is cpu
 tnerf      | --load-config run/config.yml | --steps-per-save 5                | load-config replaces all options

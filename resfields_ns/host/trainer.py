@@ -142,7 +142,7 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
         default_factory=lambda: MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu")
     )
     """What it runs on: a GPU where there is one."""
-    viewer: ViewerConfig = field(default_factory=SequenceViewerConfig)
+    viewer: ViewerConfig = option(factory=SequenceViewerConfig, acts=when("vis", *_WITH_VIEWER))
     """The viewer, seen from this machine alone unless told otherwise."""
 
     def check_options(self) -> None:
