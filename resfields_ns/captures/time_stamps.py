@@ -1,11 +1,9 @@
 """When images were taken: time stamps matched over cameras (`timestamps.json`), and moments as frames.
 
 Notation: times are whole microseconds of one clock that all cameras share. The M moments of a capture whose images tell
-when
-they were taken, most often one image at a time, are the distinct times of its training images, in order; place m is
-that of
-moment m, and places run evenly from one moment to the next. N of the moments are chosen as frames, every s-th from a
-first on.
+when they were taken, most often one image at a time, are the distinct times of its training images, in order; place m
+is that of moment m, and places run evenly from one moment to the next. N of the moments are chosen as frames, every
+s-th from a first on.
 """
 
 import json

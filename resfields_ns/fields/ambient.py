@@ -8,32 +8,22 @@ from typing import ClassVar, cast
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
 
 from resfields_ns.fields.conditions import Condition
-from resfields_ns.fields.point_map import PointMap, Pullback
+from resfields_ns.fields.point_map import PointMap, PointMapConfig, Pullback
 from resfields_ns.functional.segments import ConditionedPoints
 from resfields_ns.layers.encodings import WindowedPositionalEncoding
-from resfields_ns.options import Limits, Options, option
+from resfields_ns.options import Limits, option
 
 
 @dataclass
-class AmbientConfig(Options, InstantiateConfig):
-    """Which ambient coordinates, and their sizes; `setup(condition=...)` builds them for that condition."""
+class AmbientConfig(PointMapConfig):
+    """Which ambient coordinates."""
 
     prefix: ClassVar[str] = "ambient."
-    sees_condition: ClassVar[bool] = True
-    """Whether the coordinates depend on the moment."""
     needs_time: ClassVar[bool] = False
     """Whether the condition must be the time."""
-    parameter_groups: ClassVar[frozenset[str]] = frozenset()
-    """Names of the groups of parameters that an optimizer of their own trains."""
-
-    @property
-    def has_window(self) -> bool:
-        """Whether an encoding opens from coarse to fine."""
-        return getattr(self, "num_frequencies", 0) > 0
 
 
 class AmbientCoordinates(PointMap):

@@ -2,16 +2,35 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
+from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor
 
 from resfields_ns.functional.segments import ConditionedPoints
 from resfields_ns.layers.part import Part
+from resfields_ns.options import Options
 
 Pullback = Callable[[Tensor], Tensor]
 """Turns a gradient with respect to a map's values [N, D] into one with respect to its points [N, 3]."""
+
+
+@dataclass
+class PointMapConfig(Options, InstantiateConfig):
+    """Which map, and its sizes; `setup(condition=...)` builds it for that condition."""
+
+    sees_condition: ClassVar[bool] = True
+    """Whether the values depend on the moment."""
+    parameter_groups: ClassVar[frozenset[str]] = frozenset()
+    """Names of the groups of parameters that an optimizer of their own trains."""
+
+    @property
+    def has_window(self) -> bool:
+        """Whether an encoding opens from coarse to fine."""
+        return getattr(self, "num_frequencies", 0) > 0
 
 
 class PointMap(Part, ABC):

@@ -6,30 +6,22 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
 
 from resfields_ns.fields.conditions import Condition
-from resfields_ns.fields.point_map import PointMap, Pullback
+from resfields_ns.fields.point_map import PointMap, PointMapConfig, Pullback
 from resfields_ns.functional.motion import apply_twist
 from resfields_ns.functional.segments import ConditionedPoints
 from resfields_ns.layers.encodings import WindowedPositionalEncoding
 from resfields_ns.layers.mlp import SkipMLP
-from resfields_ns.options import Limits, Options, option
+from resfields_ns.options import Limits, option
 
 
 @dataclass
-class WarpConfig(Options, InstantiateConfig):
-    """Which warp, and its sizes; `setup(condition=...)` builds it for that condition."""
+class WarpConfig(PointMapConfig):
+    """Which warp."""
 
     prefix: ClassVar[str] = "warp."
-    sees_condition: ClassVar[bool] = True
-    """Whether the warp depends on the moment."""
-
-    @property
-    def has_window(self) -> bool:
-        """Whether an encoding opens from coarse to fine."""
-        return getattr(self, "num_frequencies", 0) > 0
 
 
 class Warp(PointMap):

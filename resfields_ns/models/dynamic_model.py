@@ -104,7 +104,8 @@ class DynamicModelConfig(SequenceModelConfig):
     @property
     def parameter_groups(self) -> frozenset[str]:
         """The field, and those of its parts that learn at a rate of their own."""
-        return super().parameter_groups | chosen(self.field.ambient).parameter_groups
+        parts = chosen(self.field.warp), chosen(self.field.ambient)
+        return super().parameter_groups.union(*(part.parameter_groups for part in parts))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over the options of a run's config.yml."""

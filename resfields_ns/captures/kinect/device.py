@@ -1,8 +1,7 @@
 """A device's factory calibration (`calibration.json` of its recordings), and the modes of Azure Kinect's cameras.
 
 A calibration is for the whole sensor as a unit square. A mode says which part of the sensor an image shows: the sensor
-binned
-to some size, then cropped.
+binned to some size, then cropped.
 
 Notation: a point X_d in the depth camera's axes (metres) lies at X_c = R X_d + t in the colour camera's.
 """

@@ -4,10 +4,8 @@ Times are microseconds of the device's clock: those in the file plus K4A_START_O
 together share one clock. K4A_DEPTH_DELAY_NS and K4A_SUBORDINATE_DELAY_NS are in the images' times already.
 
 PyAV does not tell whether a file was cut short. A file is an EBML header and one segment, each an id, a length and
-content;
-numbers begin with as many zero bits as bytes follow the first one (RFC 8794). A recorder that is still running, or
-died, leaves
-the segment's length unknown.
+content; numbers begin with as many zero bits as bytes follow the first one (RFC 8794). A recorder that is still
+running, or died, leaves the segment's length unknown.
 """
 
 import io
