@@ -81,7 +81,7 @@ class RayBatches:
         self.arrays = dataset.load_arrays()
         self.dataset = dataset
         self.frames_per_batch = config.frames_per_batch
-        self.ray_generator = RayGenerator(dataset.cameras.to(device))
+        self.ray_generator = RayGenerator(dataset.cameras.to(device)).to(device)
         self.device = device
         frame_index = dataset.capture.frame_index
         self.pixels: PixelSampler = UniformPixels(frame_index, *self.arrays["image"].shape[1:3])
