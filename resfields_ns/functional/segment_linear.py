@@ -17,9 +17,15 @@ def segment_linear(
     sizes: tuple[int, ...],
     bias: Float[Tensor, "out"] | None = None,
 ) -> Float[Tensor, "points out"]:
-    """Apply weights[k] to the sizes[k] points of segment k; a single matrix serves all points."""
+    """Apply weights[k] to the sizes[k] points of segment k; a single matrix serves all points.
+
+    Under autocast products are of its type, as those of `F.linear` are.
+    """
     if weights.shape[0] == 1:
         return F.linear(x, weights[0], bias)
+    if torch.is_autocast_enabled(x.device.type):
+        kind = torch.get_autocast_dtype(x.device.type)
+        x, weights = x.to(kind), weights.to(kind)
     y = _SegmentLinear.apply(x, weights, sizes)
     return y if bias is None else y.add_(bias)  # pyright: ignore[reportReturnType, reportOptionalMemberAccess]
 

@@ -225,8 +225,11 @@ class DynamicModel(Model, SurfaceModel):
     ) -> dict[str, Tensor]:
         """Paper Eq. 5 and A.1; without masks the colour loss covers all rays and the opacity loss is left out."""
         del metrics_dict
+        with torch.autocast(self.device.type, enabled=False):
+            return self._losses(outputs["rendering"], batch)
+
+    def _losses(self, rendering: Rendering, batch: dict[str, Any]) -> dict[str, Tensor]:
         config = self.config
-        rendering: Rendering = outputs["rendering"]
         target = batch["image"].to(self.device)
         everywhere = torch.ones_like(target[:, 0])
         foreground = batch["mask"].to(target) if "mask" in batch else everywhere

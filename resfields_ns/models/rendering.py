@@ -77,20 +77,21 @@ def _render_samples(
     positions = rays.origins[samples.rays, None] + directions * samples.distances[..., None]
     segments = TimeSegments.from_times(rays.times[samples.rays])
     gradient, raw, feature = _geometry(field, positions, segments, gradient_share)
-    weights = compositing_weights(field.density(raw.view(positions.shape[:2])), samples.deltas)
-    colours = field.colour(feature, directions.expand_as(positions).flatten(end_dim=1)).view(positions.shape)
-    accumulation = _scatter(weights.sum(dim=-1, keepdim=True), samples.rays, num_rays)
-    return Rendering(
-        rgb=_scatter(composite(weights, colours), samples.rays, num_rays) + background * (1.0 - accumulation),
-        accumulation=accumulation,
-        distance=_scatter(composite(weights, samples.distances[..., None]), samples.rays, num_rays),
-        rays=samples.rays,
-        positions=positions,
-        segments=segments,
-        weights=weights,
-        raw=raw,
-        gradient=gradient,
-    )
+    colours = field.colour(feature, directions.expand_as(positions).flatten(end_dim=1)).view(positions.shape).float()
+    with torch.autocast(positions.device.type, enabled=False):
+        weights = compositing_weights(field.density(raw.view(positions.shape[:2])), samples.deltas)
+        accumulation = _scatter(weights.sum(dim=-1, keepdim=True), samples.rays, num_rays)
+        return Rendering(
+            rgb=_scatter(composite(weights, colours), samples.rays, num_rays) + background * (1.0 - accumulation),
+            accumulation=accumulation,
+            distance=_scatter(composite(weights, samples.distances[..., None]), samples.rays, num_rays),
+            rays=samples.rays,
+            positions=positions,
+            segments=segments,
+            weights=weights,
+            raw=raw,
+            gradient=gradient,
+        )
 
 
 def _geometry(
