@@ -8,14 +8,16 @@ from torch import Tensor
 
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.layers import GeometricMLP, ReLUGeometricMLP, ResidualOptions, SoftplusGeometricMLP
-from tests.cases import over, perturb_parameters
+from tests.cases import perturb_parameters
 
 pytest.importorskip("triton")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 MLPS = {
     "softplus": partial(SoftplusGeometricMLP, in_dim=21, hidden_dim=64, num_hidden=5, out_dim=17, skip_layers=(2, 4)),
-    "softplus wide": partial(SoftplusGeometricMLP, in_dim=52, hidden_dim=128, num_hidden=3, out_dim=65, skip_layers=(1,)),
+    "softplus wide": partial(
+        SoftplusGeometricMLP, in_dim=52, hidden_dim=128, num_hidden=3, out_dim=65, skip_layers=(1,)
+    ),
     "relu": partial(ReLUGeometricMLP, in_dim=3, hidden_dim=64, num_hidden=3, out_dim=6, skip_layers=()),
 }
 TOLERANCE = 1e-5 if DEVICE == "cpu" else 5e-3  # a GPU's products are TF32

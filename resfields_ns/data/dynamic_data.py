@@ -1,5 +1,6 @@
 """Batches of rays from a capture held in memory as bytes."""
 
+import itertools
 from dataclasses import dataclass, field
 
 import torch
@@ -107,6 +108,12 @@ class RayBatches:
     def _distances(self, stored: UInt16[Tensor, "rays"], ray_bundle: RayBundle) -> Float[Tensor, "rays"]:
         lengths = ray_bundle.metadata["directions_norm"][:, 0]
         return self.dataset.capture.ray_distances(stored.to(self.device), lengths)
+
+    def segment_sizes(self, count: int) -> tuple[int, ...]:
+        """How many of `count` rays each of the frames of a batch has, in order of time."""
+        num_frames = min(self.frames_per_batch, len(self.pixels.frames))
+        ends = [-(-frame * count // num_frames) for frame in range(num_frames + 1)]
+        return tuple(end - start for start, end in itertools.pairwise(ends))
 
     def _draw_frames(self, count: int) -> Int[Tensor, "rays"]:
         """The frame of each ray: few frames, each equally often, in order."""

@@ -5,10 +5,10 @@ Notation: N points x [N, I] in K segments; hidden layers l = 1 ... L of width H,
 U_l is zero but for the first layer and for skip layers. The number f = w . h_L + b and the feature F = V h_L + c. Its
 gradient by x is the sweep
     g_L = w,    u_l = g_l sigma'(z_l),    g_{l-1} = u_l W_l,    df/dx = sum_l u_l U_l.
-Matrices are those of the point's segment, padded with zeros to powers of two. sigma' is known from h: for the softplus of
-sharpness s it is 1 - exp(-s h), for the rectifier 1 where h > 0; so h_l and u_l are all that a backward pass keeps.
+Matrices are those of the point's segment, padded with zeros to powers of two. sigma' is known from h: for the softplus
+of sharpness s it is 1 - exp(-s h), for the rectifier 1 where h > 0; so h_l and u_l are all that a backward pass keeps.
 
-With a bar for the gradient of a loss, the backward pass first follows the sweep, upwards with g-bar_0 = d loss / d(df/dx),
+With a bar for the gradient of a loss, the backward pass first follows the sweep, upwards from g-bar_0, that by df/dx,
     u-bar_l = g-bar_{l-1} W_l^T + g-bar_0 U_l^T,    g-bar_l = u-bar_l sigma'(z_l),
 and then the layers, downwards with h-bar_L = F-bar V + f-bar w,
     z-bar_l = h-bar_l sigma'(z_l) + u-bar_l g_l sigma''(z_l),    h-bar_{l-1} = z-bar_l W_l.
@@ -26,9 +26,8 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-ROWS = 64  # points of a program
+ROWS = {64: 64, 128: 64, 256: 32}  # points of a program, by width: as many as fit its registers
 CHUNK = 4096  # points that a program sums products over
-WARPS = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def fused_mlp(
 ) -> tuple[Float[Tensor, "points"], Float[Tensor, "points feature"], Float[Tensor, "some in"]]:
     """The number and the feature, without their biases, and the number's gradient by x: of all points, or of none.
 
-    Products are of the type of `x`, float32 as TF32; sums are float32, as is the number. Differentiable once.
+    Products are of the type of `x`, a half one on a GPU; sums are float32, as is the number. Differentiable once.
 
     Args:
         x: points, of a width that is a power of two, at least 16, as are the other widths
@@ -95,8 +94,8 @@ class _FusedMLP(torch.autograd.Function):
             "IN": x.shape[1],
             "HIDDEN": width,
             "FEATURE": feature.shape[1],
-            "ROWS": ROWS,
-            "num_warps": WARPS or (4 if width < 128 else 8),
+            "ROWS": ROWS[width],
+            "num_warps": 4 if width <= 128 else 8,
             "num_stages": 1,
         }
         ctx.num_inputs, ctx.sizes, ctx.skip_layers = inputs.shape[1], sizes, skip_layers
@@ -105,7 +104,7 @@ class _FusedMLP(torch.autograd.Function):
         numbers = x.new_empty(num_points, dtype=torch.float32)
         features = x.new_empty(num_points, feature.shape[1])
         gradient = x.new_empty(x.shape if with_gradient else (0, x.shape[1]), dtype=torch.float32)
-        runs = _runs(sizes, ROWS, x.device)
+        runs = _runs(sizes, ROWS[width], x.device)
         if num_points > 0:
             _forward_kernel[(len(runs),)](
                 runs, num_points, x, inputs, hidden, biases, number, feature,
@@ -129,7 +128,7 @@ class _FusedMLP(torch.autograd.Function):
         inputs_bar, hidden_bar, feature_matrix_bar = zeros
         number_matrix_bar, biases_bar = torch.zeros_like(number), number.new_zeros(num_layers, width)
         if num_points > 0:
-            runs = _runs(ctx.sizes, ROWS, x.device)
+            runs = _runs(ctx.sizes, ROWS[width], x.device)
             _backward_kernel[(len(runs),)](
                 runs, num_points, inputs, hidden, number, feature, number_bar, feature_bar, gradient_bar,
                 activations, sweep, layer_bars, sweep_bars, x_bar, number_matrix_bar,
@@ -160,7 +159,7 @@ def _add_outer_products(
     column_sums: Float[Tensor, "*layers rows"] | None,
     sizes: tuple[int, ...],
 ) -> None:
-    """Add a^T b of each segment, of one or two pairs [layers, points, width]; and the sums of the last a over points."""
+    """Add a^T b of each segment, of one or two pairs [layers, points, width], and the last a's sums over points."""
     left, right = plain
     first_left, first_right = plain if swept is None else swept
     rows, columns = left.shape[-1], right.shape[-1]

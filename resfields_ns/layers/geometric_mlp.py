@@ -44,7 +44,7 @@ class GeometricMLP(MLP):
         make_layers: as for `MLP`
 
     On a GPU, where there is Triton, the kernels of `functional/fused_mlp.py` evaluate widths of 64, 128 and 256 under
-    autocast, and 64 and 128 where torch may use TF32.
+    autocast; float32 would gain nothing there: its products are TF32, cut off rather than rounded.
 
     Raises:
         ValueError: if a skip layer is no such layer, or `hidden_dim` leaves it no room beside the input
@@ -152,16 +152,13 @@ class GeometricMLP(MLP):
             hidden = layer.add_output_residual(hidden, segments)
         return hidden, slopes
 
-
     def _runs_fused(self, x: Float[Tensor, "points in"], segments: TimeSegments) -> bool:
-        """Whether the kernels of `functional/fused_mlp.py` can take these points, this MLP, and its products' type."""
-        if not (HAS_TRITON and x.is_cuda):
-            return False
-        half = torch.is_autocast_enabled("cuda")
-        widths = FUSED_WIDTHS if half else FUSED_WIDTHS[:-1]
+        """Whether the kernels of `functional/fused_mlp.py` can take these points and this MLP."""
         return (
-            (half or (x.dtype == torch.float32 and torch.backends.cuda.matmul.allow_tf32))
-            and self.layers[-1].in_features in widths
+            HAS_TRITON
+            and x.is_cuda
+            and torch.is_autocast_enabled("cuda")
+            and self.layers[-1].in_features in FUSED_WIDTHS
             and max(self.in_dim, self.layers[-1].out_features - 1) <= self.layers[-1].in_features
             and len(x) >= FUSED_POINTS_PER_SEGMENT * len(segments.sizes)
             and all(type(layer).add_output_residual is TimeLinear.add_output_residual for layer in self.layers)
@@ -170,7 +167,7 @@ class GeometricMLP(MLP):
     def _evaluate_fused(
         self, x: Float[Tensor, "points in"], segments: TimeSegments, matrices: list[Tensor], with_gradient: bool
     ) -> tuple[Float[Tensor, "points out"], Float[Tensor, "some in"]]:
-        """Output, and input gradient of all points or of none, by two kernels; products have the type of autocast, where that is on."""
+        """Output, and input gradient of all points or of none; products have the type of autocast, where that is on."""
         from resfields_ns.functional.fused_mlp import fused_mlp
 
         autocast = torch.is_autocast_enabled(x.device.type)

@@ -177,7 +177,7 @@ class DynamicModel(Model, SurfaceModel):
         fastest. Rays without a time are seen at `fallback_time`.
         """
         rays = Rays(ray_bundle.origins, ray_bundle.directions, ray_times(ray_bundle, self.config.fallback_time))
-        rendering = render(self.field, self.sampler, rays, self._background, self._gradient_share)
+        rendering = self._render(rays)
         behind = distance_behind_box(rays.origins, self.sampler.box)
         outputs: dict[str, Any] = {
             "rgb": rendering.rgb,
@@ -186,10 +186,24 @@ class DynamicModel(Model, SurfaceModel):
         }
         if not self.training:
             outputs["normals"] = rendered_normals(self.field, rendering)
-        elif self.config.sparsity_loss_weight > 0.0 and self.step >= self.config.sparsity_start_step:
-            anywhere = raw_anywhere(self.field, rendering, self.sampler.box)
-            rendering = dataclasses.replace(rendering, raw_anywhere=anywhere)
         return {**outputs, "rendering": rendering}
+
+    def training_losses(self, rays: Rays, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses of rays and of what the images hold at them."""
+        return self._losses(self._render(rays), batch)
+
+    @property
+    def takes_sparsity_loss(self) -> bool:
+        """At this step."""
+        weight, start = self.config.sparsity_loss_weight, self.config.sparsity_start_step
+        return self.training and weight > 0.0 and self.step >= start
+
+    def _render(self, rays: Rays) -> Rendering:
+        rendering = render(self.field, self.sampler, rays, self._background, self._gradient_share)
+        if not self.takes_sparsity_loss:
+            return rendering
+        anywhere = raw_anywhere(self.field, rendering, self.sampler.box)
+        return dataclasses.replace(rendering, raw_anywhere=anywhere)
 
     @property
     def _background(self) -> float:
@@ -225,10 +239,13 @@ class DynamicModel(Model, SurfaceModel):
     ) -> dict[str, Tensor]:
         """Paper Eq. 5 and A.1; without masks the colour loss covers all rays and the opacity loss is left out."""
         del metrics_dict
-        with torch.autocast(self.device.type, enabled=False):
-            return self._losses(outputs["rendering"], batch)
+        return self._losses(outputs["rendering"], batch)
 
     def _losses(self, rendering: Rendering, batch: dict[str, Any]) -> dict[str, Tensor]:
+        with torch.autocast(self.device.type, enabled=False):
+            return self._full_precision_losses(rendering, batch)
+
+    def _full_precision_losses(self, rendering: Rendering, batch: dict[str, Any]) -> dict[str, Tensor]:
         config = self.config
         target = batch["image"].to(self.device)
         everywhere = torch.ones_like(target[:, 0])
@@ -246,7 +263,8 @@ class DynamicModel(Model, SurfaceModel):
             valid = (depth > 0.0) & (foreground > 0.0)
             terms["depth"] = config.depth_loss_weight * losses.depth_l1(rendering.distance[:, 0], depth, valid)
         if rendering.gradient is not None:
-            terms["eikonal"] = config.eikonal_loss_weight * losses.eikonal(rendering.gradient)
+            eikonal = losses.eikonal(rendering.gradient, rendering.in_scene)
+            terms["eikonal"] = config.eikonal_loss_weight * eikonal
         if rendering.raw_anywhere is not None:
             sparsity = losses.sparsity(rendering.raw, rendering.raw_anywhere)
             terms["sparsity"] = config.sparsity_loss_weight * sparsity
