@@ -88,11 +88,11 @@ def test_a_graph_has_the_losses_and_gradients_of_the_step_that_it_records(
     for _ in range(3):
         bundle, batch = pipeline.datamanager.next_train(0)
         rays = bundle.origins, bundle.directions, bundle.times[:, 0]
-        targets = {name: batch[name].cuda() for name in TARGETS if name in batch}
+        targets = {name: batch[name] for name in TARGETS if name in batch}
         with torch.autocast("cuda", enabled=mixed_precision):
             replayed, recorded = graphed(*rays, batch), fixed_losses(pipeline.model, sizes, *rays, targets)
         gradients = [
-            torch.autograd.grad(sum(losses.values()), parameters, materialize_grads=True)
+            torch.autograd.grad(torch.stack([*losses.values()]).sum(), parameters, materialize_grads=True)
             for losses in (replayed, recorded)
         ]
         for name, loss in recorded.items():

@@ -20,7 +20,7 @@ MLPS = {
     ),
     "relu": partial(ReLUGeometricMLP, in_dim=3, hidden_dim=64, num_hidden=3, out_dim=6, skip_layers=()),
 }
-TOLERANCE = 1e-5 if DEVICE == "cpu" else 5e-3  # a GPU's products are TF32
+TOLERANCE = 1e-5 if DEVICE == "cpu" else 3e-2  # a GPU's products are float16
 RESIDUAL_LAYERS = {"plain": (), "residual": (1, 2), "all": (0, 1, 2, 3)}
 SIZES = (70, 3, 150)
 
@@ -51,7 +51,8 @@ def _values_and_gradients(mlp: GeometricMLP, fused: bool, with_gradient: bool) -
     x, segments = _points(mlp)
     x.requires_grad_()
     if fused:
-        output, gradient = mlp._evaluate_fused(x, segments, mlp.compose(segments.times), with_gradient)
+        with torch.autocast(DEVICE, torch.float16, enabled=DEVICE == "cuda"):
+            output, gradient = mlp._evaluate_fused(x, segments, mlp.compose(segments.times), with_gradient)
     elif with_gradient:
         output, gradient = mlp.double().forward_with_gradient(x.double(), segments)
     else:

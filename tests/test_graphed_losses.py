@@ -17,7 +17,7 @@ from tests.methods import METHODS, seed_everything, tiny_config
 from tests.ray_family import RAY_FAMILY
 
 
-@pytest.fixture(params=["uniform", "occupancy"])
+@pytest.fixture(params=["uniform", "occupancy", "hierarchical"])
 def pipeline(request: pytest.FixtureRequest, tiny_data: Callable[[Family], Path], tmp_path: Path) -> DynamicPipeline:
     """On its way to the first step, of which no number is drawn but a share of the samples."""
     config = tiny_config(METHODS["tnerf-resfields-small"], tiny_data(RAY_FAMILY), tmp_path)
@@ -39,7 +39,9 @@ def test_all_rays_have_the_losses_of_those_that_meet_the_scene(pipeline: Dynamic
     parameters = [parameter for parameter in pipeline.model.parameters() if parameter.requires_grad]
 
     def with_gradients(losses: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[Tensor]]:
-        return losses, list(torch.autograd.grad(sum(losses.values()), parameters, materialize_grads=True))
+        return losses, list(
+            torch.autograd.grad(torch.stack([*losses.values()]).sum(), parameters, materialize_grads=True)
+        )
 
     torch.manual_seed(1)
     losses, gradients = with_gradients(pipeline.model.get_loss_dict(pipeline.model(rays), batch))

@@ -100,14 +100,15 @@ class RayBatches:
         batch = {name: values[image, row, column] for name, values in self.arrays.items()}
         batch["image"] = batch["image"].float() / 255.0
         batch["indices"] = indices
-        ray_bundle = self.ray_generator(indices.to(self.device))
+        batch = {name: _sent(values, self.device) for name, values in batch.items()}
+        ray_bundle = self.ray_generator(batch["indices"])
         if "depth" in batch:
             batch["depth"] = self._distances(batch["depth"], ray_bundle)
         return ray_bundle, batch
 
     def _distances(self, stored: UInt16[Tensor, "rays"], ray_bundle: RayBundle) -> Float[Tensor, "rays"]:
         lengths = ray_bundle.metadata["directions_norm"][:, 0]
-        return self.dataset.capture.ray_distances(stored.to(self.device), lengths)
+        return self.dataset.capture.ray_distances(stored, lengths)
 
     def segment_sizes(self, count: int) -> tuple[int, ...]:
         """How many of `count` rays each of the frames of a batch has, in order of time."""
@@ -120,3 +121,8 @@ class RayBatches:
         frames = self.pixels.frames
         chosen = frames[torch.randperm(len(frames))[: self.frames_per_batch].sort().values]
         return chosen[torch.arange(count) * len(chosen) // count]
+
+
+def _sent(values: Tensor, device: torch.device | str) -> Tensor:
+    """On the device; a GPU fetches them by itself, while Python goes on."""
+    return values.pin_memory().to(device, non_blocking=True) if torch.device(device).type == "cuda" else values

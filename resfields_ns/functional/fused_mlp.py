@@ -172,7 +172,8 @@ def _add_outer_products(
         products.stride(0) if products.shape[0] > 1 else 0, products.stride(1) if products.dim() == 4 else 0,
         WITH_FIRST=swept is not None, WITH_SUMS=column_sums is not None,
         ROWS=rows, COLUMNS=columns, TILE_ROWS=tile_rows, TILE_COLUMNS=tile_columns,
-        POINTS=128 // left.element_size(), num_stages=2, num_warps=8 if tile_rows * tile_columns > 4096 else 4,
+        POINTS=128 // left.element_size(),
+        **{"num_stages": 2, "num_warps": 8 if tile_rows * tile_columns > 4096 else 4},
     )  # fmt: skip
 
 

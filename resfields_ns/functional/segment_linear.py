@@ -5,6 +5,8 @@ The two products below are each other's gradients, so both can be differentiated
 y_k = x_k W_k^T gives dx_k = dy_k W_k and dW_k = dy_k^T x_k.
 """
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -98,5 +100,6 @@ def _fits_grouped_mm(points: Tensor, other: Tensor) -> bool:
     return hasattr(F, "grouped_mm") and all(aligned) and all(width % 4 == 0 for width in widths)
 
 
+@lru_cache(maxsize=64)
 def _ends(sizes: tuple[int, ...], device: torch.device) -> Tensor:
-    return torch.tensor(sizes, device=device).cumsum(0, dtype=torch.int32)
+    return torch.tensor(sizes).cumsum(0, dtype=torch.int32).to(device)

@@ -1,7 +1,5 @@
 """A training step's losses as two CUDA graphs, one forward and one backward: a GPU need not wait for Python."""
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -48,11 +46,11 @@ class GraphedLosses:
         origins: Float[Tensor, "rays 3"],
         directions: Float[Tensor, "rays 3"],
         times: Float[Tensor, "rays"],
-        batch: dict[str, Any],
+        batch: dict[str, Tensor],
     ) -> dict[str, Tensor]:
         """The losses of rays, and of what the images hold at them."""
         names = [name for name in TARGETS if name in batch]
-        inputs = (origins, directions, times, *(batch[name].to(self.model.device) for name in names))
+        inputs = (origins, directions, times, *(batch[name] for name in names))
         half = torch.is_autocast_enabled("cuda")
         with torch.autocast("cuda", enabled=half, cache_enabled=False):
             if self.captured != (state := (half, self.model.takes_sparsity_loss)):
