@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 from nerfstudio.scripts import exporter
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from tests.cases import over
@@ -43,7 +43,7 @@ def test_a_point_cloud_lies_on_the_surface_and_looks_outward(
     meshes = [trimesh.load(path) for path in sorted((demo_capture / "mesh").glob("*.ply"))]
     surface = np.concatenate([mesh.vertices for mesh in meshes])
     outward = np.concatenate([mesh.vertex_normals for mesh in meshes])
-    distances, nearest = cKDTree(surface).query(points)
+    distances, nearest = KDTree(surface).query(points)
     assert len(points) > 450
     assert np.median(distances) < 0.05 and np.quantile(distances, 0.9) < 0.2
     np.testing.assert_allclose(np.linalg.norm(normals, axis=-1), 1.0, atol=1e-4)

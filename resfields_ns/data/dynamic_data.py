@@ -40,9 +40,7 @@ class DynamicDataManager(VanillaDataManager[DynamicDataset]):
     def setup_train(self) -> None:
         """Load the training images and check that there is something to train on."""
         CONSOLE.print(f"Loading {len(self.train_dataset)} training images...")
-        self.train_rays = RayBatches(
-            self.train_dataset, self.config, self.config.train_num_rays_per_batch, self.device
-        )
+        self.train_rays = RayBatches(self.train_dataset, self.config, self.config.train_num_rays_per_batch, self.device)
         self.train_pixel_sampler = self.train_rays  # pyright: ignore[reportAttributeAccessIssue] # the exporters' name
 
     def setup_eval(self) -> None:
