@@ -40,7 +40,7 @@ def test_a_point_cloud_lies_on_the_surface_and_looks_outward(
 
     data = trimesh.load(tmp_path / "point_cloud.ply").metadata["_ply_raw"]["vertex"]["data"]
     points, normals = (np.stack([data[name] for name in names], axis=-1) for names in ("xyz", ("nx", "ny", "nz")))
-    meshes = [trimesh.load(path) for path in sorted((demo_capture / "mesh").glob("*.ply"))]
+    meshes = [trimesh.load_mesh(path, process=False) for path in sorted((demo_capture / "mesh").glob("*.ply"))]
     surface = np.concatenate([mesh.vertices for mesh in meshes])
     outward = np.concatenate([mesh.vertex_normals for mesh in meshes])
     distances, nearest = KDTree(surface).query(points)

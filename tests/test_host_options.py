@@ -79,7 +79,7 @@ def _free_options(config: Any, path: str = "", below: frozenset[str] = frozenset
         value, where = getattr(config, entry.name), path + entry.name
         if entry.name == "_target" or _HIDES in get_args(hints[entry.name]):
             continue
-        if is_dataclass(value) or where == "optimizers" or isinstance(value, dict) and path == "optimizers.":
+        if is_dataclass(value) or entry.name == "optimizers":
             yield from _free_options(value, f"{where}.", below)
         elif entry.name in of_host and not Traits.of(entry).acts and where not in below:
             yield where
