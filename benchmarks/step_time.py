@@ -6,7 +6,6 @@ All variants see the same rays in one process, in turn, so that a noisy machine 
 each is read in a process of its own.
 """
 
-import json
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import tyro
 
 from benchmarks.memory import peak_memory_gb
 from benchmarks.paper_formula import PaperFormulaField
+from benchmarks.records import commit_facts, write_record
 from resfields_ns.fields.densities import LaplaceDensity
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.functional import losses
@@ -118,6 +118,7 @@ def main(
         print(peak_memory_gb())
         return
 
+    commit = commit_facts()
     # before this process grows: Linux lets a child inherit its parent's peak
     sizes = {"rays": rays, "samples": samples, "frames": frames, "frames_per_batch": frames_per_batch, "seed": seed}
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in sizes.items()]
@@ -143,8 +144,8 @@ def main(
     for name, row in results.items():
         print(f"{name:32s}" + "".join(f"{key} {value:7.3f}   " for key, value in row.items()))
     if output is not None:
-        record = {"config": {**sizes, "repeats": repeats, "device": device}, "results": results, **machine_facts()}
-        output.write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
+        config = {**sizes, "repeats": repeats, "device": device}
+        write_record(output, {"config": config, **commit, "results": results, **machine_facts()})
 
 
 if __name__ == "__main__":
