@@ -1,6 +1,6 @@
 """One training step of the default field: residual layers against plain ones, ours against the paper's formula.
 
-    python -m benchmarks.step_time --output benchmarks/results/step_time.json
+    python -m benchmarks.step_time --output step_time.json
 
 All variants see the same rays in one process, in turn, so that a noisy machine disturbs them alike; the peak memory of
 each is read in a process of its own.
@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import tyro
 
 from benchmarks.memory import peak_memory_gb
 from benchmarks.paper_formula import PaperFormulaField
 from benchmarks.records import commit_facts, write_record
+from resfields_ns.commands.command_line import run_command
 from resfields_ns.fields.densities import LaplaceDensity
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.functional import losses
@@ -106,7 +106,7 @@ def main(
         frames_per_batch: frames that the rays of a step are drawn from; as many as there are is what the paper does
         repeats: counted rounds; a round takes one step of every variant
         seed: of weights and rays
-        output: a JSON file for the results
+        output: the JSON file of a new record
         only: print the peak memory of this variant alone
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -118,6 +118,8 @@ def main(
         print(peak_memory_gb())
         return
 
+    if output is not None and output.exists():
+        raise ValueError(f"--output: expected no record at {output}, as records are never overwritten, found one")
     commit = commit_facts()
     # before this process grows: Linux lets a child inherit its parent's peak
     sizes = {"rays": rays, "samples": samples, "frames": frames, "frames_per_batch": frames_per_batch, "seed": seed}
@@ -149,4 +151,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    run_command(main)
