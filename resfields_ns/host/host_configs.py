@@ -108,7 +108,7 @@ class SequenceLoggingConfig(Options, LoggingConfig):
     prefix: ClassVar[str] = "--logging."
 
     steps_per_log: int = option(10, least=0)
-    """Steps between lines in the terminal, and between losses that are logged; 0: no losses, and there are no lines."""
+    """Steps between lines in the terminal, and between losses that are logged; 0, without such lines: no losses."""
     max_buffer_size: int = option(20, least=1)
     """How many steps times are averaged over."""
     local_writer: LocalWriterConfig = field(default_factory=SequenceLocalWriterConfig)
