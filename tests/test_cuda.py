@@ -82,7 +82,7 @@ def test_a_graph_has_the_losses_and_gradients_of_the_step_that_it_records(
     pipeline._start_from_masks(0)
     pipeline.train()
     pipeline.model.sampler.eval()
-    sizes = pipeline.datamanager.train_rays.segment_sizes(64)
+    sizes = pipeline.datamanager.train_rays.segment_sizes
     graphed = GraphedLosses(pipeline.model, sizes)
     parameters = [parameter for parameter in pipeline.model.parameters() if parameter.requires_grad]
     for _ in range(3):

@@ -33,7 +33,6 @@ def pipeline(request: pytest.FixtureRequest, tiny_data: Callable[[Family], Path]
 
 
 def test_all_rays_have_the_losses_of_those_that_meet_the_scene(pipeline: DynamicPipeline) -> None:
-    count = pipeline.datamanager.get_train_rays_per_batch()
     rays, batch = pipeline.datamanager.next_train(0)
     rays.origins[::7] += 20.0  # past the scene
     parameters = [parameter for parameter in pipeline.model.parameters() if parameter.requires_grad]
@@ -46,7 +45,7 @@ def test_all_rays_have_the_losses_of_those_that_meet_the_scene(pipeline: Dynamic
     torch.manual_seed(1)
     losses, gradients = with_gradients(pipeline.model.get_loss_dict(pipeline.model(rays), batch))
     torch.manual_seed(1)
-    sizes = pipeline.datamanager.train_rays.segment_sizes(count)
+    sizes = pipeline.datamanager.train_rays.segment_sizes
     targets = {name: batch[name] for name in TARGETS if name in batch}
     fixed, fixed_gradients = with_gradients(
         fixed_losses(pipeline.model, sizes, rays.origins, rays.directions, ray_times(rays, 0.0), targets)
@@ -61,8 +60,9 @@ def test_all_rays_have_the_losses_of_those_that_meet_the_scene(pipeline: Dynamic
 @pytest.mark.parametrize("count", [64, 61, 3])
 def test_the_sizes_of_segments_are_those_of_the_batch(pipeline: DynamicPipeline, count: int) -> None:
     rays = pipeline.datamanager.train_rays
-    bundle, _ = rays.sample(count)
-    sizes = tuple(size for size in rays.segment_sizes(count) if size > 0)
+    rays.num_rays_per_batch = count
+    bundle, _ = rays.sample()
+    sizes = tuple(size for size in rays.segment_sizes if size > 0)
     assert TimeSegments.from_times(ray_times(bundle, 0.0)).sizes == sizes
 
 

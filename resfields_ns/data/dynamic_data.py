@@ -41,12 +41,13 @@ class DynamicDataManager(VanillaDataManager[DynamicDataset]):
     def setup_train(self) -> None:
         """Load the training images and check that there is something to train on."""
         CONSOLE.print(f"Loading {len(self.train_dataset)} training images...")
-        self.train_rays = RayBatches(self.train_dataset, self.config, self.device)
+        self.train_rays = RayBatches(self.train_dataset, self.config, self.config.train_num_rays_per_batch, self.device)
+        self.train_pixel_sampler = self.train_rays  # pyright: ignore[reportAttributeAccessIssue] # the exporters' name
 
     def setup_eval(self) -> None:
         """Load the evaluation images."""
         CONSOLE.print(f"Loading {len(self.eval_dataset)} evaluation images...")
-        self.eval_rays = RayBatches(self.eval_dataset, self.config, self.device)
+        self.eval_rays = RayBatches(self.eval_dataset, self.config, self.config.eval_num_rays_per_batch, self.device)
         self.fixed_indices_eval_dataloader = FixedIndicesEvalDataloader(
             input_dataset=self.eval_dataset, device=self.device
         )
@@ -56,17 +57,17 @@ class DynamicDataManager(VanillaDataManager[DynamicDataset]):
         """Rays and what the images hold at them: image [R, 3] in 0..1 and, with masks, mask [R] bool."""
         del step
         self.train_count += 1
-        return self.train_rays.sample(self.config.train_num_rays_per_batch)
+        return self.train_rays.sample()
 
     def next_eval(self, step: int) -> tuple[RayBundle, dict[str, Tensor]]:
         """As `next_train`, from the evaluation images."""
         del step
         self.eval_count += 1
-        return self.eval_rays.sample(self.config.eval_num_rays_per_batch)
+        return self.eval_rays.sample()
 
     def get_train_rays_per_batch(self) -> int:
         """Rays a training step."""
-        return self.config.train_num_rays_per_batch
+        return self.train_rays.num_rays_per_batch
 
 
 class RayBatches:
@@ -75,12 +76,20 @@ class RayBatches:
     Args:
         dataset: images, masks and cameras; held as bytes
         config: says how pixels are drawn
+        num_rays_per_batch: how many rays are drawn at once
         device: where the rays go
     """
 
-    def __init__(self, dataset: DynamicDataset, config: DynamicDataManagerConfig, device: torch.device | str) -> None:
+    def __init__(
+        self,
+        dataset: DynamicDataset,
+        config: DynamicDataManagerConfig,
+        num_rays_per_batch: int,
+        device: torch.device | str,
+    ) -> None:
         self.arrays = dataset.load_arrays()
         self.dataset = dataset
+        self.num_rays_per_batch = num_rays_per_batch
         self.frames_per_batch = config.frames_per_batch
         self.ray_generator = RayGenerator(dataset.cameras.to(device)).to(device)
         self.device = device
@@ -93,9 +102,9 @@ class RayBatches:
         """Let batches have the `depth` of their pixels: distances along the rays in normalised units, 0 for none."""
         self.arrays["depth"] = self.dataset.load_depth()
 
-    def sample(self, count: int) -> tuple[RayBundle, dict[str, Tensor]]:
+    def sample(self) -> tuple[RayBundle, dict[str, Tensor]]:
         """Draw rays and the values of their pixels."""
-        indices = self.pixels.sample(self._draw_frames(count))
+        indices = self.pixels.sample(self._draw_frames(self.num_rays_per_batch))
         image, row, column = indices.unbind(dim=-1)
         batch = {name: values[image, row, column] for name, values in self.arrays.items()}
         batch["image"] = batch["image"].float() / 255.0
@@ -110,8 +119,10 @@ class RayBatches:
         lengths = ray_bundle.metadata["directions_norm"][:, 0]
         return self.dataset.capture.ray_distances(stored, lengths)
 
-    def segment_sizes(self, count: int) -> tuple[int, ...]:
-        """How many of `count` rays each of the frames of a batch has, in order of time."""
+    @property
+    def segment_sizes(self) -> tuple[int, ...]:
+        """How many rays each of the frames of a batch has, in order of time."""
+        count = self.num_rays_per_batch
         num_frames = min(self.frames_per_batch, len(self.pixels.frames))
         ends = [-(-frame * count // num_frames) for frame in range(num_frames + 1)]
         return tuple(end - start for start, end in itertools.pairwise(ends))

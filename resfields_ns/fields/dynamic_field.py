@@ -93,7 +93,7 @@ class DynamicFieldConfig(ResidualOptions, InstantiateConfig):
         self.check_residual_layers(self.num_layers + 1)
         if outside := [index for index in self.skip_layers if not 0 < index < self.num_layers]:
             raise ValueError(f"field.skip-layers: expected 1 to {self.num_layers - 1}, got {outside[0]}")
-        if chosen(self.ambient).needs_time and not chosen(self.condition).is_time:
+        if chosen(self.ambient).needs_time and not chosen(self.condition)._target.is_time:
             ambient, condition = (getattr(of, "kind", type(of).__name__) for of in (self.ambient, self.condition))
             raise ValueError(f"field.condition.kind: expected time for ambient.kind {ambient}, got {condition}")
 

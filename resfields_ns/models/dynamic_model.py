@@ -13,6 +13,7 @@ from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.models.base_model import Model
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from resfields_ns.captures.sequence import Capture
 from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
@@ -20,6 +21,8 @@ from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.functional import losses
 from resfields_ns.functional.rays import distance_behind_box
 from resfields_ns.functional.segments import TimedPoints
+from resfields_ns.functional.surface_points import normal_colours
+from resfields_ns.functional.volume import without_background
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.host_configs import SequenceModelConfig
 from resfields_ns.host.old_runs import renewed_model_options
@@ -173,8 +176,9 @@ class DynamicModel(Model, SurfaceModel):
     def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Any]:
         """Render R rays: rgb [R, 3], accumulation [R, 1], depth along the ray [R, 1].
 
-        The losses read `rendering`, evaluation adds `normals` [R, 3]. Rays that come in runs of equal time are the
-        fastest. Rays without a time are seen at `fallback_time`.
+        The losses read `rendering`, evaluation adds `normals` [R, 3], and `normals_vis` [R, 3], their directions as
+        colours in [0, 1], which the host's exporters read. Rays that come in runs of equal time are the fastest. Rays
+        without a time are seen at `fallback_time`.
         """
         rays = Rays(ray_bundle.origins, ray_bundle.directions, ray_times(ray_bundle, self.config.fallback_time))
         rendering = self._render(rays)
@@ -186,7 +190,12 @@ class DynamicModel(Model, SurfaceModel):
         }
         if not self.training:
             outputs["normals"] = rendered_normals(self.field, rendering)
+            outputs["normals_vis"] = normal_colours(normalize(outputs["normals"], dim=-1))
         return {**outputs, "rendering": rendering}
+
+    def get_rgba_image(self, outputs: dict[str, Tensor], output_name: str = "rgb") -> Float[Tensor, "*batch 4"]:
+        """An output that was rendered over the background, without it: RGBA in [0, 1]."""
+        return without_background(outputs[output_name], outputs["accumulation"], self._background)
 
     def training_losses(self, rays: Rays, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The losses of rays and of what the images hold at them."""

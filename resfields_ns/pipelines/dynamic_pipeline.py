@@ -49,8 +49,7 @@ class DynamicPipeline(SequencePipeline):
         if self.config.cuda_graph and self.test_mode != "inference":
             if self.model.device.type != "cuda":
                 raise ValueError(f"pipeline.cuda-graph: expected a GPU, got {self.model.device.type}")
-            sizes = self.datamanager.train_rays.segment_sizes(self.datamanager.get_train_rays_per_batch())
-            self.graphed_losses = GraphedLosses(self.model, sizes)
+            self.graphed_losses = GraphedLosses(self.model, self.datamanager.train_rays.segment_sizes)
 
     def losses_of_step(self, step: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Outputs, losses and metrics of a training step, from its graph where there is one."""
