@@ -34,7 +34,7 @@ _MAY_IMPORT = {
     "models": {"captures", "data", "fields", "functional", "host", "layers", "options", "timeline"},
     "export": {"captures", "fields", "files", "functional", "host", "models", "timeline"},
     "pipelines": {"captures", "data", "export", "functional", "host", "layers", "models", "options", "timeline"},
-    "dataparsers": {"captures", "functional", "host", "options", "timeline"},
+    "dataparsers": {"captures", "files", "functional", "host", "options", "timeline"},
     "method_configs": {"data", "dataparsers", "fields", "host", "models", "pipelines"},
     "released": {
         *("captures", "data", "dataparsers", "fields", "files", "functional", "host", "layers", "method_configs"),

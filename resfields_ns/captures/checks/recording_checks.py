@@ -200,7 +200,7 @@ def _on_foreground(moments: list[Moment]) -> dict[str, Stops]:
 
 
 _RESOURCES = "memory and disk"
-_COLOUR_BYTES, _MASK_BYTES, _DEPTH_BYTES = 3, 1, 2  # per pixel
+_COLOUR_BYTES, _MASK_BYTES, _DEPTH_BYTES, _FLOAT_BYTES = 3, 1, 2, 4  # per pixel
 _PROGRAM_BYTES = 3e9  # nerfstudio, torch and a model beside the images
 _RUN_BYTES = 1e9  # checkpoints, logs and movies of a run
 
@@ -242,12 +242,13 @@ def _array_bytes(capture: CheckedCapture) -> Iterator[int]:
         images = [image for image in capture.images if capture.split(image) == split]
         if not images:
             continue
-        pixels = sum(image.camera.width * image.camera.height for image in images)
+        width, height = (max(lengths) for lengths in zip(*(image.camera.size for image in images), strict=True))
+        pixels = len(images) * width * height  # smaller images are padded
         yield pixels * _COLOUR_BYTES
         if images[0].mask:
             yield from [pixels * _MASK_BYTES] * 2  # the foreground and the background around it
         if images[0].depth:
-            yield pixels * _DEPTH_BYTES
+            yield pixels * (_FLOAT_BYTES if capture.train.holds_floats else _DEPTH_BYTES)
 
 
 def _files(capture: CheckedCapture) -> list[Path]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from jaxtyping import UInt8
 from PIL import Image
 
-from resfields_ns.captures.image_files import check_size, image_size, list_frames
+from resfields_ns.captures.image_files import check_size, image_size, list_frames, upright
 from resfields_ns.captures.video_file import decode_frames, probe_video
 
 Picture = UInt8[np.ndarray, "height width 3"]
@@ -107,7 +107,7 @@ def _open(path: Path) -> npt.NDArray:
 
 
 class FolderFootage(Footage):
-    """png or jpg files, one a frame, in the order of their names.
+    """png or jpg files, one a frame, in the order of their names' numbers.
 
     Raises:
         ValueError: if there is none, or they differ in size
@@ -128,7 +128,7 @@ class FolderFootage(Footage):
             file = self.files[frame]
             try:
                 with Image.open(file) as image:
-                    picture = rgb_picture(image)
+                    picture = rgb_picture(upright(image))
             except (OSError, SyntaxError) as error:  # Pillow raises both for broken png files
                 raise ValueError(f"{file}: expected a picture, found a broken file ({error})") from None
             yield picture

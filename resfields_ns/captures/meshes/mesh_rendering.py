@@ -33,6 +33,7 @@ from resfields_ns.captures.meshes.mesh_frames import Bounds, MeshSequence, Place
 from resfields_ns.captures.meshes.mesh_points import read_points
 from resfields_ns.captures.meshes.ray_casting import add_depth_noise, render_view
 from resfields_ns.captures.meshes.rigs import Rig
+from resfields_ns.files import list_folder
 
 _SPHERE_PADDING = 1.05
 
@@ -91,7 +92,7 @@ def placement_in_capture(
 
     It has the same centre and longest side. Raises ValueError if the capture has no meshes.
     """
-    files = sorted((capture / "mesh").glob("*.ply"))
+    files = list_folder(capture / "mesh", {".ply"})
     if len(files) <= max(frames):
         raise ValueError(
             f"--cameras-of: expected {max(frames) + 1} meshes in {capture / 'mesh'} to place the sequence by, or "
