@@ -139,9 +139,8 @@ def _check_videos(videos: dict[str, Video], rows: dict[str, LLFFRow], last_frame
         calibrated = rows[name].camera.size
         check_proportion(str(video.path), video.size, calibrated, f"its row of {_POSES}")
         if chosen_fit(video.size, calibrated) == "cropped":
-            CONSOLE.print(
-                f"{video.path}: taken as cut about the middle, as its row of {_POSES} is for {calibrated[0]}x{calibrated[1]}."
-            )
+            row = f"its row of {_POSES} is for {calibrated[0]}x{calibrated[1]} pixels"
+            CONSOLE.print(f"{video.path}: taken as cut about the middle, as {row}.", soft_wrap=True)
 
 
 n3v_specification = DataParserSpecification(
