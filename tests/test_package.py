@@ -30,7 +30,7 @@ _MAY_IMPORT = {
     "fields": {"functional", "layers", "options", "timeline"},
     "captures": {"files", "functional", "options", "timeline"},
     "data": {"captures", "functional", "host", "options", "timeline"},
-    "host": {"captures", "layers", "options", "timeline"},
+    "host": {"captures", "files", "layers", "options", "timeline"},
     "models": {"captures", "data", "fields", "functional", "host", "layers", "options", "timeline"},
     "export": {"captures", "fields", "files", "functional", "host", "models", "timeline"},
     "pipelines": {"captures", "data", "export", "functional", "host", "layers", "models", "options", "timeline"},
