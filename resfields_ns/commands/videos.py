@@ -47,27 +47,28 @@ def videos(
         plate_threshold: Difference to the clean plate, of 255, above which a pixel is foreground.
     """
     from resfields_ns.captures.capture_writer import check_unused
-    from resfields_ns.captures.videos.alignment import align_videos, align_videos_by_offsets, read_offsets
+    from resfields_ns.captures.videos.alignment import align_videos, read_clocks, read_offsets
     from resfields_ns.captures.videos.calibration import find_videos, read_calibration
     from resfields_ns.captures.videos.video_conversion import choose_space, convert_videos
 
     check_unused(out)
     found = find_videos(videos_folder)
     calibrated = read_calibration(calibration, found)
-    if offsets is None:
-        aligned = align_videos(found, frames)
-    else:
-        aligned = align_videos_by_offsets(found, read_offsets(offsets, found), frames)
+    clocks = read_clocks(videos_folder, found)
+    starts = None if offsets is None else read_offsets(offsets, found, clocks)
+    where = str(videos_folder) if offsets is None else "--offsets"
+    aligned = align_videos(found, clocks, starts, frames, where)
     space = choose_space(calibrated, box, depths)
     image_size = _image_size(found, size)
-    foregrounds = _foregrounds(found, aligned, masks, plates, plate_threshold)
-    convert_videos(out, found, calibrated, aligned, space, image_size, foregrounds, show_progress=True)
+    foregrounds = _foregrounds(found, aligned.frames, masks, plates, plate_threshold)
+    convert_videos(out, found, calibrated, aligned.frames, space, image_size, foregrounds, show_progress=True)
 
-    num_frames = len(next(iter(aligned.values())))
+    num_frames = len(aligned.matched.largest_gaps)
     print(f"Wrote {num_frames} frames of {len(found)} cameras, {image_size[0]}x{image_size[1]} pixels, to {out}")
-    if offsets is not None:
-        starts = ", ".join(f"{name} {chosen[0]}" for name, chosen in aligned.items())
-        print(f"They start with the videos' frames {starts}")
+    print(*aligned.report(), sep="\n")
+    if starts is not None:
+        firsts = ", ".join(f"{name} {chosen[0]}" for name, chosen in aligned.frames.items())
+        print(f"They start with the videos' frames {firsts}")
     print_training(out, list(found), "tnerf-resfields")
 
 
