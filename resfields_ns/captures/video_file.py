@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
@@ -105,6 +105,17 @@ def decode_frames(video: Video, frames: list[int]) -> Iterator[tuple[int, UInt8[
     """
     for index, frame in _chosen(video, frames):
         yield index, shown_pixels(frame, str(video.path))
+
+
+def decode_small(video: Video, longest_side: int) -> Iterator[Float32[np.ndarray, "height width"]]:
+    """All frames in gray (0 to 255), made smaller so that no side is longer, as they lie in the file.
+
+    Raises ValueError as `decode_frames` does.
+    """
+    for _, frame in _chosen(video, list(range(video.num_frames))):
+        scale = min(1.0, longest_side / max(frame.width, frame.height))
+        width, height = (max(round(side * scale), 1) for side in (frame.width, frame.height))
+        yield frame.to_ndarray(format="gray", width=width, height=height, interpolation="AREA").astype(np.float32)
 
 
 def frame_path(folder: Path, frame: int) -> Path:

@@ -104,7 +104,7 @@ def align_videos(
     """Match the frames of videos by time, and choose some of the moments that all show.
 
     Args:
-        offsets: of the clocks; None if all show the same, and the videos were not cut to different ends
+        offsets: of the clocks; None if all show the same, as the videos were started and stopped together
         frames: as start:stop:step, counted from the first moment
         where: says in errors what tells the times
 
@@ -124,7 +124,7 @@ def align_videos(
             f"{where}: expected frames of which all videos have one within half a frame ({half / 1000:.3f} ms), found "
             f"none: the nearest lie {matched.spreads.min() / 1000:.3f} ms apart"
         )
-    surplus = 0 if offsets else _surplus(times, slowest)
+    surplus = _surplus(times, slowest) if offsets is None else 0
     chosen = parse_frames(frames, len(common) + surplus)
     if chosen[-1] >= len(common):
         longest, shortest = (videos[pick(times, key=lambda name: times[name][-1])].path for pick in (max, min))
