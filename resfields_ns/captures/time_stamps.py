@@ -168,10 +168,10 @@ def _last_number(name: str) -> int | None:
     return int(numbers[-1]) if numbers else None
 
 
-def _microseconds(seconds: str, name: str) -> int:
+def _microseconds(seconds: str | None, name: str) -> int:
     try:
-        return round(1_000_000 * float(seconds))
-    except (TypeError, ValueError, OverflowError):  # none, no number, or not a finite one
+        return round(1_000_000 * float(seconds or ""))
+    except (ValueError, OverflowError):  # no number, or not a finite one
         raise ValueError(f"{name}: {_TIME}: expected a number of seconds, found {seconds!r}") from None
 
 

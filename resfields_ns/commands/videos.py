@@ -57,6 +57,9 @@ def videos(
     check_unused(out)
     found = find_videos(videos_folder)
     calibrated = read_calibration(calibration, found)
+    for video in found.values():
+        if video.mode == "RGBA":
+            print(f"{video.path}: its alpha channel is laid over white")
     clocks, starts = _time(videos_folder, found, offsets, synchronise)
     aligned = align_videos(found, clocks, starts, frames, str(videos_folder) if offsets is None else "--offsets")
     space = choose_space(calibrated, box, depths)
@@ -92,11 +95,7 @@ def _time(
     found = find_offsets(videos, clocks, by_sound=not is_recorded, show_progress=True)
     first, *others = videos
     for name in others:
-        offset, certainty = found[name].offset / 1e6, found[name].certainty
-        print(
-            f"{name} is at {offset:+.3f} s when {first} is at 0, by the {found[name].by} of {found[name].to}: "
-            f"the best match is {certainty:.1f} times as good as the next"
-        )
+        print(f"When the clock of {first} shows 0, that of {name} shows {found[name]}")
     return clocks, {name: round(link.offset) for name, link in found.items()}
 
 

@@ -2,7 +2,7 @@
 
 Both become signals, evenly spaced in time, of which only quick changes are kept. The cross-correlation of two signals
 has its peak at their offset; how sure that is, is how many times as high the peak is as the next one. Cameras are
-joined one by one, the surest first, to one of those that are joined already.
+joined one by one, the surest first and by sound if it can be, to one of those that are joined already.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,8 @@ from rich.progress import track
 from resfields_ns.captures.video_file import Video, decode_small, open_container
 from resfields_ns.captures.videos.alignment import Clocks, frame_duration
 
-LEAST_CERTAINTY = 1.5  # that of signals which have nothing in common is about 1.1
+LEAST_CERTAINTY = 1.5  # below it, no offset; signals that have nothing in common have 1.2 in the middle
+_SURE = 2.0  # above it, one in a hundred of those; if they are short, more
 _SECOND = 1e6  # microseconds
 
 
@@ -53,6 +54,18 @@ class Link:
     certainty: float
     by: Literal["sound", "pictures"]
     to: str
+
+    @property
+    def tells_by_sound(self) -> bool:
+        """Whether sound told, which is finer than pictures, and sure enough."""
+        return self.by == "sound" and self.certainty >= LEAST_CERTAINTY
+
+    def __str__(self) -> str:
+        doubt = "" if self.certainty >= _SURE else ": not sure, look at the pictures"
+        return (
+            f"{self.offset / _SECOND:+.3f} s, by the {self.by} of {self.to} "
+            f"(the best match is {self.certainty:.1f} times as good as the next{doubt})"
+        )
 
 
 def find_offsets(videos: dict[str, Video], clocks: Clocks, by_sound: bool, show_progress: bool) -> dict[str, Link]:
@@ -185,9 +198,12 @@ def _links(signals: dict[str, Signal], by: Any) -> list[tuple[str, Link]]:
 
 
 def _join(names: list[str], links: list[tuple[str, Link]]) -> dict[str, Link]:
-    """The surest links that join cameras to the first, their offsets summed up; fewer if some have none."""
+    """The surest links that join cameras to the first, by sound if it can be; fewer if some cameras have none.
+
+    Offsets are summed up along them.
+    """
     joined = {names[0]: Link(0.0, np.inf, "pictures", names[0])}
     while found := [(name, link) for name, link in links if name not in joined and link.to in joined]:
-        name, link = max(found, key=lambda item: item[1].certainty)
+        name, link = max(found, key=lambda item: (item[1].tells_by_sound, item[1].certainty))
         joined[name] = replace(link, offset=link.offset + joined[link.to].offset)
     return joined
