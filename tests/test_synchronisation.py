@@ -137,6 +137,14 @@ def test_frames_show_the_same_moments(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "They start with the videos' frames cam0 21, cam1 0, cam2 31" in said
 
 
+def test_short_videos_tell_nothing(tmp_path: Path) -> None:
+    folder = _write(tmp_path / "videos", {name: [gray(9)] * 2 for name in STARTS}, {})
+    with pytest.raises(
+        ValueError, match=r"--synchronise: expected videos of at least 3 frames, found 2 in .*cam0\.mp4"
+    ):
+        _find(folder)
+
+
 def test_offsets_are_found_or_given(footage: Path, tmp_path: Path) -> None:
     options = {"box": BOX, "offsets": tmp_path / "offsets.json", "synchronise": True}
     with pytest.raises(ValueError, match="--offsets, --synchronise: expected one of them, found both"):

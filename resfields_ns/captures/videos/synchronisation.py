@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from rich.console import Console
 from rich.progress import track
 
@@ -18,7 +18,8 @@ from resfields_ns.captures.video_file import Video, decode_small, open_container
 from resfields_ns.captures.videos.alignment import Clocks, frame_duration
 
 LEAST_CERTAINTY = 1.5  # below it, no offset; signals that have nothing in common have 1.2 in the middle
-_SURE = 2.0  # above it, one in a hundred of those; if they are short, more
+_LEAST_FRAMES = 3
+_SURE = 2.0  # by chance, one in a hundred pairs of signals of a few seconds has more
 _SECOND = 1e6  # microseconds
 
 
@@ -78,10 +79,16 @@ def find_offsets(videos: dict[str, Video], clocks: Clocks, by_sound: bool, show_
     Raises ValueError if neither sound nor pictures tell the offset of a video.
     """
     names = list(videos)
+    for name, clock in clocks.items():
+        if len(clock) < _LEAST_FRAMES:
+            raise ValueError(
+                f"--synchronise: expected videos of at least {_LEAST_FRAMES} frames, found {len(clock)} in "
+                f"{videos[name].path}"
+            )
     sounds = {name: sound for name in names if by_sound and (sound := sound_signal(videos[name])) is not None}
     joined = _join(names, _links(sounds, "sound"))
     if len(joined) < len(names) or min(link.certainty for link in joined.values()) < LEAST_CERTAINTY:
-        step = min(duration for clock in clocks.values() if (duration := frame_duration(clock)) > 0.0) / 2
+        step = min(frame_duration(clock) for clock in clocks.values()) / 2
         shown = track(names, "Looking at the videos", console=Console(stderr=True), disable=not show_progress)
         pictures = {name: picture_signal(videos[name], clocks[name], step) for name in shown}
         joined = _join(names, _links(sounds, "sound") + _links(pictures, "pictures"))
@@ -98,14 +105,15 @@ def find_offsets(videos: dict[str, Video], clocks: Clocks, by_sound: bool, show_
 def sound_signal(video: Video) -> Signal | None:
     """The loudness of bands of the first audio track; None without one, or if it is shorter than a second."""
     from scipy.ndimage import uniform_filter1d
-    from scipy.signal import stft
+    from scipy.signal import spectrogram
 
     found = _read_sound(video)
     if found is None or len(found[1]) < _WINDOW + 3 * _QUICK * _HOP:
         return None
     start, samples = found
-    spectrum = stft(samples, nperseg=_WINDOW, noverlap=_WINDOW - _HOP, boundary=None, padded=False)[2][1:]
-    loudness = np.log(np.abs(spectrum) + _SILENCE).reshape(_BANDS, -1, spectrum.shape[-1]).mean(axis=1)
+    windows = {"window": "hann", "nperseg": _WINDOW, "noverlap": _WINDOW - _HOP}
+    spectrum = spectrogram(samples, **windows, scaling="spectrum", mode="magnitude")[2][1:]
+    loudness = np.log(spectrum + _SILENCE).reshape(_BANDS, -1, spectrum.shape[-1]).mean(axis=1)
     quick = (loudness - uniform_filter1d(loudness, _QUICK, axis=-1))[:, _QUICK:-_QUICK]  # all tracks start and end
     middle = start + (_WINDOW / 2 + _QUICK * _HOP) / _SAMPLE_RATE
     return Signal(_SECOND * middle, _SECOND * _HOP / _SAMPLE_RATE, quick.astype(np.float64), _SOUND_PEAK)
@@ -119,7 +127,7 @@ _QUICK = 31  # samples of a signal
 _SOUND_PEAK = 0.05 * _SECOND
 
 
-def _read_sound(video: Video) -> "tuple[float, np.ndarray] | None":
+def _read_sound(video: Video) -> tuple[float, np.ndarray] | None:
     """When the sound starts, in seconds, and its samples as one channel."""
     from av import AudioResampler
     from av.error import FFmpegError
@@ -131,7 +139,9 @@ def _read_sound(video: Video) -> "tuple[float, np.ndarray] | None":
         pieces: list[tuple[float, np.ndarray]] = []
         try:
             for frame in container.decode(audio=0):
-                pieces += [(float(piece.time), piece.to_ndarray()[0]) for piece in resampler.resample(frame)]
+                for piece in resampler.resample(frame):
+                    if piece.time is not None:
+                        pieces.append((piece.time, piece.to_ndarray()[0]))
         except FFmpegError as error:
             raise ValueError(f"{video.path}: expected sound, found a track that cannot be decoded ({error})") from None
     if not pieces:
@@ -144,7 +154,7 @@ def _read_sound(video: Video) -> "tuple[float, np.ndarray] | None":
     return start, samples
 
 
-def picture_signal(video: Video, clock: "np.ndarray", step: float) -> Signal:
+def picture_signal(video: Video, clock: Int64[np.ndarray, "frames"], step: float) -> Signal:
     """How much changes from a picture to the next, in samples `step` microseconds apart."""
     from scipy.ndimage import uniform_filter1d
 
@@ -169,20 +179,17 @@ _PICTURE_PEAK = 6  # frames
 
 def correlate(a: Signal, b: Signal) -> tuple[float, float]:
     """What the clock of `b` shows when that of `a` shows 0, in microseconds, and how sure that is."""
-    from scipy.fft import irfft, next_fast_len, rfft
-
-    length = next_fast_len(a.values.shape[1] + b.values.shape[1], real=True)
-    product = np.conj(rfft(a.values, length)) * rfft(b.values, length)
-    correlation = np.roll(irfft(product.sum(axis=0), length), a.values.shape[1])
-    lags = np.arange(length) - a.values.shape[1]
-    peak = int(correlation[1:-1].argmax()) + 1
-    others = correlation[np.abs(lags - lags[peak]) * a.step > max(a.peak_width, b.peak_width)]
+    length, before = 1 << (a.values.shape[1] + b.values.shape[1]).bit_length(), a.values.shape[1]
+    product = np.conj(np.fft.rfft(a.values, length)) * np.fft.rfft(b.values, length)
     scale = np.linalg.norm(a.values) * np.linalg.norm(b.values)
-    if len(others) == 0 or correlation[peak] <= _NOTHING * scale:
-        return 0.0, 0.0
+    correlation = np.roll(np.fft.irfft(product.sum(axis=0), length), before) / max(scale, _NOTHING)
+    peak = int(correlation[1:-1].argmax()) + 1
+    others = correlation[np.abs(np.arange(length) - peak) * a.step > max(a.peak_width, b.peak_width)]
     left, middle, right = correlation[peak - 1 : peak + 2]
-    lag = lags[peak] + 0.5 * (left - right) / min(left - 2 * middle + right, -_NOTHING)
-    return b.start - a.start + lag * a.step, float(middle / max(others.max(), _NOTHING * middle))
+    if middle <= _NOTHING or len(others) == 0:
+        return 0.0, 0.0
+    lag = peak - before + 0.5 * (left - right) / min(left - 2 * middle + right, -_NOTHING)
+    return b.start - a.start + lag * a.step, float(middle / max(others.max(), _NOTHING))
 
 
 _NOTHING = 1e-6
