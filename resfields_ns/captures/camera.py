@@ -341,6 +341,17 @@ def chosen_fit(
     return "scaled" if same_proportion else "cropped"
 
 
+def describe_fit(name: str, size: tuple[int, int], calibrated: tuple[int, int], fit: Fit = "automatic") -> str | None:
+    """A line that says what is taken to have been done to pictures; None where their proportion has stayed."""
+    if chosen_fit(size, calibrated) == "scaled":
+        return None
+    done = {"scaled": "scaled, each side by itself", "cropped": "cut about the middle"}[
+        chosen_fit(size, calibrated, fit)
+    ]
+    sizes = [f"{width}x{height}" for width, height in (size, calibrated)]
+    return f"{name}: pictures of {sizes[0]} under a calibration of {sizes[1]} pixels: taken as {done}"
+
+
 def check_image_scale(image_scale: float) -> None:
     """Raise ValueError if a factor does not make images smaller or leave them as they are."""
     if not 0.0 < image_scale <= 1.0:

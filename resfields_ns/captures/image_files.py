@@ -92,6 +92,14 @@ def check_size(path: Path, size: tuple[int, int], expected: tuple[int, int], ref
         )
 
 
+def rgb_picture(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
+    """An image of 8 bits a channel as RGB; gray repeated in three channels, transparency laid over white."""
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return np.array(Image.alpha_composite(Image.new("RGBA", image.size, "white"), rgba).convert("RGB"))
+    return np.array(image.convert("RGB"))
+
+
 def upright(image: Image.Image) -> Image.Image:
     """An opened image as it is to be seen: turned as its EXIF orientation tells."""
     return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
