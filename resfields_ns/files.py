@@ -27,8 +27,9 @@ def natural_order(name: str) -> tuple[list[str | Decimal], str]:
     A name that is one number but for its suffix, such as a time in seconds, counts as a whole, with sign and decimals.
     Names that differ in zeros or in capitals alone are ordered as texts.
     """
-    whole = re.fullmatch(r"(-?\d+(?:\.\d+)?)(\.\D.*)?", name, re.ASCII)
-    parts = ["", whole[1], whole[2] or ""] if whole else re.split(r"(\d+)", name, flags=re.ASCII)
+    stem = re.sub(r"\.[A-Za-z]\w*$", "", name)
+    whole = re.fullmatch(r"-?\d+(\.\d+)?", stem, re.ASCII)
+    parts = ["", stem, ""] if whole else re.split(r"(\d+)", stem, flags=re.ASCII)
     return [Decimal(part) if index % 2 else part.casefold() for index, part in enumerate(parts)], name
 
 
