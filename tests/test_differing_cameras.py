@@ -86,7 +86,8 @@ def test_it_is_looked_over_trained_and_evaluated(config: OwliiDataParserConfig, 
     method = "tnerf-resfields-small" if scene.capture.train.has_masks else "tnerf-resfields"
     run = tiny_config(METHODS[method], config.data, tmp_path / "outputs")
     run.preset = None  # of which a tiny method changes what these captures have nothing for
-    run.pipeline.datamanager.dataparser = replace(config, data=Path())
+    assert isinstance(run.pipeline.datamanager, DynamicDataManagerConfig)
+    run.pipeline.datamanager.dataparser = replace(config, data=Path())  # pyright: ignore[reportAttributeAccessIssue]
     metrics = trained(run).pipeline.get_average_eval_image_metrics()
     assert np.isfinite(metrics["psnr"]) and len(metrics["per_frame"]) == NUM_FRAMES
 
@@ -186,7 +187,8 @@ def test_a_crop_sees_what_it_kept() -> None:
 def test_the_record_of_a_run_holds_cameras_of_all_sizes(config: OwliiDataParserConfig, tmp_path: Path) -> None:
     run = tiny_config(METHODS["tnerf-resfields"], config.data, tmp_path / "outputs")
     run.preset = None  # of which a tiny method changes what these captures have nothing for
-    run.pipeline.datamanager.dataparser = replace(config, data=Path())
+    assert isinstance(run.pipeline.datamanager, DynamicDataManagerConfig)
+    run.pipeline.datamanager.dataparser = replace(config, data=Path())  # pyright: ignore[reportAttributeAccessIssue]
     trained(run)
     record = json.loads((run.get_base_dir() / "sequence.json").read_text())
     assert {(camera["width"], camera["height"]) for camera in record["train"]["cameras"]} == {(96, 64), (48, 40)}

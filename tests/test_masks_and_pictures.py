@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -36,7 +37,7 @@ def _grey(low: int, high: int, kind: type = np.uint8) -> Image.Image:
 
 
 def _rgb(colour: tuple[int, int, int]) -> Image.Image:
-    return Image.fromarray(np.where(SUBJECT[..., None], np.uint8(colour), np.uint8(0)))
+    return Image.fromarray(np.where(SUBJECT[..., None], np.array(colour, np.uint8), np.uint8(0)))
 
 
 _TWO_PARTS = SUBJECT.astype(np.uint8) * np.array([1, 1, 2, 2], np.uint8)
@@ -115,12 +116,10 @@ def test_photographs_are_upright(orientation: int, suffix: str, tmp_path: Path) 
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"photo.{suffix}"
-    stored.save(path, exif=exif, **({"quality": 100, "subsampling": 0} if suffix == "jpg" else {}))
+    stored.save(path, exif=exif, quality=100, subsampling=0)
     assert stored.size == ((40, 24) if orientation < 5 else (24, 40))
     assert image_size(path) == (40, 24)
     assert np.abs(read_picture(path).astype(int) - pixels).max() < 12
-    Image.fromarray(pixels).save(tmp_path / "mask.png")
-    (tmp_path / "mask.png").unlink()
     (picture,) = open_footage(tmp_path).pictures([0])
     assert np.abs(picture.astype(int) - pixels).max() < 12
 
@@ -136,8 +135,6 @@ def test_an_orientation_that_is_none_turns_nothing(orientation: int, tmp_path: P
 def test_pictures_of_16_bits_a_channel_palettes_and_alpha(tmp_path: Path) -> None:
     pixels = np.zeros((4, 4, 3), np.uint8)
     pixels[:2, :2] = 200, 40, 40
-    import cv2
-
     cv2.imwrite(str(tmp_path / "deep.png"), 257 * pixels[..., ::-1].astype(np.uint16))
     Image.fromarray(pixels).quantize(4).save(tmp_path / "palette.png")
     Image.fromarray(pixels).convert("RGBA").save(tmp_path / "alpha.png", pnginfo=PngInfo())

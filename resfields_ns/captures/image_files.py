@@ -132,6 +132,8 @@ def mask_values(image: Image.Image, lossless: bool = True) -> UInt8[np.ndarray, 
     if image.mode in _SIXTEEN_BIT_MODES | {_FLOAT_MODE}:
         values = np.nan_to_num(np.array(image).astype(np.float64))
         return _bright(values / 257.0 if values.max() > 255.0 else values, lossless)
+    if image.mode in ("1", "L"):
+        return _bright(np.array(image.convert("L")), lossless)
     palette = np.array(image.getpalette("RGB") or []).reshape(-1, 3)
     if not _is_grey(palette):
         return np.where(np.array(image) > 0, np.uint8(255), np.uint8(0))

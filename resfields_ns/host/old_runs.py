@@ -57,12 +57,12 @@ def know_paths() -> None:
     """Let them find paths that a config names by another system's classes, or by those of another Python."""
     for module in ("pathlib", "pathlib._local"):
         for kind in ("Path", "PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"):
-            flavour = PureWindowsPath if "Windows" in kind else PurePosixPath
-            yaml.add_constructor(
-                f"{_TAGS}/object/apply:{module}.{kind}",
-                lambda loader, node, flavour=flavour: Path(flavour(*loader.construct_sequence(node)).as_posix()),
-                Loader=yaml.Loader,
-            )
+            yaml.add_constructor(f"{_TAGS}/object/apply:{module}.{kind}", _path, Loader=yaml.Loader)
+
+
+def _path(loader: yaml.Loader, node: Any) -> Path:
+    flavour = PureWindowsPath if "Windows" in node.tag else PurePosixPath
+    return Path(flavour(*loader.construct_sequence(node)).as_posix())
 
 
 def _alias(old: str, new: str) -> None:

@@ -41,8 +41,11 @@ RECORD = "sequence.json"
 _OF_CAPTURES = ("mask_threshold", "depth_kind", "metres_per_count", "image_scale")
 
 
-def record_run(run: Path, datamanager: VanillaDataManager[Any]) -> None:
-    """Write the record of a run that begins; none of tracked surfaces, whose models are made of their points."""
+def record_run(folder: Path, run: Path, datamanager: VanillaDataManager[Any]) -> None:
+    """Write the record of a run to a folder, which may become `run` later on.
+
+    There is none of tracked surfaces, whose models are made of their points.
+    """
     trained = sequence_of(datamanager.train_dataset)
     if isinstance(trained, TrackedSurfaces):
         return
@@ -56,7 +59,7 @@ def record_run(run: Path, datamanager: VanillaDataManager[Any]) -> None:
         "train": _as_json(trained),
         "test": _as_json(tested),
     }
-    with write_aside(run / RECORD) as partial:
+    with write_aside(folder / RECORD) as partial:
         partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 

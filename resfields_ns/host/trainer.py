@@ -252,7 +252,7 @@ class ResFieldsTrainer(Trainer):
         """Keep with the run what rendering needs of its sequence."""
         datamanager = self.pipeline.datamanager
         if isinstance(datamanager, VanillaDataManager) and isinstance(datamanager.dataparser, SequenceDataParser):
-            record_run(self.base_dir, datamanager)
+            record_run(self.base_dir, self.base_dir, datamanager)
 
     @check_main_thread
     def save_checkpoint(self, step: int) -> None:

@@ -173,8 +173,8 @@ def _common_factor(pairs: Pairs) -> float | None:
     near, exact = (_agreement(pairs, 1.0, tolerance) for tolerance in (_SURFACE, _EXACT))
     if not pairs or (near > _LEAST_AGREEING and exact > _ALIKE * near):
         return None
-    coarse = max(_FACTORS, key=lambda factor: _agreement(pairs, factor, _SURFACE))
-    factor = float(max(coarse * _FINE_STEPS, key=lambda factor: _agreement(pairs, factor, _EXACT)))
+    coarse = max(_FACTORS.tolist(), key=lambda factor: _agreement(pairs, factor, _SURFACE))
+    factor = float(max((coarse * _FINE_STEPS).tolist(), key=lambda factor: _agreement(pairs, factor, _EXACT)))
     found = _agreement(pairs, factor, _EXACT) >= max(_LEAST_AGREEING, _MUCH_MORE * exact)
     return 1.0 / factor if found and abs(factor - 1.0) > _SMALLEST_FACTOR else None
 

@@ -40,7 +40,7 @@ _SPHERE_PADDING = 1.05
 
 @dataclass(frozen=True)
 class CaptureCameras:
-    """Cameras at every frame by name, in normalised space, for images of one size.
+    """Cameras at every frame by name, in normalised space.
 
     Args:
         to_world: normalised space to world
@@ -50,9 +50,9 @@ class CaptureCameras:
     to_world: Similarity
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the images."""
-        return next(iter(self.cameras.values()))[0].size
+    def sizes(self) -> list[tuple[int, int]]:
+        """The different widths and heights of the cameras' images."""
+        return list(dict.fromkeys(cameras[0].size for cameras in self.cameras.values()))
 
 
 def cameras_of_rig(rig: Rig, size: tuple[int, int], num_frames: int, bounds: Bounds) -> CaptureCameras:
@@ -152,7 +152,7 @@ def render_capture(
         "frames": frames,
         "placement": asdict(placement),
         "cameras": describe_arrays(*projections, cameras.to_world.matrix),
-        "size": cameras.size,
+        "sizes": cameras.sizes,
         "samples": samples,
         "depth_step": depth_step,
         "seed": seed,
