@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 import numpy as np
+from jaxtyping import Float64
 
 from resfields_ns.captures.checks.checked_capture import CheckedCapture, CheckedView, Moment
 from resfields_ns.captures.checks.findings import Finding, Limits, judge_cameras, millimetre_limits, pixel_limits
@@ -173,10 +174,14 @@ def _common_factor(pairs: Pairs) -> float | None:
     near, exact = (_agreement(pairs, 1.0, tolerance) for tolerance in (_SURFACE, _EXACT))
     if not pairs or (near > _LEAST_AGREEING and exact > _ALIKE * near):
         return None
-    coarse = max(_FACTORS.tolist(), key=lambda factor: _agreement(pairs, factor, _SURFACE))
-    factor = float(max((coarse * _FINE_STEPS).tolist(), key=lambda factor: _agreement(pairs, factor, _EXACT)))
+    coarse = _best(pairs, _FACTORS, _SURFACE)
+    factor = _best(pairs, coarse * _FINE_STEPS, _EXACT)
     found = _agreement(pairs, factor, _EXACT) >= max(_LEAST_AGREEING, _MUCH_MORE * exact)
     return 1.0 / factor if found and abs(factor - 1.0) > _SMALLEST_FACTOR else None
+
+
+def _best(pairs: Pairs, factors: Float64[np.ndarray, "factors"], tolerance: float) -> float:
+    return float(factors[np.argmax([_agreement(pairs, float(factor), tolerance) for factor in factors])])
 
 
 def _agreement(pairs: Pairs, factor: float, tolerance: float) -> float:
