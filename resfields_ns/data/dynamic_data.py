@@ -4,7 +4,7 @@ import itertools
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int, UInt16
+from jaxtyping import Float, Int, Shaped
 from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager
 from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader, RandIndicesEvalDataloader
@@ -94,9 +94,12 @@ class RayBatches:
         self.ray_generator = RayGenerator(dataset.cameras.to(device)).to(device)
         self.device = device
         frame_index = dataset.capture.frame_index
-        self.pixels: PixelSampler = UniformPixels(frame_index, *self.arrays["image"].shape[1:3])
+        height, width = dataset.cameras.height[:, 0], dataset.cameras.width[:, 0]
+        self.pixels: PixelSampler = UniformPixels(frame_index, height, width)
         if "mask" in self.arrays and not self.arrays["mask"].all():
-            self.pixels = ForegroundBalancedPixels(self.arrays["mask"], frame_index, config.background_margin)
+            self.pixels = ForegroundBalancedPixels(
+                self.arrays["mask"], frame_index, config.background_margin, height, width
+            )
 
     def load_depth(self) -> None:
         """Let batches have the `depth` of their pixels: distances along the rays in normalised units, 0 for none."""
@@ -115,7 +118,7 @@ class RayBatches:
             batch["depth"] = self._distances(batch["depth"], ray_bundle)
         return ray_bundle, batch
 
-    def _distances(self, stored: UInt16[Tensor, "rays"], ray_bundle: RayBundle) -> Float[Tensor, "rays"]:
+    def _distances(self, stored: Shaped[Tensor, "rays"], ray_bundle: RayBundle) -> Float[Tensor, "rays"]:
         lengths = ray_bundle.metadata["directions_norm"][:, 0]
         return self.dataset.capture.ray_distances(stored, lengths)
 

@@ -3,6 +3,7 @@
 import math
 import os
 import random
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 import torch
 from nerfstudio.configs.base_config import LoggingConfig, MachineConfig, ViewerConfig
-from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
 from nerfstudio.engine.optimizers import AdamOptimizerConfig, Optimizers
 from nerfstudio.engine.schedulers import Scheduler, SchedulerConfig
 from nerfstudio.engine.trainer import Trainer
@@ -21,17 +22,20 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from tyro.conf import Suppress
 
+from resfields_ns.host.dataparsing import SequenceDataParser
 from resfields_ns.host.host_configs import (
     SequenceLoggingConfig,
     SequenceMachineConfig,
     SequenceModelConfig,
     SequenceViewerConfig,
 )
-from resfields_ns.host.old_runs import check_resumable, know_moved_classes
+from resfields_ns.host.old_runs import check_resumable, know_moved_classes, know_paths
 from resfields_ns.host.presets import PresetTrainerConfig
+from resfields_ns.host.run_record import find_data, record_run
 from resfields_ns.options import Obstacle, Options, option, unless, when, when_any
 
 know_moved_classes()
+know_paths()
 
 
 def capture_random_state() -> dict[str, Any]:
@@ -207,12 +211,48 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
             found = ", ".join(f"{path} by {place}" for path, place in given.items())
             raise ValueError(f"--data: expected one place of the data, got {found}")
 
+    def get_checkpoint_dir(self) -> Path:
+        """Where the run's checkpoints lie: while the host loads a run, beside the config.yml that it reads."""
+        loading = _arguments_of_loading()
+        if loading is None:
+            return super().get_checkpoint_dir()
+        rendering = loading["test_mode"] == "inference"
+        return self.found_at(Path(loading["config_path"]).absolute().parent, rendering)
+
+    def found_at(self, run: Path, rendering: bool) -> Path:
+        """Take the run to be in a folder, where it may have been moved, and return that of its checkpoints.
+
+        Its data are looked for, too: where they were, and where they would be if they were moved with it. What only
+        renders does with the run's record where they are gone. Raises ValueError if there are no checkpoints, or no
+        data.
+        """
+        folder = run / self.relative_model_dir
+        if not any(folder.glob("step-*.ckpt")):
+            run, folder = super().get_base_dir(), super().get_checkpoint_dir()
+        checkpoints = sorted(folder.glob("step-*.ckpt"))
+        if not checkpoints:
+            raise ValueError(f"--load-config: expected checkpoints in {folder.absolute()}, found none")
+        if self.load_step is None:
+            self.load_step = int(checkpoints[-1].stem.removeprefix("step-"))
+        find_data(self.pipeline.datamanager, super().get_base_dir(), run, rendering)
+        return folder
+
     def obstacle(self, name: str) -> str | None:
         """An optimizer does nothing where the model has no parameters for it."""
         (first, *path), model = name.split("."), self.pipeline.model
         if first != "optimizers" or not path or not isinstance(model, SequenceModelConfig):
             return super().obstacle(name)
         return None if path[0] in model.parameter_groups else f"the model has no parameters in the group {path[0]}"
+
+
+def _arguments_of_loading() -> dict[str, Any] | None:
+    """Those of the host's `eval_setup`, if it is what runs: it tells configs nothing of where it read them."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "eval_setup":
+            return frame.f_locals
+        frame = frame.f_back
+    return None
 
 
 @runtime_checkable
@@ -246,11 +286,19 @@ class ResFieldsTrainer(Trainer):
 
     def train(self) -> None:
         """Train, continuing the random numbers of the checkpoint that was loaded."""
+        self._record_sequence()
         for line in self.config.outlasting(self._total_steps()):
             CONSOLE.print(line)
         if (path := self._checkpoint_to_load()) is not None:
             restore_random_state(_load(path)["random_state"])
         super().train()
+
+    @check_main_thread
+    def _record_sequence(self) -> None:
+        """Keep with the run what rendering needs of its sequence."""
+        datamanager = self.pipeline.datamanager
+        if isinstance(datamanager, VanillaDataManager) and isinstance(datamanager.dataparser, SequenceDataParser):
+            record_run(self.base_dir, self.base_dir, datamanager)
 
     @check_main_thread
     def save_checkpoint(self, step: int) -> None:
