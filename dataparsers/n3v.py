@@ -14,8 +14,8 @@ from resfields_ns.captures.image_files import check_size
 from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
 from resfields_ns.captures.spaces import CUBE, cube_around_frusta
 from resfields_ns.captures.video_file import Video, extract_frames, frame_path, probe_video
+from resfields_ns.captures.videos.alignment import align_videos, read_clocks
 from resfields_ns.host.dataparsing import SequenceDataParser
-from resfields_ns.timeline import parse_frames
 
 _POSES = "poses_bounds.npy"
 
@@ -34,7 +34,7 @@ class N3VDataParserConfig(options.Options, DataParserConfig):
     test_cameras: tuple[str, ...] = ("cam00",)
     """Cameras to evaluate on."""
     frames: str = "::"
-    """Frames to use, as start:stop:step."""
+    """Frames to use, as start:stop:step; the videos' frames are matched by their time stamps."""
     image_scale: float = options.option(1.0, above=0, most=1)
     """Factor, at most 1, by which frames are made smaller when they are decoded."""
 
@@ -62,21 +62,22 @@ class N3V(SequenceDataParser):
         rows = _find_cameras(config.data)
         train, test = self._split(list(rows))
         videos = {name: probe_video(config.data / f"{name}.mp4") for name in (*train, *test)}
-        frames = parse_frames(config.frames, max(video.num_frames for video in videos.values()))
-        _check_videos(videos, rows, frames[-1])
+        _check_videos(videos, rows)
+        aligned = align_videos(videos, read_clocks(config.data, videos), None, config.frames, str(config.data))
         size = scaled_size(videos[train[0]].size, config.image_scale)
 
         names = train if split == "train" else test
         folders = {name: config.data / "frames" / f"{size[0]}x{size[1]}" / name for name in names}
-        extract_frames({folders[name]: videos[name] for name in names}, frames, size)
+        for name in names:
+            extract_frames({folders[name]: videos[name]}, aligned.frames[name], size)
         to_world = cube_around_frusta([row.camera for row in rows.values()], [row.depths for row in rows.values()])
         cameras = {name: rows[name].camera.moved(to_world.inverse).resized(size) for name in names}
         return Capture(
-            frames=Frames(tuple(frames)),
+            frames=Frames(tuple(aligned.frames[aligned.reference])),
             images=tuple(
                 CapturedImage(frame_path(folders[name], frame), name, cameras[name], float(position))
                 for name in names
-                for position, frame in enumerate(frames)
+                for position, frame in enumerate(aligned.frames[name])
             ),
             to_world=to_world,
             box=CUBE,
@@ -113,22 +114,15 @@ def _find_cameras(data: Path) -> dict[str, LLFFRow]:
     return dict(zip(names, cameras, strict=True))
 
 
-def _check_videos(videos: dict[str, Video], rows: dict[str, LLFFRow], last_frame: int) -> None:
-    """Raise ValueError if videos differ, do not reach the last frame, or are not of the shape of their row."""
+def _check_videos(videos: dict[str, Video], rows: dict[str, LLFFRow]) -> None:
+    """Raise ValueError if videos differ, or are not of the shape of their row."""
     first = next(iter(videos.values()))
-    longest = max(videos.values(), key=lambda video: video.num_frames)
-    fewest = min(video.num_frames for video in videos.values())
     for name, video in videos.items():
         check_size(video.path, video.size, first.size, f"video {first.path.name}")
         if abs(video.frame_rate - first.frame_rate) > 1e-3 * first.frame_rate:
             raise ValueError(
                 f"{video.path}: expected {first.frame_rate:g} frames a second as {first.path.name} has, "
                 f"found {video.frame_rate:g}"
-            )
-        if video.num_frames <= last_frame:
-            raise ValueError(
-                f"{video.path}: expected {longest.num_frames} frames as {longest.path.name} has, found "
-                f"{video.num_frames}; --frames 0:{fewest} uses those that all have"
             )
         check_proportion(str(video.path), video.size, rows[name].camera.size, f"its row of {_POSES}")
 

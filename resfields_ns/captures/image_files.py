@@ -1,7 +1,9 @@
-"""Listing the frames of a camera's folders, and checking image files by their headers alone."""
+"""Listing the frames of a camera's folders, checking image files by their headers alone, and images as RGB."""
 
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 _SUFFIXES = {".png", ".jpg", ".jpeg"}
@@ -56,6 +58,14 @@ def depth_size(path: Path) -> tuple[int, int]:
     if mode not in _SIXTEEN_BIT_MODES:
         raise ValueError(f"{path}: expected a 16-bit greyscale depth image, found mode {mode!r} (8 bits or colour)")
     return size
+
+
+def rgb_picture(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
+    """An image of 8 bits a channel as RGB; gray repeated in three channels, transparency laid over white."""
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return np.array(Image.alpha_composite(Image.new("RGBA", image.size, "white"), rgba).convert("RGB"))
+    return np.array(image.convert("RGB"))
 
 
 def check_size(path: Path, size: tuple[int, int], expected: tuple[int, int], reference: str) -> None:

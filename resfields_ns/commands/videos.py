@@ -10,6 +10,7 @@ from resfields_ns.options import Limits
 
 if TYPE_CHECKING:
     from resfields_ns.captures.video_file import Video
+    from resfields_ns.captures.videos.alignment import Clocks
     from resfields_ns.captures.videos.masking import Foreground
 
 
@@ -20,6 +21,7 @@ def videos(
     frames: str = "::",
     size: tuple[int, int] | None = None,
     offsets: Path | None = None,
+    synchronise: bool = False,
     box: tuple[float, float, float, float, float, float] | None = None,
     depths: tuple[float, float] | None = None,
     masks: Path | None = None,
@@ -40,6 +42,7 @@ def videos(
         frames: Frames to use, as start:stop:step, counted from the first moment that all videos show.
         size: Width and height of the capture's images; by default those of the videos.
         offsets: JSON file that says where in each video the same moment is: {"cam01": {"frames": 3}}, or seconds.
+        synchronise: Find such offsets by the videos' sound, or by the change of their pictures.
         box: The scene's box in the calibration's units: lower, then upper corner.
         depths: In place of a box: near and far depth of what all cameras see, in the calibration's units.
         masks: Folder with a folder of masks for each camera, one for each frame of its video.
@@ -47,28 +50,53 @@ def videos(
         plate_threshold: Difference to the clean plate, of 255, above which a pixel is foreground.
     """
     from resfields_ns.captures.capture_writer import check_unused
-    from resfields_ns.captures.videos.alignment import align_videos, align_videos_by_offsets, read_offsets
+    from resfields_ns.captures.videos.alignment import align_videos
     from resfields_ns.captures.videos.calibration import find_videos, read_calibration
     from resfields_ns.captures.videos.video_conversion import choose_space, convert_videos
 
     check_unused(out)
     found = find_videos(videos_folder)
     calibrated = read_calibration(calibration, found)
-    if offsets is None:
-        aligned = align_videos(found, frames)
-    else:
-        aligned = align_videos_by_offsets(found, read_offsets(offsets, found), frames)
+    for video in found.values():
+        if video.mode == "RGBA":
+            print(f"{video.path}: its alpha channel is laid over white")
+    clocks, starts = _time(videos_folder, found, offsets, synchronise)
+    aligned = align_videos(found, clocks, starts, frames, str(videos_folder) if offsets is None else "--offsets")
     space = choose_space(calibrated, box, depths)
     image_size = _image_size(found, size)
-    foregrounds = _foregrounds(found, aligned, masks, plates, plate_threshold)
-    convert_videos(out, found, calibrated, aligned, space, image_size, foregrounds, show_progress=True)
+    foregrounds = _foregrounds(found, aligned.frames, masks, plates, plate_threshold)
+    convert_videos(out, found, calibrated, aligned.frames, space, image_size, foregrounds, show_progress=True)
 
-    num_frames = len(next(iter(aligned.values())))
+    num_frames = len(aligned.matched.largest_gaps)
     print(f"Wrote {num_frames} frames of {len(found)} cameras, {image_size[0]}x{image_size[1]} pixels, to {out}")
-    if offsets is not None:
-        starts = ", ".join(f"{name} {chosen[0]}" for name, chosen in aligned.items())
-        print(f"They start with the videos' frames {starts}")
+    print(*aligned.report(), sep="\n")
+    if offsets is not None or synchronise:
+        firsts = ", ".join(f"{name} {chosen[0]}" for name, chosen in aligned.frames.items())
+        print(f"They start with the videos' frames {firsts}")
     print_training(out, list(found), "tnerf-resfields")
+
+
+def _time(
+    folder: Path, videos: "dict[str, Video]", offsets: Path | None, synchronise: bool
+) -> "tuple[Clocks, dict[str, int] | None]":
+    """The videos' clocks and their offsets; None where all were started and stopped together."""
+    from resfields_ns.captures.videos.alignment import RECORDED_TIMES_FILE, read_clocks, read_offsets
+    from resfields_ns.captures.videos.synchronisation import find_offsets
+
+    if offsets is not None and synchronise:
+        raise ValueError("--offsets, --synchronise: expected one of them, found both")
+    clocks, is_recorded = read_clocks(folder, videos), (folder / RECORDED_TIMES_FILE).is_file()
+    if is_recorded:
+        print(f"Times of frames are those of {folder / RECORDED_TIMES_FILE}")
+    if offsets is not None:
+        return clocks, read_offsets(offsets, videos, clocks)
+    if not synchronise:
+        return clocks, {} if is_recorded else None
+    found = find_offsets(videos, clocks, by_sound=not is_recorded, show_progress=True)
+    first, *others = videos
+    for name in others:
+        print(f"When the clock of {first} shows 0, that of {name} shows {found[name]}")
+    return clocks, {name: round(link.offset) for name, link in found.items()}
 
 
 def _image_size(videos: "dict[str, Video]", size: tuple[int, int] | None) -> tuple[int, int]:

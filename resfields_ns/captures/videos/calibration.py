@@ -39,15 +39,15 @@ def read_llff_rows(path: Path, names: list[str]) -> Calibration:
 
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
-_LARGEST_RATE_DIFFERENCE = 1e-3  # of the frame rate
 
 
 def find_videos(folder: Path) -> dict[str, Video]:
-    """The videos of a folder by camera name (file name without suffix), sorted, which must share their frame rate."""
+    """The videos of a folder by camera name (file name without suffix), sorted; hidden files are passed over."""
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder of videos, found no such folder")
     paths: dict[str, Path] = {}
-    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES):
+    files = (path for path in folder.iterdir() if not path.name.startswith("."))
+    for path in sorted(path for path in files if path.suffix.lower() in VIDEO_SUFFIXES):
         if path.stem in paths:
             raise ValueError(
                 f"{folder}: expected one video for each camera, found {paths[path.stem].name}, {path.name}"
@@ -55,15 +55,7 @@ def find_videos(folder: Path) -> dict[str, Video]:
         paths[path.stem] = path
     if not paths:
         raise ValueError(f"{folder}: expected videos ({', '.join(VIDEO_SUFFIXES)}), one for each camera, found none")
-    videos = {name: probe_video(paths[name]) for name in sorted(paths)}
-    first = next(iter(videos.values()))
-    for video in videos.values():
-        if abs(video.frame_rate - first.frame_rate) > _LARGEST_RATE_DIFFERENCE * first.frame_rate:
-            raise ValueError(
-                f"{video.path}: expected {first.frame_rate:g} frames a second as {first.path.name} has, "
-                f"found {video.frame_rate:g}"
-            )
-    return videos
+    return {name: probe_video(paths[name]) for name in sorted(paths)}
 
 
 def read_calibration(path: Path, videos: dict[str, Video]) -> Calibration:

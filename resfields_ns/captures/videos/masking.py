@@ -106,5 +106,5 @@ def read_plate(path: Path) -> UInt8[np.ndarray, "height width 3"]:
             return np.array(image.convert("RGB"))
     video = probe_video(path)
     frames = np.unique(np.linspace(0, video.num_frames - 1, _MOST_FRAMES).round().astype(int)).tolist()
-    pictures = [picture.to_ndarray(format="rgb24") for _, picture in decode_frames(video, frames)]
+    pictures = [picture for _, picture in decode_frames(video, frames)]
     return np.median(pictures, axis=0).round().astype(np.uint8)

@@ -171,10 +171,9 @@ def _write_frame(
     resampling: Resampling,
     foreground: Foreground | None,
     frame: int,
-    decoded: Any,
+    picture: UInt8[np.ndarray, "_ _ 3"],
 ) -> None:
-    """Write a frame of a video, as PyAV decodes it: first its colours, then its mask."""
-    picture = decoded.to_ndarray(format="rgb24")
+    """Write a frame of a video: first its colours, then its mask."""
     write_png(frame_path(camera / "rgb", indices[frame]), resampling(picture))
     if foreground is not None:
         mask = np.where(foreground(frame, picture), np.uint8(255), np.uint8(0))
