@@ -25,7 +25,9 @@ _NUM_INTRINSICS = 9  # fx, fy, cx, cy, k1, k2, p1, p2, k3: in the order of OpenC
 _ROBUST_RESIDUAL = 1.0  # pixels, from which on a residual counts linearly (Huber's loss)
 _MOST_STEPS = 200
 _SMALLEST_GAIN = 1e-9  # of the loss
-_DAMPING, _LARGEST_DAMPING = 1e-4, 1e8  # of the normal equations' diagonal
+_DAMPING, _SMALLEST_DAMPING, _LARGEST_DAMPING = 1e-4, 1e-12, 1e8  # of the normal equations' diagonal
+_MEDIAN_OF_NOISE = 0.6745  # of its standard deviation
+_CLOCK_DEVIATION = 0.1  # seconds that a clock may be off; holds those that a board at rest does not tell
 
 
 @dataclass(frozen=True)
@@ -152,11 +154,28 @@ def adjust(scene: Scene, observations: list[Observation], clocks: bool = False) 
             damping *= 10.0
         else:
             break
-        gain, damping = loss - tried_loss, damping / 10.0
+        gain, damping = loss - tried_loss, max(damping / 10.0, _SMALLEST_DAMPING)
         row, residuals, loss = tried, tried_residuals, tried_loss
         if gain <= _SMALLEST_GAIN * loss:
             break
     return problem.unpack(row)
+
+
+def focal_uncertainties(scene: Scene, observations: list[Observation]) -> list[float]:
+    """Standard deviation of each camera's fx in an adjusted scene, pixels; 0 where it is known."""
+    problem = _Problem(scene, observations, clocks=False)
+    row = problem.pack(scene)
+    jacobian, noise = problem.jacobian(row), float(np.median(np.abs(problem.residuals(row)))) / _MEDIAN_OF_NOISE
+    normal = (jacobian.T @ jacobian).tocsc()
+    factors = splu(normal + _SMALLEST_DAMPING * diags(np.maximum(normal.diagonal(), 1.0)))
+    result = []
+    for camera in range(len(scene.optics)):
+        unit = np.zeros(len(row))
+        at = problem.focal_at(camera)
+        if at is not None:
+            unit[at] = 1.0
+        result.append(noise * float(np.sqrt(np.maximum(unit @ factors.solve(unit), 0.0))))
+    return result
 
 
 def _loss(residuals: Float64[np.ndarray, "residuals"]) -> float:
@@ -180,8 +199,15 @@ class _Problem:
             for number in numbers:
                 self._slices[kind, number] = slice(self._size, self._size + width)
                 self._size += width
-        self._trust = np.concatenate([np.full(of.pixels.size, 1.0 / np.hypot(1.0, of.uncertainty)) for of in observations])
+        self._clocks = [where.start for (kind, _), where in self._slices.items() if kind == "clock"]
+        trust = [np.full(of.pixels.size, 1.0 / np.hypot(1.0, of.uncertainty)) for of in observations]
+        self._trust = np.concatenate([*trust, np.full(len(self._clocks), 1.0 / _CLOCK_DEVIATION)])
         self._rows, self._columns = self._sparsity()
+
+    def focal_at(self, camera: int) -> int | None:
+        """Where fx stands in the row."""
+        where = self._slices.get(("optics", camera))
+        return None if where is None else where.start
 
     def pack(self, scene: Scene) -> Float64[np.ndarray, "parameters"]:
         values = {
@@ -194,7 +220,8 @@ class _Problem:
 
     def unpack(self, row: Float64[np.ndarray, "parameters"]) -> Scene:
         scene = replace(
-            self._scene, **{name: list(getattr(self._scene, name)) for name in ("optics", "cameras", "boards", "clocks")}
+            self._scene,
+            **{name: list(getattr(self._scene, name)) for name in ("optics", "cameras", "boards", "clocks")},
         )
         for (kind, number), where in self._slices.items():
             if kind == "optics":
@@ -207,7 +234,8 @@ class _Problem:
 
     def residuals(self, row: Float64[np.ndarray, "parameters"]) -> Float64[np.ndarray, "residuals"]:
         scene = self.unpack(row)
-        return self._trust * np.concatenate([scene.residuals(of).ravel() for of in self._observations])
+        pixels = [scene.residuals(of).ravel() for of in self._observations]
+        return self._trust * np.concatenate([*pixels, row[self._clocks]])
 
     def jacobian(self, row: Float64[np.ndarray, "parameters"]) -> csr_matrix:
         scene = self.unpack(row)
@@ -217,7 +245,7 @@ class _Problem:
             by_clock = -of.by_clock(scene.clocks[of.camera]).reshape(-1, 1)
             blocks = {"optics": by_optics, "camera": by_camera, "board": by_board, "clock": by_clock}
             values += [blocks[kind].ravel() for kind, _ in self._blocks_of(of)]
-        data = np.concatenate(values) * self._trust[self._rows]
+        data = np.concatenate([*values, np.ones(len(self._clocks))]) * self._trust[self._rows]
         return csr_matrix((data, (self._rows, self._columns)), shape=(len(self._trust), self._size))
 
     def _blocks_of(self, of: Observation) -> list[tuple[str, slice]]:
@@ -231,5 +259,6 @@ class _Problem:
             rows = slice(first, first + of.pixels.size)
             grids += [np.mgrid[rows, columns].reshape(2, -1) for _, columns in self._blocks_of(of)]
             first += of.pixels.size
+        grids.append(np.stack([np.arange(first, first + len(self._clocks)), np.array(self._clocks, np.int64)]))
         rows, columns = np.concatenate(grids, axis=1)
         return rows, columns

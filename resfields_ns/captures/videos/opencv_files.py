@@ -26,9 +26,9 @@ _MOST_COEFFICIENTS = 8
 _MODELS = ("plumb_bob", "rational_polynomial")  # ROS's names of OpenCV's models
 
 
-def read_opencv_files(folder: Path, sizes: dict[str, tuple[int, int]]) -> Calibration:
-    """Read the cameras of videos whose (width, height) are given by name."""
-    return Calibration(cameras={name: _camera(_find(folder, name), size) for name, size in sizes.items()})
+def read_opencv_files(folder: Path, sizes: dict[str, tuple[int, int]], with_poses: bool = True) -> Calibration:
+    """Read the cameras of videos whose (width, height) are given by name; without poses they stand in their own axes."""
+    return Calibration(cameras={name: _camera(_find(folder, name), size, with_poses) for name, size in sizes.items()})
 
 
 def _find(folder: Path, name: str) -> Path:
@@ -39,7 +39,7 @@ def _find(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def _camera(path: Path, video_size: tuple[int, int]) -> Camera:
+def _camera(path: Path, video_size: tuple[int, int], with_poses: bool) -> Camera:
     name = str(path)
     content = read_json(path) if path.suffix == ".json" else _read_yaml(path)
     record = {key: _flat(value) for key, value in content.items()}
@@ -50,8 +50,7 @@ def _camera(path: Path, video_size: tuple[int, int]) -> Camera:
             f"{name}: camera_matrix: expected fx, 0, cx, 0, fy, cy, 0, 0, 1 with fx and fy above 0, "
             f"found {matrix.ravel().tolist()}"
         )
-    rotation = _rotation(record, name)
-    translation = read_array(record, "T" if "T" in record else "tvec", (3,), name)
+    rotation, translation = _pose(record, name) if with_poses else (np.eye(3), np.zeros(3))
     width, height = video_size
     if "image_width" in record or "image_height" in record:
         width, height = (_length(record, key, name) for key in ("image_width", "image_height"))
@@ -109,6 +108,11 @@ def _check_model(record: dict[str, Any], name: str) -> None:
             f"{name}: expected a lens of OpenCV's models without fisheye ({', '.join(_MODELS)}), found {model!r}: "
             "undistort the video first, and leave its coefficients out"
         )
+
+
+def _pose(record: dict[str, Any], name: str) -> tuple[Float64[np.ndarray, "3 3"], Float64[np.ndarray, "3"]]:
+    """World to camera."""
+    return _rotation(record, name), read_array(record, "T" if "T" in record else "tvec", (3,), name)
 
 
 def _rotation(record: dict[str, Any], name: str) -> Float64[np.ndarray, "3 3"]:

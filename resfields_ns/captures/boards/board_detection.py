@@ -1,0 +1,112 @@
+"""Finding a board in a picture, however it was printed and from whichever side it is seen.
+
+A board may be printed inverted (white on black), in OpenCV's legacy pattern, and be seen from behind through what it is
+printed on, or with both sides printed alike. All are looked for, first what was found last.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float64, Int64, UInt8
+
+from resfields_ns.captures.boards.board import Board
+
+FEWEST_CORNERS = 6
+_SURE = 5  # sightings of one print, after which no other is looked for
+_CHECKERBOARD_FLAGS = cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_ACCURACY
+
+Print = tuple[bool, bool]
+"""Whether inverted, and whether legacy."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Corners of a board in a picture.
+
+    Args:
+        corners: their numbers, ascending
+        pixels: where they are, as OpenCV counts: the centre of the first pixel is at (0, 0)
+        printed: how the board was
+    """
+
+    corners: Int64[np.ndarray, "corners"]
+    pixels: Float64[np.ndarray, "corners 2"]
+    printed: Print = (False, False)
+
+
+class BoardDetector:
+    """Finds one board in pictures, and learns how it is printed."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._prints: Counter[Print] = Counter()
+        legacy = (False, True) if board.rows % 2 == 0 else (False,)  # else they are alike
+        self._looks = [(i, old, m) for i in (False, True) for old in legacy for m in (False, True)]
+        self._charuco = {}
+        if board.pattern == "charuco":
+            self._charuco = {old: cv2.aruco.CharucoDetector(board.charuco(old)) for old in legacy}
+
+    @property
+    def printed(self) -> Print:
+        """How the board is printed, as most sightings tell."""
+        return max(self._prints, key=lambda key: self._prints[key], default=(False, False))
+
+    def __call__(self, picture: UInt8[np.ndarray, "height width"]) -> Sighting | None:
+        """The board in a gray picture; None without `FEWEST_CORNERS` corners in several rows and columns."""
+        if self._board.pattern == "checkerboard":
+            return self._checkerboard(picture)
+        for look in self._looks:
+            found = self._charuco_corners(picture, *look)
+            if found is not None:
+                self._remember(look)
+                return found
+        return None
+
+    def _remember(self, look: tuple[bool, bool, bool]) -> None:
+        self._looks.remove(look)
+        self._looks.insert(0, look)
+        self._prints[look[:2]] += 1
+        if self._prints[self.printed] >= _SURE:
+            self._looks = [look for look in self._looks if look[:2] == self.printed]
+
+    def _charuco_corners(
+        self, picture: UInt8[np.ndarray, "height width"], inverted: bool, legacy: bool, mirrored: bool
+    ) -> Sighting | None:
+        picture = 255 - picture if inverted else picture
+        picture = np.ascontiguousarray(picture[:, ::-1]) if mirrored else picture
+        pixels, numbers, _, _ = self._charuco[legacy].detectBoard(picture)
+        if numbers is None or len(numbers) < FEWEST_CORNERS:
+            return None
+        corners = numbers.ravel().astype(np.int64)
+        if any(len(np.unique(along)) < 2 for along in np.divmod(corners, self._board.columns - 1)):
+            return None
+        pixels = pixels.reshape(-1, 2).astype(np.float64)
+        if mirrored:
+            pixels[:, 0] = picture.shape[1] - 1 - pixels[:, 0]
+        order = np.argsort(corners)
+        return Sighting(corners[order], pixels[order], (inverted, legacy))
+
+    def _checkerboard(self, picture: UInt8[np.ndarray, "height width"]) -> Sighting | None:
+        """The whole board; it is taken to be seen from its front, for it looks the same from behind."""
+        columns, rows = self._board.columns - 1, self._board.rows - 1
+        found, pixels = cv2.findChessboardCornersSB(picture, (columns, rows), flags=_CHECKERBOARD_FLAGS)
+        if not found:
+            return None
+        grid = pixels.reshape(rows, columns, 2).astype(np.float64)
+        right, down = grid[0, -1] - grid[0, 0], grid[-1, 0] - grid[0, 0]
+        if right[0] * down[1] - right[1] * down[0] < 0.0:
+            grid = grid[:, ::-1]
+        if not _starts_black(picture, grid):
+            grid = grid[::-1, ::-1]
+        return Sighting(np.arange(rows * columns), np.ascontiguousarray(grid).reshape(-1, 2))
+
+
+def _starts_black(picture: UInt8[np.ndarray, "height width"], grid: Float64[np.ndarray, "rows columns 2"]) -> bool:
+    """Whether the squares of the colour of the first between corners are darker than the others."""
+    centres = (grid[:-1, :-1] + grid[1:, :-1] + grid[:-1, 1:] + grid[1:, 1:]) / 4.0
+    column, row = np.round(centres).astype(np.int64).reshape(-1, 2).T
+    values = picture[row.clip(0, picture.shape[0] - 1), column.clip(0, picture.shape[1] - 1)].astype(np.float64)
+    even = np.indices(centres.shape[:2]).sum(axis=0).ravel() % 2 == 0
+    return bool(values[even].mean() < values[~even].mean())
