@@ -22,7 +22,9 @@ Pose = Float64[np.ndarray, "6"]
 """Rotation vector and translation."""
 
 _NUM_INTRINSICS = 9  # fx, fy, cx, cy, k1, k2, p1, p2, k3: in the order of OpenCV's derivatives
-_ROBUST_RESIDUAL = 1.0  # pixels, from which on a residual counts linearly (Huber's loss)
+_FIRST_BOUND, _SMALLEST_BOUND = 1.0, 0.05  # pixels, from which on a residual counts linearly
+_ROBUST_SHARE = 1.345  # of the residuals' deviation: Huber's, 95% efficient where no residual is an outlier
+_ROUNDS = 3
 _MOST_STEPS = 200
 _SMALLEST_GAIN = 1e-9  # of the loss
 _DAMPING, _SMALLEST_DAMPING, _LARGEST_DAMPING = 1e-4, 1e-12, 1e8  # of the normal equations' diagonal
@@ -128,7 +130,7 @@ class Scene:
 
 
 def adjust(scene: Scene, observations: list[Observation], clocks: bool = False) -> Scene:
-    """The scene that explains the observations best, by Huber's loss and Levenberg's and Marquardt's steps.
+    """The scene that explains the observations best by Huber's loss, whose bound is found from the residuals.
 
     Args:
         scene: a first guess
@@ -137,18 +139,27 @@ def adjust(scene: Scene, observations: list[Observation], clocks: bool = False) 
     """
     problem = _Problem(scene, observations, clocks)
     row = problem.pack(scene)
+    bound = _FIRST_BOUND
+    for _ in range(_ROUNDS):
+        row = _minimise(problem, row, bound)
+        bound = max(_ROBUST_SHARE * _deviation(problem.residuals(row)), _SMALLEST_BOUND)
+    return problem.unpack(row)
+
+
+def _minimise(problem: "_Problem", row: Float64[np.ndarray, "_"], bound: float) -> Float64[np.ndarray, "_"]:
+    """Levenberg's and Marquardt's steps, where a residual beyond the bound counts linearly."""
     residuals = problem.residuals(row)
-    loss, damping = _loss(residuals), _DAMPING
+    loss, damping = _loss(residuals, bound), _DAMPING
     for _ in range(_MOST_STEPS):
         jacobian = problem.jacobian(row)
-        weights = _ROBUST_RESIDUAL / np.maximum(np.abs(residuals), _ROBUST_RESIDUAL)
+        weights = bound / np.maximum(np.abs(residuals), bound)
         normal = (jacobian.T @ diags(weights) @ jacobian).tocsc()
         gradient = jacobian.T @ (weights * residuals)
         diagonal = diags(np.maximum(normal.diagonal(), np.finfo(np.float64).eps))
         while damping < _LARGEST_DAMPING:
             tried = row - splu((normal + damping * diagonal).tocsc()).solve(gradient)
             tried_residuals = problem.residuals(tried)
-            tried_loss = _loss(tried_residuals)
+            tried_loss = _loss(tried_residuals, bound)
             if tried_loss <= loss:
                 break
             damping *= 10.0
@@ -158,14 +169,24 @@ def adjust(scene: Scene, observations: list[Observation], clocks: bool = False) 
         row, residuals, loss = tried, tried_residuals, tried_loss
         if gain <= _SMALLEST_GAIN * loss:
             break
-    return problem.unpack(row)
+    return row
+
+
+def _loss(residuals: Float64[np.ndarray, "residuals"], bound: float) -> float:
+    size = np.abs(residuals)
+    return float(np.where(size <= bound, 0.5 * size**2, bound * (size - 0.5 * bound)).sum())
+
+
+def _deviation(residuals: Float64[np.ndarray, "residuals"]) -> float:
+    """Standard deviation of residuals, their outliers not minded."""
+    return float(np.median(np.abs(residuals))) / _MEDIAN_OF_NOISE
 
 
 def focal_uncertainties(scene: Scene, observations: list[Observation]) -> list[float]:
     """Standard deviation of each camera's fx in an adjusted scene, pixels; 0 where it is known."""
     problem = _Problem(scene, observations, clocks=False)
     row = problem.pack(scene)
-    jacobian, noise = problem.jacobian(row), float(np.median(np.abs(problem.residuals(row)))) / _MEDIAN_OF_NOISE
+    jacobian, noise = problem.jacobian(row), _deviation(problem.residuals(row))
     normal = (jacobian.T @ jacobian).tocsc()
     factors = splu(normal + _SMALLEST_DAMPING * diags(np.maximum(normal.diagonal(), 1.0)))
     result = []
@@ -176,12 +197,6 @@ def focal_uncertainties(scene: Scene, observations: list[Observation]) -> list[f
             unit[at] = 1.0
         result.append(noise * float(np.sqrt(np.maximum(unit @ factors.solve(unit), 0.0))))
     return result
-
-
-def _loss(residuals: Float64[np.ndarray, "residuals"]) -> float:
-    size = np.abs(residuals)
-    linear = _ROBUST_RESIDUAL * (size - 0.5 * _ROBUST_RESIDUAL)
-    return float(np.where(size <= _ROBUST_RESIDUAL, 0.5 * size**2, linear).sum())
 
 
 class _Problem:

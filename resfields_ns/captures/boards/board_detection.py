@@ -1,6 +1,7 @@
 """Finding a board in a picture, however it was printed and from whichever side it is seen.
 
-A board may be printed inverted (white on black), in OpenCV's legacy pattern, and be seen from behind through what it is
+OpenCV up to 4.12 places the corners of ChArUco boards half a pixel too far right and down (its pull request 28380), so that
+its version's shift is measured on the board's own picture. A board may be printed inverted (white on black), in OpenCV's legacy pattern, and be seen from behind through what it is
 printed on, or with both sides printed alike. All are looked for, first what was found last.
 """
 
@@ -14,6 +15,7 @@ from jaxtyping import Float64, Int64, UInt8
 from resfields_ns.captures.boards.board import Board
 
 FEWEST_CORNERS = 6
+_SQUARE = 40  # pixels a square, of the picture that tells the detector's shift
 _SURE = 5  # sightings of one print, after which no other is looked for
 _CHECKERBOARD_FLAGS = cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_ACCURACY
 
@@ -47,6 +49,7 @@ class BoardDetector:
         self._charuco = {}
         if board.pattern == "charuco":
             self._charuco = {old: cv2.aruco.CharucoDetector(board.charuco(old)) for old in legacy}
+            self._shift = self._measure_shift()
 
     @property
     def printed(self) -> Print:
@@ -82,11 +85,18 @@ class BoardDetector:
         corners = numbers.ravel().astype(np.int64)
         if any(len(np.unique(along)) < 2 for along in np.divmod(corners, self._board.columns - 1)):
             return None
-        pixels = pixels.reshape(-1, 2).astype(np.float64)
+        pixels = pixels.reshape(-1, 2).astype(np.float64) - self._shift
         if mirrored:
             pixels[:, 0] = picture.shape[1] - 1 - pixels[:, 0]
         order = np.argsort(corners)
         return Sighting(corners[order], pixels[order], (inverted, legacy))
+
+    def _measure_shift(self) -> float:
+        """Pixels by which this version of OpenCV places corners too far right and down."""
+        picture = np.pad(255 * self._board.bits(_SQUARE).astype(np.uint8), _SQUARE, constant_values=255)
+        pixels, numbers, _, _ = self._charuco[False].detectBoard(picture)
+        expected = self._board.corners[numbers.ravel(), :2] / self._board.square * _SQUARE + _SQUARE - 0.5
+        return round(2.0 * float(np.median(pixels.reshape(-1, 2) - expected))) / 2.0
 
     def _checkerboard(self, picture: UInt8[np.ndarray, "height width"]) -> Sighting | None:
         """The whole board; it is taken to be seen from its front, for it looks the same from behind."""
