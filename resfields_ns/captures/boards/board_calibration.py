@@ -1,6 +1,6 @@
 """Cameras from pictures of a calibration board: found, adjusted together, and placed in a world of the user's choice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -14,7 +14,8 @@ from resfields_ns.captures.camera import Camera, Lens
 
 _MOST_MOMENTS = 300
 _LARGEST_UNCERTAINTY = 0.01  # of the focal length
-_SMALLEST_CLOCK = 1e-3  # seconds, above which moments are found anew
+_MORE_ROUNDS = 2  # with clocks set and without views that do not fit
+_LARGEST_ERROR, _LARGEST_SHARE = 3.0, 5.0  # of a view that fits: pixels, and of the median view's error
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,10 @@ def calibrate_optics(views: dict[str, Views], board: Board) -> dict[str, Calibra
     """
     cameras = {}
     for name, of in views.items():
-        adjusted = _Adjusted.of({name: of}, board, [guess_optics(of, board)], {name: 0.0}, by_time=False)
+        optics = [guess_optics(of, board)]
+        adjusted = _Adjusted.of({name: of}, board, optics, {name: 0.0}, by_time=False)
+        adjusted = _Adjusted.of(adjusted.fitting_views(), board, optics, {name: 0.0}, by_time=False)
+        adjusted.check_optics()
         cameras |= adjusted.cameras(np.eye(4))
     return cameras
 
@@ -85,10 +89,12 @@ def calibrate_cameras(
     on_floor = None if floor is None else _find_floor(views, *floor)
     by_time = all(of.source.times is not None for of in views.values())
     optics = [guess_optics(of, board) for of in views.values()]
-    adjusted = _Adjusted.of(views, board, optics, dict.fromkeys(views, 0.0), by_time, on_floor)
-    clocks = dict(zip(views, adjusted.scene.clocks, strict=True))
-    if max(map(abs, clocks.values())) > _SMALLEST_CLOCK:
-        adjusted = _Adjusted.of(views, board, optics, clocks, by_time, on_floor)
+    clocks = dict.fromkeys(views, 0.0)
+    adjusted = _Adjusted.of(views, board, optics, clocks, by_time, on_floor)
+    for _ in range(_MORE_ROUNDS):
+        clocks = dict(zip(views, adjusted.scene.clocks, strict=True))
+        adjusted = _Adjusted.of(adjusted.fitting_views(on_floor), board, optics, clocks, by_time, on_floor)
+    adjusted.check_optics()
     return adjusted.cameras(adjusted.world(board, on_floor, origin))
 
 
@@ -129,11 +135,22 @@ class _Adjusted:
         guess = Scene(optics, cameras, boards, list(clocks.values()))
         observations = observe(views, moments, board, clocks)
         scene = adjust(guess, observations, clocks=by_time)
-        adjusted = cls(views, moments, observations, scene, by_time)
-        adjusted._check_optics()
-        return adjusted
+        return cls(views, moments, observations, scene, by_time)
 
-    def _check_optics(self) -> None:
+    def fitting_views(self, on_floor: tuple[str, int] | None = None) -> dict[str, Views]:
+        """Without sightings far off what all others say: boards that were not there, or taken for another part."""
+        errors = [root_mean_square(self.scene.residuals(of)) for of in self.observations]
+        largest = max(_LARGEST_ERROR, _LARGEST_SHARE * float(np.median(errors)))
+        views = {name: dict(of.sightings) for name, of in self.views.items()}
+        for of, error in zip(self.observations, errors, strict=True):
+            camera = list(views)[of.camera]
+            number = self.moments[of.board].pictures[camera]
+            if error > largest and (camera, number) != on_floor:
+                del views[camera][number]
+        return {name: replace(of, sightings=views[name]) for name, of in self.views.items()}
+
+    def check_optics(self) -> None:
+        """Raise ValueError for a camera whose views do not tell its focal length."""
         uncertainties = focal_uncertainties(self.scene, self.observations)
         for of, optics, uncertainty in zip(self.views.values(), self.scene.optics, uncertainties, strict=True):
             share = uncertainty / optics.matrix[0, 0]

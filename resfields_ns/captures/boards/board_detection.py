@@ -108,15 +108,19 @@ class BoardDetector:
         right, down = grid[0, -1] - grid[0, 0], grid[-1, 0] - grid[0, 0]
         if right[0] * down[1] - right[1] * down[0] < 0.0:
             grid = grid[:, ::-1]
-        if not _starts_black(picture, grid):
-            grid = grid[::-1, ::-1]
+        alternates = _alternates(picture, grid)
+        if alternates == 0:  # not the board: corners beyond its edge were made up
+            return None
+        grid = grid if alternates > 0 else grid[::-1, ::-1]
         return Sighting(np.arange(rows * columns), np.ascontiguousarray(grid).reshape(-1, 2))
 
 
-def _starts_black(picture: UInt8[np.ndarray, "height width"], grid: Float64[np.ndarray, "rows columns 2"]) -> bool:
-    """Whether the squares of the colour of the first between corners are darker than the others."""
+def _alternates(picture: UInt8[np.ndarray, "height width"], grid: Float64[np.ndarray, "rows columns 2"]) -> int:
+    """1 if the squares between corners are dark and bright in turn, dark first; -1 if bright first; 0 if neither."""
     centres = (grid[:-1, :-1] + grid[1:, :-1] + grid[:-1, 1:] + grid[1:, 1:]) / 4.0
-    column, row = np.round(centres).astype(np.int64).reshape(-1, 2).T
+    column, row = np.moveaxis(np.round(centres).astype(np.int64), -1, 0)
     values = picture[row.clip(0, picture.shape[0] - 1), column.clip(0, picture.shape[1] - 1)].astype(np.float64)
-    even = np.indices(centres.shape[:2]).sum(axis=0).ravel() % 2 == 0
-    return bool(values[even].mean() < values[~even].mean())
+    signs = np.where(np.indices(values.shape).sum(axis=0) % 2 == 0, 1.0, -1.0)
+    steps = [np.diff(values, axis=axis) * np.delete(signs, -1, axis=axis) for axis in (0, 1)]
+    steps = np.concatenate([step.ravel() for step in steps])
+    return 1 if (steps > 0.0).all() else -1 if (steps < 0.0).all() else 0
