@@ -16,15 +16,16 @@ from PIL import Image
 
 from resfields_ns.captures.boards.board import Board
 from resfields_ns.captures.camera import Camera, Lens
+from tests.kinect_scene import Device, ray_directions
 
-BOARD = Board("charuco", 6, 4, 0.12, 0.09, "4x4_50")
+BOARD = Board("charuco", 7, 5, 0.12, 0.072, "4x4_50")
 CHECKERBOARD = Board("checkerboard", 6, 5, 0.1, 0.075, "4x4_50")
-NUM_MOMENTS = 16
+NUM_MOMENTS = 20
 _RESOLUTION = 40  # texture's pixels a square
 _MARGIN = 0.5  # squares around the board
 _FINER = 2  # rays a pixel, along each side
 _BACKGROUND = 110
-_DISTANCE = 1.7
+_DISTANCE = 1.3
 
 
 def pose_of(rotation_vector: np.ndarray, position: np.ndarray) -> np.ndarray:
@@ -33,7 +34,7 @@ def pose_of(rotation_vector: np.ndarray, position: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def make_cameras(azimuths: tuple[float, ...] = (-50.0, -20.0, 15.0, 50.0)) -> dict[str, Camera]:
+def make_cameras(azimuths: tuple[float, ...] = (-30.0, -10.0, 10.0, 30.0)) -> dict[str, Camera]:
     """Cameras that look at the origin; from azimuths beyond 90 degrees they see the board from behind."""
     cameras = {}
     for index, azimuth in enumerate(np.radians(azimuths)):
@@ -49,7 +50,7 @@ def make_cameras(azimuths: tuple[float, ...] = (-50.0, -20.0, 15.0, 50.0)) -> di
 def carried(moment: int, board: Board = BOARD) -> np.ndarray:
     """Board to world, somewhere else at every moment, tilted up to 35 degrees."""
     random = np.random.default_rng(moment)
-    return pose_of(random.uniform(-0.6, 0.6, 3), random.uniform(-0.25, 0.25, 3)) @ _centred(board)
+    return pose_of(random.uniform(-0.6, 0.6, 3), random.uniform(-0.3, 0.3, 3)) @ _centred(board)
 
 
 def swung(seconds: float) -> np.ndarray:
@@ -62,7 +63,9 @@ def _centred(board: Board) -> np.ndarray:
     return pose_of(np.zeros(3), -board.middle)
 
 
-def render(directions: np.ndarray, pose: np.ndarray, board_pose: np.ndarray, board: Board, inverted: bool) -> np.ndarray:
+def render(
+    directions: np.ndarray, pose: np.ndarray, board_pose: np.ndarray, board: Board, inverted: bool
+) -> np.ndarray:
     """Gray picture of a camera whose rays have the given directions in its axes, from both sides of the board."""
     towards = np.linalg.inv(board_pose) @ pose
     origin, rays = towards[:3, 3], directions @ towards[:3, :3].T
@@ -73,7 +76,12 @@ def render(directions: np.ndarray, pose: np.ndarray, board_pose: np.ndarray, boa
     where[along <= 0.0] = -1e4
     texture = 255 - texture if inverted else texture
     return cv2.remap(
-        texture, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(_BACKGROUND,)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        texture,
+        where,
+        None,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(_BACKGROUND,),  # pyright: ignore[reportCallIssue, reportArgumentType]
     )
 
 
@@ -100,6 +108,24 @@ def write_pictures(
             picture = take_picture(camera, carried(moment, board), board, inverted)
             Image.fromarray(picture).save(folder / name / f"{moment:03d}.png")
     return folder
+
+
+class BoardDevice(Device):
+    """A device that looks at the swinging board, five pictures a second."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        (camera,) = make_cameras((self.azimuth,)).values()
+        self.pose = np.vstack([camera.pose, [0.0, 0.0, 0.0, 1.0]])
+
+    @property
+    def times(self) -> list[int]:
+        return [self.start_offset + self.shift + 200_000 * frame for frame in range(self.num_frames)]
+
+    def images(self, time: int) -> tuple[np.ndarray, np.ndarray]:
+        rays = ray_directions(tuple(self.color_lens), (1280, 960), (0, 120), self.color_size)
+        gray = render(rays, self.pose, swung(time / 1e6), BOARD, inverted=False)
+        return np.repeat(gray[..., None], 3, axis=-1), np.zeros(self.depth_size[::-1], np.uint16)
 
 
 if __name__ == "__main__":

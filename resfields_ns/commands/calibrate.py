@@ -124,13 +124,13 @@ class Placing(Calibrating):
     offsets: Path | None = None
     """JSON file that says where in each recording the same moment is: {"cam01": {"frames": 3}}, or seconds."""
 
-    def place(self, sources: Any) -> Any:
-        """The calibrated cameras of `PictureSource`s."""
+    def place(self, sources: Any, one_clock: bool = False) -> Any:
+        """The calibrated cameras of `PictureSource`s, whose times are of one clock or not."""
         from resfields_ns.captures.boards.board_calibration import calibrate_cameras
 
         if self.floor is not None and self.origin is not None:
             raise ValueError("--floor, --origin: expected one of them, found both")
-        return calibrate_cameras(self.find(sources), self.board(), self.floor, self.origin)
+        return calibrate_cameras(self.find(sources), self.board(), self.floor, self.origin, one_clock)
 
 
 @dataclass
@@ -184,7 +184,7 @@ class CalibrateDevices(Placing):
                 f"--recordings: expected files of different names, found {[p.stem for p in self.recordings]}"
             )
         sources, added = open_recordings(paths, self.offsets)
-        cameras = self.place(sources)
+        cameras = self.place(sources, one_clock=any(source.recording.leads for source in sources.values()))
         with write_aside(self.out) as folder:
             folder.mkdir()
             write_rig(folder / RIG_FILE, cameras, added)

@@ -1,6 +1,6 @@
 """Joint adjustment (bundle adjustment): how cameras see, and where they and the boards were, by all corners at once.
 
-Notation: a corner X of the board lies at R_b X + t_b in the world, and at x = R_c (R_b X + t_b) + t_c in a camera's axes;
+Notation: a corner X of the board lies at R_b X + t_b in the world, and at R_c (R_b X + t_b) + t_c in a camera's axes;
 a pose is a rotation vector and a translation, as OpenCV writes it. The world is the first camera's axes. Pixels are
 OpenCV's: the centre of the first one is at (0, 0). A picture taken s seconds before its moment would show a corner at
 p + v s + a s^2 / 2 at the moment, as the pictures before and after it tell; s is the lag that the stamps tell, less the

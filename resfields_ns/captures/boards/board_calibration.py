@@ -1,4 +1,4 @@
-"""Cameras from pictures of a calibration board: found, adjusted together, and placed in a world of the user's choice."""
+"""Cameras from pictures of a calibration board: adjusted together, and placed in a world of the user's choice."""
 
 from dataclasses import dataclass, replace
 
@@ -25,7 +25,7 @@ class CalibratedCamera:
     Args:
         camera: in the world
         known: whether its optics were given
-        clock: seconds to add to its times, None where times do not count
+        clock: seconds to add to its times, None where that was not looked for
         num_views: of the board
         pixels: of all corners, where the centre of the first pixel is at (0.5, 0.5)
         residuals: from where corners were seen, at the moment, to where they should be
@@ -57,15 +57,19 @@ def calibrate_optics(views: dict[str, Views], board: Board) -> dict[str, Calibra
     cameras = {}
     for name, of in views.items():
         optics = [guess_optics(of, board)]
-        adjusted = _Adjusted.of({name: of}, board, optics, {name: 0.0}, by_time=False)
-        adjusted = _Adjusted.of(adjusted.fitting_views(), board, optics, {name: 0.0}, by_time=False)
+        adjusted = _Adjusted.of({name: of}, board, optics, {name: 0.0}, find_clocks=False)
+        adjusted = _Adjusted.of(adjusted.fitting_views(), board, optics, {name: 0.0}, find_clocks=False)
         adjusted.check_optics()
         cameras |= adjusted.cameras(np.eye(4))
     return cameras
 
 
 def calibrate_cameras(
-    views: dict[str, Views], board: Board, floor: tuple[str, str] | None, origin: str | None
+    views: dict[str, Views],
+    board: Board,
+    floor: tuple[str, str] | None = None,
+    origin: str | None = None,
+    one_clock: bool = False,
 ) -> dict[str, CalibratedCamera]:
     """All cameras together.
 
@@ -73,6 +77,7 @@ def calibrate_cameras(
         floor: camera and picture in which the board lies on the floor: the world has its origin at the board's middle,
             x to the board's right, y to its top and z up; metres
         origin: else the camera whose axes are the world's, by default the first
+        one_clock: whether the cameras' times are known to be of one clock; else their offsets are found, too
 
     Raises ValueError if views are too few or too similar, cameras have not seen the board together, or `floor` or
     `origin` name what is not there.
@@ -87,13 +92,13 @@ def calibrate_cameras(
     if origin is not None and origin not in views:
         raise ValueError(f"--origin: expected one of {', '.join(views)}, found {origin!r}")
     on_floor = None if floor is None else _find_floor(views, *floor)
-    by_time = all(of.source.times is not None for of in views.values())
+    find_clocks = not one_clock and all(of.source.times is not None for of in views.values())
     optics = [guess_optics(of, board) for of in views.values()]
     clocks = dict.fromkeys(views, 0.0)
-    adjusted = _Adjusted.of(views, board, optics, clocks, by_time, on_floor)
+    adjusted = _Adjusted.of(views, board, optics, clocks, find_clocks, on_floor)
     for _ in range(_MORE_ROUNDS):
         clocks = dict(zip(views, adjusted.scene.clocks, strict=True))
-        adjusted = _Adjusted.of(adjusted.fitting_views(on_floor), board, optics, clocks, by_time, on_floor)
+        adjusted = _Adjusted.of(adjusted.fitting_views(on_floor), board, optics, clocks, find_clocks, on_floor)
     adjusted.check_optics()
     return adjusted.cameras(adjusted.world(board, on_floor, origin))
 
@@ -118,7 +123,7 @@ class _Adjusted:
     moments: list[Moment]
     observations: list[Observation]
     scene: Scene
-    by_time: bool
+    find_clocks: bool
 
     @classmethod
     def of(
@@ -127,15 +132,15 @@ class _Adjusted:
         board: Board,
         optics: list[Optics],
         clocks: dict[str, float],
-        by_time: bool,
+        find_clocks: bool,
         on_floor: tuple[str, int] | None = None,
     ) -> "_Adjusted":
         moments = _choose(find_moments(views, clocks), on_floor)
         cameras, boards = guess_scene(views, moments, dict(zip(views, optics, strict=True)), board)
         guess = Scene(optics, cameras, boards, list(clocks.values()))
         observations = observe(views, moments, board, clocks)
-        scene = adjust(guess, observations, clocks=by_time)
-        return cls(views, moments, observations, scene, by_time)
+        scene = adjust(guess, observations, clocks=find_clocks)
+        return cls(views, moments, observations, scene, find_clocks)
 
     def fitting_views(self, on_floor: tuple[str, int] | None = None) -> dict[str, Views]:
         """Without sightings far off what all others say: boards that were not there, or taken for another part."""
@@ -179,7 +184,7 @@ class _Adjusted:
             result[name] = CalibratedCamera(
                 camera=_camera(self.scene.optics[index], of.source.size, pose),
                 known=self.scene.optics[index].known,
-                clock=self.scene.clocks[index] if self.by_time else None,
+                clock=self.scene.clocks[index] if self.find_clocks else None,
                 num_views=len(seen),
                 pixels=np.concatenate([observation.pixels for observation in seen]) + 0.5,
                 residuals=np.concatenate([self.scene.residuals(observation) for observation in seen]),
@@ -208,5 +213,5 @@ def _shows(moment: Moment, on_floor: tuple[str, int]) -> bool:
 
 def _camera(optics: Optics, size: tuple[int, int], pose: Float64[np.ndarray, "4 4"]) -> Camera:
     fx, fy, cx, cy = optics.parameters[:4].tolist()
-    lens = Lens.from_opencv(optics.distortion)
+    lens = Lens.from_opencv(optics.distortion.tolist())
     return Camera(*size, fx=fx, fy=fy, cx=cx + 0.5, cy=cy + 0.5, lens=lens, pose=pose[:3])

@@ -1,8 +1,11 @@
 """Finding a board in a picture, however it was printed and from whichever side it is seen.
 
-OpenCV up to 4.12 places the corners of ChArUco boards half a pixel too far right and down (its pull request 28380), so that
-its version's shift is measured on the board's own picture. A board may be printed inverted (white on black), in OpenCV's legacy pattern, and be seen from behind through what it is
+A board may be printed inverted (white on black), in OpenCV's legacy pattern, and be seen from behind through what it is
 printed on, or with both sides printed alike. All are looked for, first what was found last.
+
+OpenCV up to 4.12 places corners of ChArUco boards half a pixel too far right and down (its pull request 28380): the shift
+is measured on the board's own picture. `findChessboardCornersSB` is off by up to 0.3 pixel where pictures are sharp: its
+corners are where `cornerSubPix` starts.
 """
 
 from collections import Counter
@@ -17,7 +20,8 @@ from resfields_ns.captures.boards.board import Board
 FEWEST_CORNERS = 6
 _SQUARE = 40  # pixels a square, of the picture that tells the detector's shift
 _SURE = 5  # sightings of one print, after which no other is looked for
-_CHECKERBOARD_FLAGS = cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_ACCURACY
+_WINDOW, _LARGEST_WINDOW = 0.3, 11  # around a checkerboard's corner: of the nearest two corners' distance, and pixels
+_STEPS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-3)
 
 Print = tuple[bool, bool]
 """Whether inverted, and whether legacy."""
@@ -101,9 +105,12 @@ class BoardDetector:
     def _checkerboard(self, picture: UInt8[np.ndarray, "height width"]) -> Sighting | None:
         """The whole board; it is taken to be seen from its front, for it looks the same from behind."""
         columns, rows = self._board.columns - 1, self._board.rows - 1
-        found, pixels = cv2.findChessboardCornersSB(picture, (columns, rows), flags=_CHECKERBOARD_FLAGS)
+        found, pixels = cv2.findChessboardCornersSB(picture, (columns, rows))
         if not found:
             return None
+        steps = [np.linalg.norm(np.diff(pixels.reshape(rows, columns, 2), axis=axis), axis=-1).min() for axis in (0, 1)]
+        window = (int(np.clip(_WINDOW * min(steps), 1, _LARGEST_WINDOW)),) * 2
+        pixels = cv2.cornerSubPix(picture, pixels, window, (-1, -1), _STEPS)
         grid = pixels.reshape(rows, columns, 2).astype(np.float64)
         right, down = grid[0, -1] - grid[0, 0], grid[-1, 0] - grid[0, 0]
         if right[0] * down[1] - right[1] * down[0] < 0.0:

@@ -1,8 +1,8 @@
 """Which sightings of a board belong to one moment, and how the board moved.
 
 Pictures of videos and devices belong together by time, others by name. A moment of videos has one picture a camera at
-most, all within half a frame; it is the mean of their times. Between pictures of one camera corners move evenly, or with
-an even acceleration where the pictures before and after tell.
+most, all within half a frame; it is the mean of their times. Between pictures of one camera corners move evenly, or
+with an even acceleration where the pictures before and after tell.
 """
 
 from dataclasses import dataclass
@@ -100,7 +100,7 @@ def observe(
     return observations
 
 
-Rates = tuple[Float64[np.ndarray, "corners 2"], Float64[np.ndarray, "corners 2"]]
+Rates = tuple[Float64[np.ndarray, "_ 2"], Float64[np.ndarray, "_ 2"]]
 """Velocity and acceleration in the picture."""
 
 

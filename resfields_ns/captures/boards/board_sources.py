@@ -145,7 +145,7 @@ def _folder_source(folder: Path) -> FolderSource:
     return FolderSource(folder, list(frames), None, None, list(frames.values()))
 
 
-def open_recordings(paths: dict[str, Path], offsets: Path | None) -> tuple[dict[str, PictureSource], dict[str, int]]:
+def open_recordings(paths: dict[str, Path], offsets: Path | None) -> tuple[dict[str, DeviceSource], dict[str, int]]:
     """Recordings of devices, seen as the factory calibrated their colour cameras, and what is added to their times.
 
     Args:
@@ -159,7 +159,7 @@ def open_recordings(paths: dict[str, Path], offsets: Path | None) -> tuple[dict[
             name: Video(of.path, of.calibration.color.size, len(of.color_times), 0.0) for name, of in recordings.items()
         }
         added = {name: -start for name, start in read_offsets(offsets, videos, clocks).items()}
-    sources: dict[str, PictureSource] = {
+    sources = {
         name: DeviceSource(
             of.path, list(map(str, range(len(of.color_times)))), clocks[name] + added[name], of.calibration.color, of
         )
@@ -223,7 +223,7 @@ def find_boards(
         views[name] = replace(found, sightings=alike)
         if not alike:
             raise ValueError(
-                f"{found.source.path}: expected the board ({board.describe()}) in some of {found.num_pictures} pictures, "
-                "found it in none: compare the options with the board (squares are counted, not corners)"
+                f"{found.source.path}: expected the board ({board.describe()}) in some of {found.num_pictures} "
+                "pictures, found it in none: compare the options with the board (squares are counted, not corners)"
             )
     return views

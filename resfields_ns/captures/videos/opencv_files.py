@@ -27,7 +27,7 @@ _MODELS = ("plumb_bob", "rational_polynomial")  # ROS's names of OpenCV's models
 
 
 def read_opencv_files(folder: Path, sizes: dict[str, tuple[int, int]], with_poses: bool = True) -> Calibration:
-    """Read the cameras of videos whose (width, height) are given by name; without poses they stand in their own axes."""
+    """Read the cameras of videos whose (width, height) are given by name; without poses, in their own axes."""
     return Calibration(cameras={name: _camera(_find(folder, name), size, with_poses) for name, size in sizes.items()})
 
 
