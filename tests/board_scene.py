@@ -78,7 +78,7 @@ def render(
     return cv2.remap(
         texture,
         where,
-        None,
+        np.empty(0),
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(_BACKGROUND,),  # pyright: ignore[reportCallIssue, reportArgumentType]

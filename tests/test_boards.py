@@ -1,4 +1,4 @@
-"""Calibration boards: what is printed has its true size and is found again; what cannot be done is refused in a line."""
+"""Calibration boards: prints have their true size and are found again; what cannot be done is refused."""
 
 import re
 import sys
@@ -119,7 +119,9 @@ def _row(pose: np.ndarray) -> np.ndarray:
 
 
 class _Source(FolderSource):
-    size = (480, 360)
+    @property
+    def size(self) -> tuple[int, int]:
+        return 480, 360
 
 
 def _views(poses: list[np.ndarray], name: str = "cam1", first: int = 0, known: bool = False) -> dict[str, Views]:

@@ -33,9 +33,9 @@ from tests.board_scene import (
 )
 from tests.small_captures import write_video
 
-OPTIONS = [*"--squares 7 5 --square-mm 120 --marker-mm 72 --dictionary DICT_4X4_50".split()]
+OPTIONS = ["--squares", "7", "5", "--square-mm", "120", "--marker-mm", "72", "--dictionary", "DICT_4X4_50"]
 _NUM_STAMPS = 30
-CHECKERBOARD_OPTIONS = [*"--pattern checkerboard --squares 6 5 --square-mm 100".split()]
+CHECKERBOARD_OPTIONS = ["--pattern", "checkerboard", "--squares", "6", "5", "--square-mm", "100"]
 
 
 @pytest.fixture
@@ -155,7 +155,9 @@ def _synthetic(clocks: dict[str, float], rate: float, board: Board = BOARD) -> d
     """Sightings by formulas of a board that swings, by cameras whose stamps are off by their clocks."""
 
     class Source(PictureSource):
-        size = (480, 360)
+        @property
+        def size(self) -> tuple[int, int]:
+            return 480, 360
 
         def pictures(self, chosen: list[int]):  # noqa: ANN202
             raise NotImplementedError

@@ -78,12 +78,12 @@ class Calibrating(BoardOptions):
             print(f"{name}: board found in {len(of.sightings)} of {of.num_pictures} pictures, {of.num_corners} corners")
         return views
 
-    def report(self, folder: Path, cameras: Any) -> None:
+    def report(self, folder: Path, cameras: Any, with_poses: bool = True) -> None:
         """Write the picture of residuals and say what was found."""
         from resfields_ns.captures.boards.board_report import RESIDUAL_PICTURE, describe_cameras, draw_residuals
 
         draw_residuals(folder / RESIDUAL_PICTURE, cameras)
-        print("\n".join(describe_cameras(cameras)))
+        print("\n".join(describe_cameras(cameras, with_poses)))
 
 
 @dataclass
@@ -108,7 +108,7 @@ class CalibrateIntrinsics(Calibrating):
         with write_aside(self.out) as folder:
             folder.mkdir()
             write_opencv_files(folder, cameras, with_poses=False)
-            self.report(folder, cameras)
+            self.report(folder, cameras, with_poses=False)
         print(f"Wrote {self.out}; cameras that stand together: rf-calibrate cameras --intrinsics {self.out}")
 
 

@@ -3,9 +3,10 @@
 A board may be printed inverted (white on black), in OpenCV's legacy pattern, and be seen from behind through what it is
 printed on, or with both sides printed alike. All are looked for, first what was found last.
 
-OpenCV up to 4.12 places corners of ChArUco boards half a pixel too far right and down (its pull request 28380): the shift
-is measured on the board's own picture. `findChessboardCornersSB` is off by up to 0.3 pixel where pictures are sharp: its
-corners are where `cornerSubPix` starts.
+OpenCV up to 4.12 places corners of ChArUco boards half a pixel too far right and down (its pull request 28380): the
+shift is measured on the board's own picture. Of its two ways to find checkerboards, the older finds more boards near
+the picture's edge, the newer (SB) blurred and inverted ones; SB is off by up to 0.3 pixel where pictures are sharp, so that
+`cornerSubPix` has the last word.
 """
 
 from collections import Counter
@@ -20,6 +21,7 @@ from resfields_ns.captures.boards.board import Board
 FEWEST_CORNERS = 6
 _SQUARE = 40  # pixels a square, of the picture that tells the detector's shift
 _SURE = 5  # sightings of one print, after which no other is looked for
+_CHECKERBOARD_FLAGS = cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_FAST_CHECK
 _WINDOW, _LARGEST_WINDOW = 0.3, 11  # around a checkerboard's corner: of the nearest two corners' distance, and pixels
 _STEPS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-3)
 
@@ -99,13 +101,17 @@ class BoardDetector:
         """Pixels by which this version of OpenCV places corners too far right and down."""
         picture = np.pad(255 * self._board.bits(_SQUARE).astype(np.uint8), _SQUARE, constant_values=255)
         pixels, numbers, _, _ = self._charuco[False].detectBoard(picture)
-        expected = self._board.corners[numbers.ravel(), :2] / self._board.square * _SQUARE + _SQUARE - 0.5
+        expected = (
+            self._board.corners[numbers.ravel().astype(np.int64)][:, :2] / self._board.square * _SQUARE + _SQUARE - 0.5
+        )
         return round(2.0 * float(np.median(pixels.reshape(-1, 2) - expected))) / 2.0
 
     def _checkerboard(self, picture: UInt8[np.ndarray, "height width"]) -> Sighting | None:
         """The whole board; it is taken to be seen from its front, for it looks the same from behind."""
         columns, rows = self._board.columns - 1, self._board.rows - 1
-        found, pixels = cv2.findChessboardCornersSB(picture, (columns, rows))
+        found, pixels = cv2.findChessboardCorners(picture, (columns, rows), flags=_CHECKERBOARD_FLAGS)
+        if not found:
+            found, pixels = cv2.findChessboardCornersSB(picture, (columns, rows), flags=cv2.CALIB_CB_NORMALIZE_IMAGE)
         if not found:
             return None
         steps = [np.linalg.norm(np.diff(pixels.reshape(rows, columns, 2), axis=axis), axis=-1).min() for axis in (0, 1)]

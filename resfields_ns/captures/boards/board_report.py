@@ -97,14 +97,15 @@ def _draw_panel(axes: Axes, name: str, found: CalibratedCamera, typical: float) 
     axes.tick_params(labelsize=7)
 
 
-def describe_cameras(cameras: dict[str, CalibratedCamera]) -> list[str]:
+def describe_cameras(cameras: dict[str, CalibratedCamera], with_poses: bool = True) -> list[str]:
     """A line for each camera, and one for all."""
     lines = []
     for name, found in cameras.items():
         camera = found.camera
         where = ", ".join(f"{value:.3f}" for value in camera.centre)
         text = f"{name}: {len(found.pixels)} corners in {found.num_views} views, {found.rms:.2f} pixels; "
-        text += f"focal length {camera.fx:.1f}{' (kept)' if found.known else ''}, at {where} m"
+        text += f"focal length {camera.fx:.1f}{' (kept)' if found.known else ''}"
+        text += f", at {where} m" if with_poses else ""
         if found.clock is not None and len(cameras) > 1:
             text += f", its clock {1000 * found.clock:+.1f} ms"
         lines.append(text)
