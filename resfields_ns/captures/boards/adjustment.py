@@ -26,7 +26,7 @@ _FIRST_BOUND, _SMALLEST_BOUND = 1.0, 0.05  # pixels, from which on a residual co
 _ROBUST_SHARE = 1.345  # of the residuals' deviation: Huber's, 95% efficient where no residual is an outlier
 _ROUNDS = 3
 _MOST_STEPS = 200
-_SMALLEST_GAIN = 1e-9  # of the loss
+_SMALLEST_GAIN = 1e-7  # of the loss
 _DAMPING, _SMALLEST_DAMPING, _LARGEST_DAMPING = 1e-4, 1e-12, 1e8  # of the normal equations' diagonal
 _MEDIAN_OF_NOISE = 0.6745  # of its standard deviation
 _CLOCK_DEVIATION = 0.1  # seconds that a clock may be off; holds those that a board at rest does not tell
@@ -118,15 +118,25 @@ class Scene:
 
     def residuals(self, of: Observation) -> Float64[np.ndarray, "corners 2"]:
         """Pixels from where corners are seen to where they should be."""
-        return self.project(of)[0].reshape(-1, 2) - of.pixels_at_moment(self.clocks[of.camera])
+        return self._project(of)[0].reshape(-1, 2) - of.pixels_at_moment(self.clocks[of.camera])
 
-    def project(self, of: Observation) -> tuple[np.ndarray, ...]:
-        """Pixels, and their derivatives by the camera's parameters, the camera's pose and the board's pose."""
+    def derivatives(self, of: Observation) -> dict[str, Float64[np.ndarray, "residuals _"]]:
+        """Of the residuals, row by row, by the camera's optics, its pose, the board's pose and the camera's clock."""
+        _, jacobian, by = self._project(of)
+        by_pose = [jacobian[:, :3] @ by_r + jacobian[:, 3:6] @ by_t for by_r, by_t in zip(by[:4], by[4:], strict=True)]
+        return {
+            "optics": jacobian[:, 6 : 6 + _NUM_INTRINSICS],
+            "camera": np.hstack(by_pose[2:]),
+            "board": np.hstack(by_pose[:2]),
+            "clock": -of.by_clock(self.clocks[of.camera]).reshape(-1, 1),
+        }
+
+    def _project(self, of: Observation) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Pixels, OpenCV's derivatives of them, and those of board to camera by both poses."""
         board, camera, optics = self.boards[of.board], self.cameras[of.camera], self.optics[of.camera]
         rotation, translation, *by = cv2.composeRT(board[:3], board[3:], camera[:3], camera[3:])
         pixels, jacobian = cv2.projectPoints(of.points, rotation, translation, optics.matrix, optics.distortion)
-        by_pose = [jacobian[:, :3] @ by_r + jacobian[:, 3:6] @ by_t for by_r, by_t in zip(by[:4], by[4:], strict=True)]
-        return pixels, jacobian[:, 6 : 6 + _NUM_INTRINSICS], np.hstack(by_pose[2:]), np.hstack(by_pose[:2])
+        return pixels, jacobian, by
 
 
 def adjust(scene: Scene, observations: list[Observation], clocks: bool = False) -> Scene:
@@ -256,9 +266,7 @@ class _Problem:
         scene = self.unpack(row)
         values = []
         for of in self._observations:
-            _, by_optics, by_camera, by_board = scene.project(of)
-            by_clock = -of.by_clock(scene.clocks[of.camera]).reshape(-1, 1)
-            blocks = {"optics": by_optics, "camera": by_camera, "board": by_board, "clock": by_clock}
+            blocks = scene.derivatives(of)
             values += [blocks[kind].ravel() for kind, _ in self._blocks_of(of)]
         data = np.concatenate([*values, np.ones(len(self._clocks))]) * self._trust[self._rows]
         return csr_matrix((data, (self._rows, self._columns)), shape=(len(self._trust), self._size))

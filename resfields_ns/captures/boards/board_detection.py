@@ -5,8 +5,8 @@ printed on, or with both sides printed alike. All are looked for, first what was
 
 OpenCV up to 4.12 places corners of ChArUco boards half a pixel too far right and down (its pull request 28380): the
 shift is measured on the board's own picture. Of its two ways to find checkerboards, the older finds more boards near
-the picture's edge, the newer (SB) blurred and inverted ones; SB is off by up to 0.3 pixel where pictures are sharp, so that
-`cornerSubPix` has the last word.
+the picture's edge, the newer (SB) blurred and inverted ones; SB is off by up to 0.3 pixel where pictures are sharp, so
+that `cornerSubPix` has the last word.
 """
 
 from collections import Counter
