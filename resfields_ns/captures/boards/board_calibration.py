@@ -162,7 +162,7 @@ class _Adjusted:
             if share > _LARGEST_UNCERTAINTY:
                 raise ValueError(
                     f"{of.source.path}: expected views that tell the focal length to {_LARGEST_UNCERTAINTY:.0%}, found "
-                    f"{share:.1%}: show the board larger, to the corners of the picture, and tilted by 30 to 45 "
+                    f"{share:.2%}: show the board larger, to the corners of the picture, and tilted by 30 to 45 "
                     "degrees; or give --intrinsics"
                 )
 
