@@ -227,6 +227,21 @@ def test_videos_are_matched_by_their_times(tmp_path: Path, rf_calibrate, capsys)
     assert "its clock" in capsys.readouterr().out
 
 
+def test_offsets_say_where_videos_start(tmp_path: Path, rf_calibrate) -> None:  # noqa: ANN001
+    cameras = {name: camera for name, camera in make_cameras().items() if name in ("cam0", "cam1")}
+    (tmp_path / "videos").mkdir()
+    for name, first in (("cam0", 0), ("cam1", 3)):
+        shown = [take_picture(cameras[name], swung((first + frame) / 10.0)) for frame in range(12)]
+        write_video(
+            tmp_path / "videos" / f"{name}.mp4", [np.repeat(of[..., None], 3, axis=-1) for of in shown], rate=10
+        )
+    (tmp_path / "offsets.json").write_text('{"cam0": {"frames": 3}}')
+    optics = _write_optics(tmp_path / "optics", cameras)
+    options = [*OPTIONS, "--intrinsics", optics, "--offsets", tmp_path / "offsets.json"]
+    rf_calibrate("cameras", tmp_path / "videos", tmp_path / "out", *options)
+    _check_poses(_read(tmp_path / "out", cameras), cameras, _in_first(cameras))
+
+
 def test_devices_keep_the_factorys_intrinsics(tmp_path: Path, rf_calibrate) -> None:  # noqa: ANN001
     devices = {
         "left": BoardDevice(-20.0, num_frames=5, sync_mode="MASTER"),
