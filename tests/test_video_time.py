@@ -115,7 +115,7 @@ def test_two_cameras_that_dropped_different_frames(
     assert _levels(tmp_path / "capture", "cam0") == _levels(tmp_path / "capture", "cam1") == kept
     said = capsys.readouterr().out
     assert "Wrote 54 frames of 2 cameras" in said
-    assert "Left out 3 of cam0, 3 of cam1: " in said and "half a frame (16.666 ms)" in said
+    assert "Left out 3 of cam0, 3 of cam1: without a partner of their own in each camera within 16.666 ms" in said
     videos(tmp_path / "videos", tmp_path / "some", calibration, box=BOX, frames="2:20:3")
     assert _levels(tmp_path / "some", "cam0") == _levels(tmp_path / "some", "cam1") == kept[2:20:3]
 
@@ -183,8 +183,8 @@ APART: dict[str, tuple[dict[str, np.ndarray], str]] = {
     ),
     "a third of a frame apart": (
         {"a": _EVEN, "b": _EVEN + 1 / 90, "c": _EVEN + 2 / 90},
-        r"videos: expected frames of which all videos have one within half a frame \(16\.666 ms\), found none: "
-        r"the nearest lie 22\.\d\d\d ms apart",
+        r"videos: expected moments of which all videos have pictures within 16\.666 ms, found none: "
+        r"the nearest lie 22\.\d\d\d ms apart; rf-videos --largest-gap-ms allows more",
     ),
     "an early end": (
         {"a": _EVEN, "b": _EVEN[:50]},
@@ -199,3 +199,20 @@ def test_videos_that_do_not_belong_together(times: tuple[dict[str, np.ndarray], 
     _write_times(tmp_path / "videos", recording)
     with pytest.raises(ValueError, match=message):
         _align(tmp_path / "videos")
+
+
+def test_a_larger_gap_is_allowed_by_hand(calibration: Path, tmp_path: Path) -> None:
+    """Of a camera that is late by 10 and by 20 ms in turns."""
+    (tmp_path / "videos").mkdir()
+    pictures, times = [gray(8 * frame) for frame in range(20)], np.arange(20) / 10
+    write_timed_video(tmp_path / "videos" / "cam0.mp4", pictures, times)
+    write_timed_video(tmp_path / "videos" / "cam1.mp4", pictures, times + 0.01 + 0.01 * (np.arange(20) % 2))
+    options = {"box": BOX, "frames": "::"}
+    for gap, shown in ((25.0, range(20)), (15.0, range(0, 20, 2))):
+        out = tmp_path / f"within {gap}"
+        videos(tmp_path / "videos", out, calibration, largest_gap_ms=gap, **options)
+        assert _levels(out, "cam0") == _levels(out, "cam1") == [2 * frame for frame in shown]
+    with pytest.raises(ValueError, match="--largest-gap-ms: expected above 0, got 0"):
+        videos(tmp_path / "videos", tmp_path / "none", calibration, largest_gap_ms=0.0, **options)
+    with pytest.raises(ValueError, match=r"within 5\.000 ms, found none: the nearest lie 10\.0\d\d ms apart"):
+        videos(tmp_path / "videos", tmp_path / "none", calibration, largest_gap_ms=5.0, **options)

@@ -1,4 +1,4 @@
-"""`rf-videos`: make a capture of synchronised videos."""
+"""`rf-videos`: make a capture of videos by several cameras."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,14 +22,16 @@ def videos(
     size: tuple[int, int] | None = None,
     offsets: Path | None = None,
     synchronise: bool = False,
+    largest_gap_ms: float | None = None,
     box: tuple[float, float, float, float, float, float] | None = None,
     depths: tuple[float, float] | None = None,
     masks: Path | None = None,
     plates: Path | None = None,
     plate_threshold: int = 30,
 ) -> None:
-    """Make a capture that the `owlii` dataparser reads of synchronised videos, one for each fixed camera.
+    """Make a capture that the `owlii` dataparser reads of videos, one for each fixed camera.
 
+    Frames are matched by their time stamps, those in `timestamps.csv` beside the videos before those in the files.
     A run that was stopped goes on where it was when it is started again.
 
     Example: rf-videos recording capture --calibration recording/colmap/sparse/0 --box -1 -1 0 1 1 2
@@ -43,6 +45,8 @@ def videos(
         size: Width and height of the capture's images; by default those of the videos.
         offsets: JSON file that says where in each video the same moment is: {"cam01": {"frames": 3}}, or seconds.
         synchronise: Find such offsets by the videos' sound, or by the change of their pictures.
+        largest_gap_ms: Milliseconds that pictures of one frame may be apart, by default half a frame; frames with
+            larger gaps are left out.
         box: The scene's box in the calibration's units: lower, then upper corner.
         depths: In place of a box: near and far depth of what all cameras see, in the calibration's units.
         masks: Folder with a folder of masks for each camera, one for each frame of its video.
@@ -55,13 +59,17 @@ def videos(
     from resfields_ns.captures.videos.video_conversion import choose_space, convert_videos
 
     check_unused(out)
+    if largest_gap_ms is not None:
+        Limits(above=0).check("--largest-gap-ms", largest_gap_ms)
     found = find_videos(videos_folder)
     calibrated = read_calibration(calibration, found)
     for video in found.values():
         if video.mode == "RGBA":
             print(f"{video.path}: its alpha channel is laid over white")
     clocks, starts = _time(videos_folder, found, offsets, synchronise)
-    aligned = align_videos(found, clocks, starts, frames, str(videos_folder) if offsets is None else "--offsets")
+    where = str(videos_folder) if offsets is None else "--offsets"
+    largest_gap = None if largest_gap_ms is None else round(1000 * largest_gap_ms)
+    aligned = align_videos(found, clocks, starts, frames, where, largest_gap)
     space = choose_space(calibrated, box, depths)
     image_size = _image_size(found, size)
     foregrounds = _foregrounds(found, aligned.frames, masks, plates, plate_threshold)

@@ -28,32 +28,31 @@ _ALMOST_A_FRAME = 0.99
 
 @dataclass(frozen=True)
 class Alignment:
-    """Frames of videos that show the same moments, at most half a frame apart.
+    """Frames of videos that show the same moments.
 
     Args:
         frames: camera -> indices into its video, equally many
-        matched: the frames, less their choice by `--frames`
+        matched: the same, with the gaps between them
         reference: the camera whose frames the others are matched to
-        half_frame: microseconds
+        limit: microseconds that pictures of a moment may lie apart
         left_out: camera -> how many of its frames, within the time of all videos, belong to none of the moments
     """
 
     frames: dict[str, list[int]]
     matched: MatchedFrames
     reference: str
-    half_frame: int
+    limit: int
     left_out: dict[str, int]
 
     def report(self) -> list[str]:
         """What was matched and left out, in lines for people."""
         camera, frame = self.matched.worst()
-        gap, half = self.matched.largest_gaps[frame] / 1000, self.half_frame / 1000
+        gap = self.matched.largest_gaps[frame] / 1000
         lines = [f"Matched by time to {self.reference}; largest gap {gap:.3f} ms (camera {camera}, frame {frame})"]
         left_out = ", ".join(f"{count} of {name}" for name, count in self.left_out.items() if count)
         if left_out:
             lines.append(
-                f"Left out {left_out}: pictures that are nobody's nearest, or that some camera has none within "
-                f"half a frame ({half:.3f} ms) of"
+                f"Left out {left_out}: without a partner of their own in each camera within {self.limit / 1000:.3f} ms"
             )
         return lines
 
@@ -99,7 +98,12 @@ def frame_duration(clock: Int64[np.ndarray, "frames"]) -> float:
 
 
 def align_videos(
-    videos: dict[str, Video], clocks: Clocks, offsets: dict[str, int] | None, frames: str, where: str
+    videos: dict[str, Video],
+    clocks: Clocks,
+    offsets: dict[str, int] | None,
+    frames: str,
+    where: str,
+    largest_gap: int | None = None,
 ) -> Alignment:
     """Match the frames of videos by time, and choose some of the moments that all show.
 
@@ -107,6 +111,7 @@ def align_videos(
         offsets: of the clocks; None if all show the same, as the videos were started and stopped together
         frames: as start:stop:step, counted from the first moment
         where: says in errors what tells the times
+        largest_gap: microseconds that pictures of a moment may lie apart; by default half a frame
 
     Raises ValueError if videos do not overlap, no frame is near enough in all of them, or, without offsets, a video
     ends before a chosen frame.
@@ -115,14 +120,14 @@ def align_videos(
     durations = {name: frame_duration(clock) for name, clock in clocks.items()}
     slowest = max(durations.values())
     reference = next(name for name, duration in durations.items() if duration >= _SAME_DURATION * slowest)
-    half = round(slowest / 2)
-    _check_overlap(videos, times, half, where)
-    matched = match_frames(times, reference, half, where)
-    common = _within_half_a_frame(times, matched, reference, half)
+    limit = round(slowest / 2) if largest_gap is None else largest_gap
+    _check_overlap(videos, times, limit, where)
+    matched = match_frames(times, reference, limit, where)
+    common = _together(times, matched, reference, limit)
     if len(common) == 0:
         raise ValueError(
-            f"{where}: expected frames of which all videos have one within half a frame ({half / 1000:.3f} ms), found "
-            f"none: the nearest lie {matched.spreads.min() / 1000:.3f} ms apart"
+            f"{where}: expected moments of which all videos have pictures within {limit / 1000:.3f} ms, found none: "
+            f"the nearest lie {matched.spreads.min() / 1000:.3f} ms apart; rf-videos --largest-gap-ms allows more"
         )
     surplus = _surplus(times, slowest) if offsets is None else 0
     chosen = parse_frames(frames, len(common) + surplus)
@@ -136,15 +141,15 @@ def align_videos(
         frames={name: images[common[chosen]].tolist() for name, images in matched.images.items()},
         matched=matched.chosen(common[chosen]),
         reference=reference,
-        half_frame=half,
-        left_out={name: count - len(common) for name, count in _num_shared(times, half).items()},
+        limit=limit,
+        left_out={name: count - len(common) for name, count in _num_shared(times, limit).items()},
     )
 
 
-def _check_overlap(videos: dict[str, Video], times: Clocks, half: int, where: str) -> None:
+def _check_overlap(videos: dict[str, Video], times: Clocks, limit: int, where: str) -> None:
     first = min(times, key=lambda name: times[name][-1])
     last = max(times, key=lambda name: times[name][0])
-    if times[last][0] - times[first][-1] > half:
+    if times[last][0] - times[first][-1] > limit:
         raise ValueError(
             f"{where}: expected videos that overlap, found {videos[first].path} with {videos[first].num_frames} frames "
             f"up to {times[first][-1] / _MICROSECONDS:.3f} s, and {videos[last].path} from "
@@ -152,11 +157,9 @@ def _check_overlap(videos: dict[str, Video], times: Clocks, half: int, where: st
         )
 
 
-def _within_half_a_frame(
-    times: Clocks, matched: MatchedFrames, reference: str, half: int
-) -> Int64[np.ndarray, "common"]:
+def _together(times: Clocks, matched: MatchedFrames, reference: str, limit: int) -> Int64[np.ndarray, "common"]:
     """Places of the matched frames whose images lie together, each belonging to one frame, the nearest."""
-    together = matched.spreads <= half + _ROUNDING
+    together = matched.spreads <= limit + _ROUNDING
     for name, images in matched.images.items():
         together &= nearest_times(times[reference], times[name][images]) == matched.images[reference]
     places = np.flatnonzero(together)
@@ -172,8 +175,8 @@ def _surplus(times: Clocks, duration: float) -> int:
     return int((longest > end + duration / 2).sum())
 
 
-def _num_shared(times: Clocks, half: int) -> dict[str, int]:
+def _num_shared(times: Clocks, limit: int) -> dict[str, int]:
     """How many frames of each video lie within the time of all."""
-    start = max(clock[0] for clock in times.values()) - half
-    end = min(clock[-1] for clock in times.values()) + half
+    start = max(clock[0] for clock in times.values()) - limit
+    end = min(clock[-1] for clock in times.values()) + limit
     return {name: int(((clock >= start) & (clock <= end)).sum()) for name, clock in times.items()}
