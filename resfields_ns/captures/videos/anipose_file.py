@@ -13,19 +13,15 @@ A camera is called by its name, else as its table. Caliscope's `camera_array.tom
 board. OpenCV counts pixels from the centre of the first one.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
+
+import tomli
 
 from resfields_ns.captures.camera import Camera
 from resfields_ns.captures.json_file import read_array
 from resfields_ns.captures.videos.calibration import Calibration, Sizes, named_as
 from resfields_ns.captures.videos.opencv_files import OpenCVKeys, read_opencv_camera
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _KEYS = OpenCVKeys("matrix", "distortions", "rotation", "translation")
 
@@ -53,7 +49,7 @@ def read_anipose_file(path: Path, sizes: Sizes) -> Calibration:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomli.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected TOML, found a file that cannot be read ({error})") from None
 
