@@ -114,7 +114,7 @@ def test_names_come_before_tables(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("write", [write_colmap_text, write_colmap_binary])
 def test_names_with_spaces(write: Callable[..., Path], tmp_path: Path) -> None:
-    cameras = dict(zip(("cam 1", "cam 2", "cam 3"), make_cameras(DISTORTION).values(), strict=True))
+    cameras = {f"cam {index}": camera for index, camera in enumerate(make_cameras(DISTORTION).values())}
     _assert_right(_read(write(tmp_path / "calibration", cameras), tuple(cameras)), cameras)
 
 

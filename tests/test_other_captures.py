@@ -13,6 +13,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig, Datapa
 from nerfstudio.scripts.eval import ComputePSNR
 from PIL import Image
 
+from resfields_ns.captures.checks.layouts import recognise_dataparser
 from resfields_ns.captures.sequence import Capture
 from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.dataparsers.dnerf_capture import DNeRFCaptureConfig
@@ -167,6 +168,7 @@ def test_one_file_of_all_splits(captures: dict[str, Path], tmp_path: Path, capsy
     everything, evaluation = (FORMATS["dnerf"].parse(tmp_path / "no lists", split) for split in ("train", "val"))
     assert len(everything.image_filenames) == NUM_FRAMES + 2 + 3
     assert evaluation.image_filenames == everything.image_filenames
+    assert recognise_dataparser(tmp_path / "no lists") == "dnerf-capture"
     assert "has no val_filenames: evaluation uses the training images" in " ".join(capsys.readouterr().out.split())
 
 

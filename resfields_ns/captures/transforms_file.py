@@ -23,7 +23,7 @@ from resfields_ns.captures.poses import OPENGL_FROM_OPENCV
 
 _RATIONAL = "FULL_OPENCV"
 _MODELS = ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", _RATIONAL)
-_PARAMS = "distortion_params"
+_PARAMS, _PARAMS_ORDER = "distortion_params", ("k1", "k2", "k3", "k4", "p1", "p2")
 _COEFFICIENTS = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 _INTRINSICS = {
     *("camera_model", "is_fisheye", "w", "h", "fl_x", "fl_y", "camera_angle_x", "camera_angle_y", "cx", "cy"),
@@ -85,11 +85,13 @@ def _focal_length(record: dict[str, Any], axis: str, length: float, name: str) -
 
 
 def _lens(record: dict[str, Any], name: str) -> Lens:
+    """The lens; k4 is the coefficient of r^8 but in FULL_OPENCV, and ours has none."""
     values = {key: read_number(record, key, name) for key in _COEFFICIENTS if key in record}
     if _PARAMS in record:
-        keys = ("k1", "k2", "k3", "k4", "p1", "p2")
-        values = dict(zip(keys, read_array(record, _PARAMS, (len(keys),), name).tolist(), strict=True))
-    if record.get("camera_model") != _RATIONAL:
+        values.update(
+            zip(_PARAMS_ORDER, read_array(record, _PARAMS, (len(_PARAMS_ORDER),), name).tolist(), strict=True)
+        )
+    if _PARAMS in record or record.get("camera_model") != _RATIONAL:
         for key in ("k4", "k5", "k6"):
             if value := values.pop(key, 0.0):
                 raise ValueError(f"{name}: {key}: expected 0, as a lens with k1, k2, k3, p1, p2 has, found {value:g}")
