@@ -1,6 +1,7 @@
 """Calibrations of other tools: exact pixels whatever the format, and one line for what a format says and we cannot."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,9 @@ def test_qualisys(tmp_path: Path) -> None:
     (path.parent / "notes.txt").write_text("Tuesday")
     (path.parent / "._Calib.qca.txt").write_bytes(b"<calibration")
     _assert_right(_read(path.parent), cameras)
+    path.write_text(re.sub(r' (skew|radialDistortion3)="[^"]*"', "", path.read_text()))
+    without_k3 = make_cameras(np.where(np.arange(8) < 4, DISTORTION, 0.0))
+    _assert_right(_read(path), without_k3)
 
 
 def test_qualisys_as_pose2sim_reads_it(tmp_path: Path) -> None:
@@ -109,7 +113,12 @@ def test_names_come_before_tables(tmp_path: Path) -> None:
     """anipose numbers its tables; the names are those of the videos."""
     first, second, _ = make_cameras(DISTORTION).values()
     (tmp_path / "c.toml").write_text(toml_table("cam_0", first, name="cam_1") + toml_table("cam_1", second, name="x"))
-    _assert_right(_read(tmp_path / "c.toml", ("x", "cam_1", "cam_0")), {"x": second, "cam_1": first, "cam_0": first})
+    _assert_right(_read(tmp_path / "c.toml", ("x", "cam_1")), {"x": second, "cam_1": first})
+    _assert_right(_read(tmp_path / "c.toml", ("cam_0",)), {"cam_0": first})
+    with pytest.raises(
+        ValueError, match=r"c\.toml: expected a camera for each video, found \[cam_0\] for cam_0 and cam_1"
+    ):
+        _read(tmp_path / "c.toml", ("cam_0", "cam_1"))
 
 
 @pytest.mark.parametrize("write", [write_colmap_text, write_colmap_binary])

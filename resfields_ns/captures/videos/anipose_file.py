@@ -42,6 +42,9 @@ def read_anipose_file(path: Path, sizes: Sizes) -> Calibration:
         names[name] = table
     others = {other: name for name, table in names.items() for other in _names(table) if other not in names}
     chosen = {video: named_as(others.get(video, video), names, str(path)) for video in sizes}
+    for table in chosen.values():
+        if len(videos := [video for video in chosen if chosen[video] == table]) > 1:
+            raise ValueError(f"{path}: expected a camera for each video, found [{table}] for {' and '.join(videos)}")
     return Calibration(
         cameras={video: _camera(tables[table], sizes[video], f"{path}: [{table}]") for video, table in chosen.items()}
     )

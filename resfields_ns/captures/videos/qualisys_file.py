@@ -11,7 +11,9 @@ Numbers are understood as Pose2Sim's reader does. Pixels count from the centre o
 here.
 """
 
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -26,6 +28,14 @@ _SUFFIXES = (".txt", ".xml")
 _LONGEST_BEGINNING = 4096  # bytes within which the outermost element opens
 _UNITS_PER_PIXEL = 64
 _METRES_PER_UNIT = 1e-3
+_COEFFICIENTS = {
+    "radialDistortion1": "k1",
+    "radialDistortion2": "k2",
+    "radialDistortion3": "k3",
+    "tangentalDistortion1": "p1",
+    "tangentalDistortion2": "p2",
+}
+_OPTIONAL = ("skew", "radialDistortion3")
 
 
 def knows_qualisys_file(path: Path) -> bool:
@@ -40,7 +50,7 @@ def read_qualisys_file(path: Path, sizes: Sizes) -> Calibration:
     """Read the cameras of videos, which are named by their serials."""
     try:
         root = ElementTree.fromstring(path.read_bytes())
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise ValueError(f"{path}: expected XML, found a file that cannot be read ({error})") from None
     cameras: dict[str, ElementTree.Element] = {}
     for camera in root.iterfind("cameras/camera"):
@@ -55,23 +65,14 @@ def read_qualisys_file(path: Path, sizes: Sizes) -> Calibration:
 
 def _camera(camera: ElementTree.Element, name: str) -> Camera:
     left, top, right, bottom = _numbers(camera, "fov_video", ("left", "top", "right", "bottom"), name)
-    fx, fy, cx, cy, skew = (
-        _numbers(
-            camera,
-            "intrinsic",
-            ("focalLengthU", "focalLengthV", "centerPointU", "centerPointV", "skew"),
-            name,
-        )
-        / _UNITS_PER_PIXEL
-    ).tolist()
+    focal_lengths_and_centre = ("focalLengthU", "focalLengthV", "centerPointU", "centerPointV", "skew")
+    fx, fy, cx, cy, skew = (_numbers(camera, "intrinsic", focal_lengths_and_centre, name) / _UNITS_PER_PIXEL).tolist()
     size = (round(right - left) + 1, round(bottom - top) + 1)
     if min(fx, fy, *size) <= 0:
         raise ValueError(f"{name}: expected a window and focal lengths above 0, found {size[0]}x{size[1]}, {fx}, {fy}")
     if abs(skew) > LARGEST_SKEW * fx:
         raise ValueError(f"{name}: expected a camera without skew, found a skew of {skew:g} pixels")
-    radial = [f"radialDistortion{i}" for i in (1, 2, 3)]
-    tangential = [f"tangentalDistortion{i}" for i in (1, 2)]
-    k1, k2, k3, p1, p2 = (_numbers(camera, "intrinsic", (*radial, *tangential), name) / _UNITS_PER_PIXEL).tolist()
+    coefficients = _numbers(camera, "intrinsic", tuple(_COEFFICIENTS), name) / _UNITS_PER_PIXEL
     axes = _numbers(camera, "transform", tuple(f"r{i}{j}" for i in (1, 2, 3) for j in (1, 2, 3)), name).reshape(3, 3)
     check_rotation(axes, f"{name}: transform")
     position = _METRES_PER_UNIT * _numbers(camera, "transform", ("x", "y", "z"), name)
@@ -82,20 +83,18 @@ def _camera(camera: ElementTree.Element, name: str) -> Camera:
         fy=fy,
         cx=cx - float(left) + 0.5,
         cy=cy - float(top) + 0.5,
-        lens=Lens(k1=k1, k2=k2, k3=k3, p1=p1, p2=p2),
+        lens=Lens(**dict(zip(_COEFFICIENTS.values(), coefficients.tolist(), strict=True))),
         pose=np.column_stack([axes.T, position]) * OPENGL_FROM_OPENCV,
     )
 
 
 def _numbers(camera: ElementTree.Element, kind: str, keys: tuple[str, ...], name: str) -> Float64[np.ndarray, "keys"]:
-    """Attributes of an element of a camera."""
+    """Attributes of an element of a camera; those that some versions leave out are 0."""
     element = camera.find(kind)
     if element is None:
         raise ValueError(f"{name}: expected an element {kind!r}, found {', '.join(e.tag for e in camera) or 'none'}")
-    values: dict[str, float | str] = {}
-    for key, text in element.items():
-        try:
-            values[key] = float(text)
-        except ValueError:
-            values[key] = text
+    values: dict[str, Any] = dict.fromkeys(_OPTIONAL, 0.0) | element.attrib
+    for key in keys:
+        with suppress(ValueError):
+            values[key] = float(values.get(key, ""))
     return np.array([read_number(values, key, f"{name}: {kind}") for key in keys])
