@@ -20,7 +20,7 @@ from resfields_ns.captures.kinect.recording import Recording
 from resfields_ns.captures.video_file import Video, decode_frames
 from resfields_ns.captures.videos.alignment import read_clocks, read_offsets
 from resfields_ns.captures.videos.calibration import VIDEO_SUFFIXES, find_videos, read_calibration
-from resfields_ns.captures.videos.opencv_files import SUFFIXES, read_opencv_files
+from resfields_ns.captures.videos.opencv_files import knows_opencv_files, read_opencv_files
 from resfields_ns.timeline import parse_frames
 
 Gray = UInt8[np.ndarray, "height width"]
@@ -170,7 +170,7 @@ def open_recordings(paths: dict[str, Path], offsets: Path | None) -> tuple[dict[
 
 def with_intrinsics(sources: dict[str, PictureSource], path: Path) -> dict[str, PictureSource]:
     """The cameras, seeing as a calibration says, which `rf-videos --calibration` or `rf-calibrate intrinsics` knows."""
-    if any((path / f"{name}{suffix}").is_file() for name in sources for suffix in SUFFIXES):
+    if knows_opencv_files(path, list(sources)):
         sizes = {name: source.size for name, source in sources.items()}
         cameras = read_opencv_files(path, sizes, with_poses=False).cameras
     else:
