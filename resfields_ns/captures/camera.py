@@ -306,8 +306,9 @@ def check_same_similarity(similarity: Similarity, reference: Similarity, name: s
 
 def check_rotation(rotation: Float64[np.ndarray, "3 3"], name: str) -> None:
     """Raise ValueError if a matrix is no rotation; `name` says where it comes from."""
-    deviation = np.abs(rotation @ rotation.T - np.eye(3)).max()
-    if deviation > _LARGEST_DEVIATION or np.linalg.det(rotation) < 0:
+    bounded = np.clip(rotation, -2.0, 2.0)  # no entry of a rotation is, and products of what is larger overflow
+    deviation = np.abs(bounded @ bounded.T - np.eye(3)).max()
+    if not deviation <= _LARGEST_DEVIATION or np.linalg.det(bounded) < 0:
         raise ValueError(f"{name}: expected a rotation, found {rotation.tolist()}")
 
 

@@ -40,8 +40,8 @@ def videos(
     Args:
         videos_folder: Folder of videos, named as their cameras.
         out: Folder to write, new or empty.
-        calibration: Folder of a COLMAP model, folder with a YAML or JSON file of OpenCV for each camera, or an LLFF
-            poses_bounds.npy.
+        calibration: File or folder of a calibration: of OpenCV, COLMAP, EasyMocap, Qualisys, anipose, FreeMoCap,
+            Pose2Sim, caliscope, nerfstudio or LLFF.
         frames: Frames to use, as start:stop:step, counted from the first moment that all videos show.
         size: Width and height of the capture's images; by default those of each video.
         picture_fit: What was done to pictures that are not of the calibration's size: each side scaled by itself, or
