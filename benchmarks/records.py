@@ -15,8 +15,9 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
 
     Raises:
         FileExistsError: if there is one already
-        ValueError: if a figure is not finite
+        ValueError: if a figure is not finite, or config or commit are missing
     """
+    _check(path, record)
     text = json.dumps(record, indent=2, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
@@ -26,8 +27,15 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """A record."""
-    return json.loads(path.read_text(encoding="utf8"))
+    """A record; ValueError if it does not say which config and commit it is of."""
+    record = json.loads(path.read_text(encoding="utf8"))
+    _check(path, record)
+    return record
+
+
+def _check(path: Path, record: dict[str, Any]) -> None:
+    if missing := [name for name in ("config", "commit") if name not in record]:
+        raise ValueError(f"{path}: expected a record with config and commit, found no {' and no '.join(missing)}")
 
 
 def read_records(folder: Path, row: str) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from resfields_ns.commands.command_line import run_command
 
 def check_record(path: Path, settings: dict[str, Any]) -> None:
     """Raise a ValueError if a record was made with other settings than its row has now; new options do not count."""
-    found = read_record(path).get("config", {})
+    found = read_record(path)["config"]
     for name in sorted(found.keys() & settings.keys()):
         if found[name] != settings[name]:
             raise ValueError(

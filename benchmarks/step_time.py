@@ -1,12 +1,11 @@
 """One training step of the default field: residual layers against plain ones, ours against the paper's formula.
 
-    python -m benchmarks.step_time --output benchmarks/results/step_time.json
+    python -m benchmarks.step_time --output step_time.json
 
 All variants see the same rays in one process, in turn, so that a noisy machine disturbs them alike; the peak memory of
 each is read in a process of its own.
 """
 
-import json
 import statistics
 import subprocess
 import sys
@@ -15,10 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import tyro
 
 from benchmarks.memory import peak_memory_gb
 from benchmarks.paper_formula import PaperFormulaField
+from benchmarks.records import commit_facts, write_record
+from resfields_ns.commands.command_line import run_command
 from resfields_ns.fields.densities import LaplaceDensity
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.functional import losses
@@ -106,7 +106,7 @@ def main(
         frames_per_batch: frames that the rays of a step are drawn from; as many as there are is what the paper does
         repeats: counted rounds; a round takes one step of every variant
         seed: of weights and rays
-        output: a JSON file for the results
+        output: the JSON file of a new record
         only: print the peak memory of this variant alone
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -118,6 +118,9 @@ def main(
         print(peak_memory_gb())
         return
 
+    if output is not None and output.exists():
+        raise ValueError(f"--output: expected no record at {output}, as records are never overwritten, found one")
+    commit = commit_facts()
     # before this process grows: Linux lets a child inherit its parent's peak
     sizes = {"rays": rays, "samples": samples, "frames": frames, "frames_per_batch": frames_per_batch, "seed": seed}
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in sizes.items()]
@@ -143,9 +146,9 @@ def main(
     for name, row in results.items():
         print(f"{name:32s}" + "".join(f"{key} {value:7.3f}   " for key, value in row.items()))
     if output is not None:
-        record = {"config": {**sizes, "repeats": repeats, "device": device}, "results": results, **machine_facts()}
-        output.write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
+        config = {**sizes, "repeats": repeats, "device": device}
+        write_record(output, {"config": config, **commit, "results": results, **machine_facts()})
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    run_command(main)

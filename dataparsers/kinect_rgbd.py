@@ -17,6 +17,7 @@ from resfields_ns.captures.camera_folder import (
     CameraFrames,
     camera_names,
     check_alike,
+    metres_per_count,
     read_aabb,
     read_camera_frames,
 )
@@ -53,6 +54,8 @@ class KinectRGBDDataParserConfig(options.Options, DataParserConfig):
     """Milliseconds that images of one frame may be apart."""
     crop: bool = True
     """Cut the images to what they show of the scene box."""
+    depth_unit: float | None = options.option(None, above=0, data="depth")
+    """Metres (units of the cameras' world) in one count of depth images; by default 0.001, or 1 of floats."""
     mask_threshold: int = options.option(127, least=0, most=254, data="masks")
     """A mask value (0 to 255) above this is foreground."""
 
@@ -89,10 +92,10 @@ class KinectRGBD(SequenceDataParser):
         box = self._scene_box(rig)
         windows = self._windows(rig, box)
         to_world = Similarity.of(float(np.linalg.norm(box[1] - box[0])) / 2, box.mean(axis=0))
-        window = next(iter(windows.values()))
-        size = scaled_size((window.width, window.height), config.image_scale)
+        names = rig.train if split == "train" else [rig.validation]
         images = []
-        for name in rig.train if split == "train" else [rig.validation]:
+        for name in names:
+            size = scaled_size((windows[name].width, windows[name].height), config.image_scale)
             camera = rig.cameras[name].cropped(windows[name]).resized(size).moved(to_world.inverse)
             images += rig.files[name].captured([camera] * len(rig.frame_numbers), windows[name])
         return Capture(
@@ -101,6 +104,7 @@ class KinectRGBD(SequenceDataParser):
             to_world=to_world,
             box=to_world.inverse(box),
             mask_threshold=config.mask_threshold,
+            metres_per_count=metres_per_count(config.depth_unit, rig.files[names[0]]),
             image_scale=config.image_scale,
         )
 
@@ -185,7 +189,8 @@ class KinectRGBD(SequenceDataParser):
                 raise ValueError(
                     f"{config.data}: expected a scene box (aabb.txt, metres) or depth images to find it, found neither"
                 )
-            points.append(depth_points(rig.cameras[name], of.depths, of.masks, config.mask_threshold))
+            unit = metres_per_count(config.depth_unit, of)
+            points.append(depth_points(rig.cameras[name], of.depths, of.masks, config.mask_threshold, unit))
         found = np.concatenate(points)
         if len(found) == 0:
             raise ValueError(
@@ -195,12 +200,9 @@ class KinectRGBD(SequenceDataParser):
         return box_of_points(found)
 
     def _windows(self, rig: _Rig, box: Float64[np.ndarray, "2 3"]) -> dict[str, CropWindow]:
-        """The part of each camera's images that is used, of one size."""
+        """The part of each camera's images that is used."""
         if self.config.crop:
             return box_windows(rig.cameras, box)
-        first = rig.files[rig.train[0]]
-        for name, of in rig.files.items():
-            check_size(self.config.data / name, of.size, first.size, f"camera {first.folder.name}")
         return {name: CropWindow(0, 0, *of.size) for name, of in rig.files.items()}
 
 

@@ -6,16 +6,18 @@ from typing import ClassVar
 
 from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
+from nerfstudio.utils.rich_utils import CONSOLE
 
 from resfields_ns import options
-from resfields_ns.captures.camera import check_proportion, scaled_size
+from resfields_ns.captures.camera import check_proportion, describe_fit, in_proportion, scaled_size
 from resfields_ns.captures.camera_files import LLFFRow, read_llff_poses
 from resfields_ns.captures.image_files import check_size
 from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
 from resfields_ns.captures.spaces import CUBE, cube_around_frusta
 from resfields_ns.captures.video_file import Video, extract_frames, frame_path, probe_video
+from resfields_ns.captures.videos.alignment import align_videos, read_clocks
+from resfields_ns.files import list_folder
 from resfields_ns.host.dataparsing import SequenceDataParser
-from resfields_ns.timeline import parse_frames
 
 _POSES = "poses_bounds.npy"
 
@@ -34,7 +36,7 @@ class N3VDataParserConfig(options.Options, DataParserConfig):
     test_cameras: tuple[str, ...] = ("cam00",)
     """Cameras to evaluate on."""
     frames: str = "::"
-    """Frames to use, as start:stop:step."""
+    """Frames to use, as start:stop:step; the videos' frames are matched by their time stamps."""
     image_scale: float = options.option(1.0, above=0, most=1)
     """Factor, at most 1, by which frames are made smaller when they are decoded."""
 
@@ -62,21 +64,24 @@ class N3V(SequenceDataParser):
         rows = _find_cameras(config.data)
         train, test = self._split(list(rows))
         videos = {name: probe_video(config.data / f"{name}.mp4") for name in (*train, *test)}
-        frames = parse_frames(config.frames, max(video.num_frames for video in videos.values()))
-        _check_videos(videos, rows, frames[-1])
-        size = scaled_size(videos[train[0]].size, config.image_scale)
-
+        _check_videos(videos, rows)
+        aligned = align_videos(videos, read_clocks(config.data, videos), None, config.frames, str(config.data))
         names = train if split == "train" else test
-        folders = {name: config.data / "frames" / f"{size[0]}x{size[1]}" / name for name in names}
-        extract_frames({folders[name]: videos[name] for name in names}, frames, size)
+        sizes = {name: scaled_size(videos[name].size, config.image_scale) for name in names}
+        folders = {name: config.data / "frames" / f"{width}x{height}" / name for name, (width, height) in sizes.items()}
+        for name in names:
+            extract_frames({folders[name]: videos[name]}, aligned.frames[name], sizes[name])
         to_world = cube_around_frusta([row.camera for row in rows.values()], [row.depths for row in rows.values()])
-        cameras = {name: rows[name].camera.moved(to_world.inverse).resized(size) for name in names}
+        cameras = {
+            name: rows[name].camera.fitted(videos[name].size).moved(to_world.inverse).resized(sizes[name])
+            for name in names
+        }
         return Capture(
-            frames=Frames(tuple(frames)),
+            frames=Frames(tuple(aligned.frames[aligned.reference])),
             images=tuple(
                 CapturedImage(frame_path(folders[name], frame), name, cameras[name], float(position))
                 for name in names
-                for position, frame in enumerate(frames)
+                for position, frame in enumerate(aligned.frames[name])
             ),
             to_world=to_world,
             box=CUBE,
@@ -99,10 +104,10 @@ class N3V(SequenceDataParser):
 
 
 def _find_cameras(data: Path) -> dict[str, LLFFRow]:
-    """The cameras of a capture by name; rows of the file are in the order of the sorted videos."""
+    """The cameras of a capture by name; rows of the file are in the order of the videos' numbers."""
     if not data.is_dir():
         raise ValueError(f"{data}: expected the folder of a capture, found no such folder")
-    names = sorted(path.stem for path in data.glob("cam*.mp4"))
+    names = [path.stem for path in list_folder(data, {".mp4"}) if path.stem.startswith("cam")]
     if not names:
         raise ValueError(f"{data}: expected videos cam00.mp4, cam01.mp4, ..., found none")
     cameras = read_llff_poses(data / _POSES)
@@ -113,24 +118,21 @@ def _find_cameras(data: Path) -> dict[str, LLFFRow]:
     return dict(zip(names, cameras, strict=True))
 
 
-def _check_videos(videos: dict[str, Video], rows: dict[str, LLFFRow], last_frame: int) -> None:
-    """Raise ValueError if videos differ, do not reach the last frame, or are not of the shape of their row."""
+def _check_videos(videos: dict[str, Video], rows: dict[str, LLFFRow]) -> None:
+    """Raise ValueError if videos differ in rate, or are not of the shape of their row."""
     first = next(iter(videos.values()))
-    longest = max(videos.values(), key=lambda video: video.num_frames)
-    fewest = min(video.num_frames for video in videos.values())
     for name, video in videos.items():
-        check_size(video.path, video.size, first.size, f"video {first.path.name}")
         if abs(video.frame_rate - first.frame_rate) > 1e-3 * first.frame_rate:
             raise ValueError(
                 f"{video.path}: expected {first.frame_rate:g} frames a second as {first.path.name} has, "
                 f"found {video.frame_rate:g}"
             )
-        if video.num_frames <= last_frame:
-            raise ValueError(
-                f"{video.path}: expected {longest.num_frames} frames as {longest.path.name} has, found "
-                f"{video.num_frames}; --frames 0:{fewest} uses those that all have"
-            )
-        check_proportion(str(video.path), video.size, rows[name].camera.size, f"its row of {_POSES}")
+        if rows[name].camera.size == rows[first.path.stem].camera.size and not in_proportion(video.size, first.size):
+            check_size(video.path, video.size, first.size, f"video {first.path.name}")
+        calibrated = rows[name].camera.size
+        check_proportion(str(video.path), video.size, calibrated, f"its row of {_POSES}")
+        if (line := describe_fit(str(video.path), video.size, calibrated)) is not None:
+            CONSOLE.print(line, soft_wrap=True)
 
 
 n3v_specification = DataParserSpecification(

@@ -63,7 +63,7 @@ class Nerfies(SequenceDataParser):
             )
         cameras = {item: read_nerfies_camera(data / "camera" / f"{item}.json") for item in {*items.train_ids, *ids}}
         to_world = _normalisation(data / "scene.json", [cameras[item] for item in items.train_ids])
-        files, size = self._find_images({ids[index]: cameras[ids[index]] for index in used})
+        files, sizes = self._find_images({ids[index]: cameras[ids[index]] for index in used})
         positions = moments.positions(times)
         return Capture(
             frames=Frames(tuple(int(time) for time in moments.frame_times)),
@@ -71,7 +71,7 @@ class Nerfies(SequenceDataParser):
                 CapturedImage(
                     file=files[ids[index]],
                     camera_name=items.camera_name(ids[index]),
-                    camera=cameras[ids[index]].moved(to_world.inverse).resized(size),
+                    camera=cameras[ids[index]].moved(to_world.inverse).resized(sizes[ids[index]]),
                     frame_position=float(positions[index]),
                 )
                 for index in used
@@ -81,21 +81,23 @@ class Nerfies(SequenceDataParser):
             image_scale=self.config.image_scale,
         )
 
-    def _find_images(self, cameras: dict[str, Camera]) -> tuple[dict[str, Path], tuple[int, int]]:
-        """The image file of each item, and the size (width, height) that all of them are trained at."""
+    def _find_images(self, cameras: dict[str, Camera]) -> tuple[dict[str, Path], dict[str, tuple[int, int]]]:
+        """The image file of each item, and the size (width, height) that it is trained at."""
         factor, folder = self._choose_folder()
         images = {item: folder / f"{item}.png" for item in cameras}
-        first = next(iter(images.values()))
-        size = image_size(first)
+        sizes = {item: image_size(image) for item, image in images.items()}
+        first = next(iter(images))
         for item, image in images.items():
-            check_size(image, image_size(image), size, f"the first image {first.name}")
-            width, height = cameras[item].size
+            (width, height), size = cameras[item].size, sizes[item]
+            if cameras[item].size == cameras[first].size:
+                check_size(image, size, sizes[first], f"the first image {images[first].name}")
             if max(abs(size[0] - width / factor), abs(size[1] - height / factor)) >= 1.0:
                 raise ValueError(
                     f"{image}: expected the {width}x{height} pixels of its camera file made smaller by {factor}, "
                     f"found {size[0]}x{size[1]}"
                 )
-        return images, scaled_size(size, min(self.config.image_scale * factor, 1.0))
+        scale = min(self.config.image_scale * factor, 1.0)
+        return images, {item: scaled_size(size, scale) for item, size in sizes.items()}
 
     def _choose_folder(self) -> tuple[int, Path]:
         """The smallest images that are large enough: the factor that they are smaller by, and their folder."""

@@ -17,12 +17,14 @@ from resfields_ns.captures.camera_folder import (
     camera_names,
     check_alike,
     common_frame_names,
+    metres_per_count,
     read_aabb,
     read_camera_frames,
     read_cameras,
     read_normalisation,
 )
 from resfields_ns.captures.sequence import Capture, Frames
+from resfields_ns.files import list_folder
 from resfields_ns.host.dataparsing import SequenceDataParser
 from resfields_ns.timeline import parse_frames
 
@@ -46,6 +48,8 @@ class OwliiDataParserConfig(options.Options, DataParserConfig):
     """Factor, at most 1, by which images are made smaller."""
     depth_kind: Literal["z", "ray"] = options.option("z", data="depth")
     """What depth images hold: z along the optical axis, or the distance along the ray."""
+    depth_unit: float | None = options.option(None, above=0, data="depth")
+    """Metres (units of the cameras' world) in one count of depth images; by default 0.001, or 1 of floats."""
     mask_threshold: int = options.option(127, least=0, most=254, data="masks")
     """A mask value (0 to 255) above this is foreground."""
 
@@ -72,12 +76,12 @@ class Owlii(SequenceDataParser):
         folders = [read_camera_frames(config.data / name, frame_names, frames) for name in names]
         check_alike(folders)
         to_world = read_normalisation(config.data / config.train_cameras[0], frames[0])
-        size = scaled_size(folders[0].size, config.image_scale)
+        sizes = [scaled_size(folder.size, config.image_scale) for folder in folders]
         return Capture(
             frames=Frames(tuple(frames)),
             images=tuple(
                 image
-                for folder in folders
+                for folder, size in zip(folders, sizes, strict=True)
                 for image in folder.captured(
                     [camera.resized(size) for camera in read_cameras(folder, frames, to_world)]
                 )
@@ -86,6 +90,7 @@ class Owlii(SequenceDataParser):
             box=_scene_box(config.data / "aabb.txt"),
             mask_threshold=config.mask_threshold,
             depth_kind=config.depth_kind,
+            metres_per_count=metres_per_count(config.depth_unit, folders[0]),
             image_scale=config.image_scale,
             clouds=_per_frame_files(config.data / "cloud", frames),
             meshes=_per_frame_files(config.data / "mesh", frames),
@@ -109,7 +114,7 @@ def _per_frame_files(folder: Path, frames: list[int]) -> tuple[Path, ...] | None
     """The ply files of the chosen frames, or None where there is no such folder."""
     if not folder.is_dir():
         return None
-    files = sorted(folder.glob("*.ply"))
+    files = list_folder(folder, {".ply"})
     if len(files) <= max(frames):
         raise ValueError(
             f"{folder}: expected one ply file for each frame, {max(frames) + 1} or more, found {len(files)}"

@@ -7,6 +7,7 @@ option acts depends on others, also on those of the configs that hold its config
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from enum import Enum
 from typing import Any, ClassVar
 
 Number = int | float
@@ -126,7 +127,7 @@ def as_typed(value: Any) -> str:
     if isinstance(value, tuple | dict):
         items = [item for pair in value.items() for item in pair] if isinstance(value, dict) else value
         return " ".join(as_typed(item) for item in items) or "empty"
-    return str(value)
+    return value.name if isinstance(value, Enum) else str(value)
 
 
 def _look_up(config: Any, name: str) -> Any:
@@ -140,6 +141,8 @@ class Options:
 
     prefix: ClassVar[str] = ""
     """What stands before an option's name on the command line, as far as the config can know."""
+    below: ClassVar[Mapping[str, Obstacle]] = {}
+    """What of this config may keep options of configs that it holds from acting, by their paths ('viewer.port')."""
 
     def __post_init__(self) -> None:
         inherited = getattr(super(), "__post_init__", None)
@@ -156,9 +159,9 @@ class Options:
                     Traits.of(entry).limits.check(self.prefix + dashed(name), item)
 
     def obstacle(self, name: str) -> str | None:
-        """Why an option cannot act, None where it can; 'name.key' is a config in a dict of them."""
+        """Why an option cannot act, None where it can; 'name.key' is a config in a dict of them, or a path below."""
         entry = _entries(self).get(name)
-        acts = () if entry is None else Traits.of(entry).acts
+        acts = (self.below[name],) if name in self.below else () if entry is None else Traits.of(entry).acts
         return next((why for obstacle in acts if (why := obstacle(self)) is not None), None)
 
 
@@ -224,18 +227,28 @@ class Setting:
         return self.value != self.preset
 
 
-def settings(config: Any, preset: Any, path: str = "", obstacle: str | None = None) -> Iterator[Setting]:
+Holder = tuple[Options, str]
+"""A config that holds others, and the path from it to what it holds."""
+
+
+def settings(
+    config: Any, preset: Any, path: str = "", obstacle: str | None = None, holders: tuple[Holder, ...] = ()
+) -> Iterator[Setting]:
     """Every option of a tree of configs beside that of its preset.
 
     A config of another class than the preset's is compared with the defaults of its class.
     """
     if type(preset) is not type(config):
         preset = type(config)()
+    if isinstance(config, Options):
+        holders = (*holders, (config, ""))
     for name, value in _children(config):
         expected = dict(_children(preset)).get(name)
-        why = obstacle or (config.obstacle(name) if isinstance(config, Options) else None)
+        found = (holder.obstacle(way + name) for holder, way in holders)
+        why = obstacle or next((each for each in found if each is not None), None)
         if _is_inner(value):
-            yield from settings(value, expected, f"{path}{name}.", why)
+            inner = tuple((holder, f"{way}{name}.") for holder, way in holders)
+            yield from settings(value, expected, f"{path}{name}.", why, inner)
         else:
             entry = None if isinstance(config, dict) else _entries(config).get(name)
             yield Setting(path + name, value, expected, Traits() if entry is None else Traits.of(entry), why)

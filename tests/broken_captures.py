@@ -197,6 +197,18 @@ BROKEN = {
         "foreground",
         "cam_train_1: .*000001.png calls 0.10 % of the image foreground, where 2",
     ),
+    "empty mask": (
+        change_images("cam_train_3/mask/000002.png", np.zeros_like),
+        "warning",
+        "foreground",
+        "cam_train_3: the mask of frame 2 is empty .*cam_train_3/mask/000002.png",
+    ),
+    "two empty masks": (
+        change_images("cam_train_3/mask/00000[13].png", np.zeros_like),
+        "warning",
+        "foreground",
+        "cam_train_3: the mask of frames 1, 3 is empty",
+    ),
     "nearly empty masks": (
         change_images("cam_train_1/mask/*", _one_spot),
         "error",

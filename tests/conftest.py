@@ -1,11 +1,16 @@
 """Shared data: small made-up sequences and a run trained on one for a moment, each made once."""
 
+import os
 import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it when it is first imported
 
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from tests.family import Family

@@ -14,13 +14,14 @@ from benchmarks.engines.cluster import ClusterConfig, run_on_cluster
 from benchmarks.engines.local import run_locally, visible_gpus
 from benchmarks.measure import method_config, row_config, row_settings
 from benchmarks.overrides import flatten, override
-from benchmarks.records import RESULTS, write_record
+from benchmarks.records import RESULTS, read_record, write_record
 from benchmarks.table import Column, Row, Table
 from benchmarks.tables import all_tables, find_table
 from tests.cases import over
 from tests.tiny_tables import TABLES
 
 TINY = TABLES[0]
+_MADE = {"config": {}, "commit": None}
 
 
 @over("table", all_tables())
@@ -84,24 +85,45 @@ def test_overrides_are_strict(changes: dict[str, object], message: str) -> None:
 
 def test_a_record_is_written_once_and_whole(tmp_path: Path) -> None:
     path = tmp_path / "table" / "row_seed0.json"
-    write_record(path, {"figure": 1})
+    write_record(path, _MADE | {"figure": 1})
     with pytest.raises(FileExistsError):
-        write_record(path, {"figure": 2})
+        write_record(path, _MADE | {"figure": 2})
     with pytest.raises(ValueError):
-        write_record(tmp_path / "table" / "row_seed1.json", {"figure": float("nan")})
+        write_record(tmp_path / "table" / "row_seed1.json", _MADE | {"figure": float("nan")})
     assert list(path.parent.iterdir()) == [path]
-    assert json.loads(path.read_text()) == {"figure": 1}
+    assert json.loads(path.read_text()) == _MADE | {"figure": 1}
+
+
+@pytest.mark.parametrize("missing", ["config", "commit"])
+def test_a_record_that_does_not_say_what_it_is_of_is_refused(missing: str, tmp_path: Path) -> None:
+    path = tmp_path / "row_seed0.json"
+    record = {name: value for name, value in _MADE.items() if name != missing} | {"figure": 1}
+    message = f"^{re.escape(str(path))}: expected a record with config and commit, found no {missing}$"
+    with pytest.raises(ValueError, match=message):
+        write_record(path, record)
+    assert not path.exists()
+    path.write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=message):
+        read_record(path)
+
+
+def test_the_records_say_what_they_are_of() -> None:
+    paths = sorted(RESULTS.rglob("*.json"))
+    assert len(paths) > 100
+    for path in paths:
+        record = read_record(path)
+        assert record["config"] and re.fullmatch("[0-9a-f]{40}", record["commit"]), path
 
 
 def test_only_what_is_missing_runs(tmp_path: Path) -> None:
     rows = list(TINY.rows)
-    write_record(tmp_path / "tnerf_1-2_seed0.json", {"config": row_settings(rows[0])})
+    write_record(tmp_path / "tnerf_1-2_seed0.json", _MADE | {"config": row_settings(rows[0])})
     assert list(run.missing_runs(rows, (0,), tmp_path)) == ["tnerf_no-capture_seed0"]
 
 
 def test_a_record_of_other_settings_is_refused(tmp_path: Path) -> None:
     row = TINY.rows[0]
-    write_record(tmp_path / "tnerf_1-2_seed0.json", {"config": row_settings(row)})
+    write_record(tmp_path / "tnerf_1-2_seed0.json", _MADE | {"config": row_settings(row)})
     changed = replace(row, overrides={**row.overrides, "pipeline.model.field.rank": 5})
     with pytest.raises(ValueError, match="seed0.json: expected pipeline.model.field.rank 5, found 10; the table or"):
         run.missing_runs([changed], (0,), tmp_path)
@@ -181,7 +203,7 @@ def test_a_page_is_written_from_records(tmp_path: Path) -> None:
     table = Table("t", "Title", "Text.", ("method",), (Column("PSNR", "results.psnr"),), rows, notes="Notes.")
     hardware = {"cpu": "Processor", "cores": 2, "threads": 1, "gpu": None}
     for name, seed, psnr in (("tnerf", 0, 20.0), ("tnerf", 1, 21.0), ("dnerf", 0, 19.0)):
-        record = {"results": {"psnr": psnr}, "facts": {"hardware": hardware}}
+        record = _MADE | {"results": {"psnr": psnr}, "facts": {"hardware": hardware}}
         write_record(tmp_path / f"{name}_seed{seed}.json", record)
     page = report.page(table, tmp_path)
     assert "| tnerf | 2 | 20.50 | 26.18 |" in page and "| dnerf | 1 | 19.00 | 23.36 |" in page

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from resfields_ns.functional.volume import composite, compositing_weights
+from resfields_ns.functional.volume import composite, compositing_weights, without_background
 
 
 def _rays(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
@@ -103,3 +103,16 @@ def test_gradients_are_the_numerical_ones() -> None:
     density = torch.rand(3, 6, generator=generator, dtype=torch.float64, requires_grad=True)
     deltas = torch.rand(3, 6, generator=generator, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(compositing_weights, (density, deltas))
+
+
+@pytest.mark.parametrize("background", [0.0, 0.25, 1.0])
+def test_colours_without_their_background_lie_over_it_as_before(background: float) -> None:
+    generator = torch.Generator().manual_seed(1)
+    colours, opacity = torch.rand(5, 7, 3, generator=generator), torch.rand(5, 7, 1, generator=generator)
+    opacity[0] = 0.0
+    opacity[1] = 1.0
+    seen = colours * opacity + background * (1.0 - opacity)
+    found = without_background(seen, opacity, background)
+    torch.testing.assert_close(found[..., 3:], opacity)
+    torch.testing.assert_close(found[..., :3] * opacity + background * (1.0 - opacity), seen)
+    torch.testing.assert_close(found[1:, ..., :3], colours[1:], atol=1e-3, rtol=1e-3)

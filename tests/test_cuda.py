@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -10,9 +11,12 @@ from torch import Tensor
 from resfields_ns.fields.densities import LaplaceDensity
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
+from resfields_ns.models.dynamic_model import DynamicModelConfig
+from resfields_ns.models.graphed_losses import TARGETS, GraphedLosses, fixed_losses
 from tests.cases import fill_parameters, over
 from tests.family import Family
-from tests.methods import FIELDS, VARIANTS, Variant, trained
+from tests.methods import FIELDS, METHODS, VARIANTS, Variant, tiny_config, trained
+from tests.ray_family import RAY_FAMILY
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -37,8 +41,61 @@ def _values_and_gradients(field: DynamicField, points: Tensor) -> list[Tensor]:
     return [raw, gradient, feature, *(g for g in gradients if g is not None)]
 
 
+@over("config", FIELDS)
+def test_mixed_precision_is_close(config: DynamicFieldConfig) -> None:
+    torch.manual_seed(0)
+    field = config.setup(num_frames=5, density=LaplaceDensity(0.1)).cuda()
+    fill_parameters(field, scale=0.1)
+    points = torch.rand(96, 3, device="cuda") * 2.0 - 1.0
+    exact = _values_and_gradients(field, points)
+    with torch.autocast("cuda"):
+        close = _values_and_gradients(field, points)
+    for mine, theirs in zip(close, exact, strict=True):
+        assert ((mine - theirs).norm() / theirs.norm().clamp(min=1e-6)).item() < 0.05
+
+
 @over("variant", VARIANTS)
-def test_every_variant_trains(variant: Variant, tiny_data: Callable[[Family], Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("mixed_precision", [False, True])
+def test_every_variant_trains_and_is_evaluated(
+    variant: Variant, mixed_precision: bool, tiny_data: Callable[[Family], Path], tmp_path: Path
+) -> None:
     config = variant.config(tiny_data(variant.family), tmp_path)
     config.machine.device_type = "cuda"
-    assert trained(config).step == config.max_num_iterations - 1
+    config.mixed_precision = mixed_precision
+    trainer = trained(config)
+    assert trainer.step == config.max_num_iterations - 1
+    with torch.no_grad():
+        metrics = trainer.pipeline.get_average_eval_image_metrics()
+    assert all(name in metrics for name in variant.family.metrics)
+
+
+@pytest.mark.parametrize("mixed_precision", [False, True])
+@pytest.mark.parametrize("kind", ["uniform", "occupancy"])
+def test_a_graph_has_the_losses_and_gradients_of_the_step_that_it_records(
+    kind: Literal["uniform", "occupancy"], mixed_precision: bool, tiny_data: Callable[[Family], Path], tmp_path: Path
+) -> None:
+    config = tiny_config(METHODS["tnerf-resfields-small"], tiny_data(RAY_FAMILY), tmp_path)
+    model = config.pipeline.model
+    assert isinstance(model, DynamicModelConfig)
+    model.sampler.kind, model.eikonal_fraction = kind, 1.0
+    pipeline = config.pipeline.setup(device="cuda")
+    pipeline._start_from_masks(0)
+    pipeline.train()
+    pipeline.model.sampler.eval()
+    sizes = pipeline.datamanager.train_rays.segment_sizes
+    graphed = GraphedLosses(pipeline.model, sizes)
+    parameters = [parameter for parameter in pipeline.model.parameters() if parameter.requires_grad]
+    for _ in range(3):
+        bundle, batch = pipeline.datamanager.next_train(0)
+        rays = bundle.origins, bundle.directions, bundle.times[:, 0]
+        targets = {name: batch[name] for name in TARGETS if name in batch}
+        with torch.autocast("cuda", enabled=mixed_precision):
+            replayed, recorded = graphed(*rays, batch), fixed_losses(pipeline.model, sizes, *rays, targets)
+        gradients = [
+            torch.autograd.grad(torch.stack([*losses.values()]).sum(), parameters, materialize_grads=True)
+            for losses in (replayed, recorded)
+        ]
+        for name, loss in recorded.items():
+            torch.testing.assert_close(replayed[name], loss, rtol=1e-4, atol=1e-6)
+        for mine, theirs in zip(*gradients, strict=True):
+            assert (mine - theirs).norm() <= 1e-2 * theirs.norm() + 1e-7

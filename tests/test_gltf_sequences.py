@@ -184,6 +184,24 @@ def test_morph_targets(scene: _Scene, tmp_path: Path) -> None:
     _check(_frames(path, fps=2.0, animation="Morph"), expected)
 
 
+def test_vertices_without_weight_follow_joint_0(
+    scene: _Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in viewers, and one line says so."""
+    weights = np.array([[0, 0, 0, 0], [0, 1, 0, 0], [0, 0.5, 0, 0], [1, 0, 0, 0]], np.float32)
+    joints = np.array([[0, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]], np.uint8)
+    scene.primitive["attributes"] |= {"JOINTS_0": scene.add(joints), "WEIGHTS_0": scene.add(weights)}
+    scene.json["skins"] = [{"joints": [1, 2]}]
+    scene.json["nodes"] = [{"mesh": 0, "skin": 0}, {}, {}]
+    scene.json["scenes"][0]["nodes"] = [0, 1, 2]
+    scene.animate({"translation": np.array([[0.0, 0, 0], [1.0, 0, 0]])}, node=1)
+    first, last = _frames(scene.save(tmp_path), fps=1.0)
+    moved = np.array([1.0, 0.0, 0.0])
+    np.testing.assert_allclose(last - first, [moved, 0 * moved, 0 * moved, moved], atol=1e-6)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "no weight" in line]
+    assert line.endswith("1 of 4 vertices have no weight: they follow joint 0 of the skin.")
+
+
 @pytest.mark.parametrize("kind", [np.float64, np.uint8])
 def test_skin(scene: _Scene, tmp_path: Path, kind: type) -> None:
     """Each vertex is moved by its joints' transforms after their inverse bind matrices; its node's place is unused."""

@@ -30,11 +30,11 @@ _MAY_IMPORT = {
     "fields": {"functional", "layers", "options", "timeline"},
     "captures": {"files", "functional", "options", "timeline"},
     "data": {"captures", "functional", "host", "options", "timeline"},
-    "host": {"captures", "layers", "options", "timeline"},
+    "host": {"captures", "files", "layers", "options", "timeline"},
     "models": {"captures", "data", "fields", "functional", "host", "layers", "options", "timeline"},
     "export": {"captures", "fields", "files", "functional", "host", "models", "timeline"},
     "pipelines": {"captures", "data", "export", "functional", "host", "layers", "models", "options", "timeline"},
-    "dataparsers": {"captures", "functional", "host", "options", "timeline"},
+    "dataparsers": {"captures", "files", "functional", "host", "options", "timeline"},
     "method_configs": {"data", "dataparsers", "fields", "host", "models", "pipelines"},
     "released": {
         *("captures", "data", "dataparsers", "fields", "files", "functional", "host", "layers", "method_configs"),

@@ -9,12 +9,14 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from PIL import Image
 
 from resfields_ns.captures.sequence import Capture
+from resfields_ns.captures.video_file import decode_frames, probe_video
 from resfields_ns.captures.videos.masking import CleanPlate
 from resfields_ns.commands import videos as command
 from resfields_ns.commands.videos import videos
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 from resfields_ns.host.dataparsing import sequence_of
 from tests.small_captures import write_video
+from tests.timed_videos import ffmpeg
 from tests.video_scene import (
     BACKGROUND,
     BOX,
@@ -96,6 +98,37 @@ def test_size_and_frames(size: tuple[int, int], footage: Path, tmp_path: Path) -
     assert Image.open(out / "cam0" / "rgb" / "000001.png").size == size
     assert len(list((out / "cam0" / "rgb").iterdir())) == 2
     assert _largest_error(out, first_moment=1, step=2) < 0.15
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_points_lie_on_their_pixels_in_turned_videos(degrees: int, footage: Path, tmp_path: Path) -> None:
+    """Files of pictures that lie askew, and say how they are to be turned; the calibration is of upright ones."""
+    (tmp_path / "videos").mkdir()
+    for name in NAMES:
+        upright = decode_frames(probe_video(footage / "videos" / f"{name}.mp4"), list(range(NUM_FRAMES)))
+        lying = [np.ascontiguousarray(np.rot90(picture, -degrees // 90)) for _, picture in upright]
+        write_video(tmp_path / "lying.mp4", lying, rate=25)
+        turned = tmp_path / "videos" / f"{name}.mp4"
+        ffmpeg("-display_rotation", degrees, "-i", tmp_path / "lying.mp4", "-c", "copy", turned)
+    videos(tmp_path / "videos", tmp_path / "capture", footage / "calibration", box=BOX)
+    assert _largest_error(tmp_path / "capture") < 0.25
+
+
+def test_a_transparent_video_is_laid_over_white(
+    footage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "videos").mkdir()
+    picture = np.zeros((SIZE[1], SIZE[0], 4), np.uint8)
+    picture[12:36, 16:48] = (255, 0, 0, 255)
+    Image.fromarray(picture).save(tmp_path / "0.png")
+    options = ["-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p"]
+    for name in NAMES:
+        path = tmp_path / "videos" / f"{name}.webm"
+        ffmpeg("-loop", 1, "-t", 0.1, "-i", tmp_path / "0.png", *options, path)
+    videos(tmp_path / "videos", tmp_path / "capture", footage / "calibration", box=BOX)
+    assert "cam0.webm: its alpha channel is laid over white" in capsys.readouterr().out
+    shown = np.array(Image.open(tmp_path / "capture" / "cam0" / "rgb" / "000000.png")).astype(int)
+    assert shown[2, 2].min() == 255 and np.abs(shown[24, 32] - (255, 0, 0)).max() <= 3
 
 
 @pytest.mark.parametrize("unit", ["frames", "seconds"])

@@ -152,3 +152,23 @@ def test_a_mask_grows_by_whole_pixels(radius: int) -> None:
     assert mask.any()
     assert torch.equal(grow_mask(mask, radius), expected)
     assert not grow_mask(torch.zeros_like(mask), radius).any()
+
+
+@pytest.mark.parametrize("conservative", [True, False])
+def test_an_empty_mask_among_others_carves_nothing(
+    outputs: DataparserOutputs, masks: Tensor, conservative: bool
+) -> None:
+    """The hull of its frame is that of the other cameras; a frame whose masks are all empty is empty."""
+    frames = sequence_of(outputs).frame_index
+    names = [image.camera_name for image in sequence_of(outputs).images]
+    second = torch.tensor([name == "cam_train_3" for name in names])
+    lost, full, gone = masks.clone(), masks.clone(), masks.clone()
+    lost[(frames == 2) & second] = False
+    full[(frames == 2) & second] = True
+    gone[frames == 2] = False
+    assert torch.equal(_carve(outputs, lost, 16, conservative), _carve(outputs, full, 16, conservative))
+    assert _carve(outputs, lost, 16, conservative)[2].any()
+    assert not _carve(outputs, gone, 16, conservative)[2].all()
+    assert torch.equal(
+        _carve(outputs, gone, 16, conservative)[[0, 1, 3]], _carve(outputs, masks, 16, conservative)[[0, 1, 3]]
+    )

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from math import floor
+from typing import Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64, Integer
+from jaxtyping import Bool, Float64, Real
 
 _RELATIVE_TOLERANCE = 1e-5
 LARGEST_SKEW = 1e-4  # of the focal length
@@ -131,6 +132,11 @@ class Similarity:
         return self
 
 
+Fit = Literal["automatic", "scaled", "cropped"]
+"""What was done to pictures after their camera was calibrated: each side was scaled by itself; or both were scaled
+alike, and then cut about the middle. Automatic: scaled where the proportion has stayed, else cropped."""
+
+
 @dataclass(frozen=True, eq=False)
 class Camera:
     """A camera; a camera that moves is one for every image.
@@ -178,6 +184,22 @@ class Camera:
         x, y = size[0] / self.width, size[1] / self.height
         return replace(
             self, width=size[0], height=size[1], fx=self.fx * x, fy=self.fy * y, cx=self.cx * x, cy=self.cy * y
+        )
+
+    def fitted(self, size: tuple[int, int], fit: "Fit" = "automatic") -> "Camera":
+        """The camera of pictures of another (width, height) than that which it was calibrated for; see `chosen_fit`."""
+        if chosen_fit(size, self.size, fit) == "scaled":
+            return self.resized(size)
+        scale = max(size[0] / self.width, size[1] / self.height)
+        x, y = (scale * self.width - size[0]) / 2, (scale * self.height - size[1]) / 2
+        return replace(
+            self,
+            width=size[0],
+            height=size[1],
+            fx=scale * self.fx,
+            fy=scale * self.fy,
+            cx=scale * self.cx - x,
+            cy=scale * self.cy - y,
         )
 
     def cropped(self, window: CropWindow) -> "Camera":
@@ -241,7 +263,7 @@ class Camera:
         """How long each pixel's ray is where it crosses the plane z = 1: what depth along z becomes along the ray."""
         return np.linalg.norm(self.directions(self.pixel_grid()), axis=-1)
 
-    def points(self, depth: Integer[np.ndarray, "height width"], unit: float) -> Float64[np.ndarray, "height width 3"]:
+    def points(self, depth: Real[np.ndarray, "height width"], unit: float) -> Float64[np.ndarray, "height width 3"]:
         """Points of a depth image along z, `unit` long a step; those without a reading are meaningless."""
         return self.pose[:, 3] + (depth[..., None] * unit) * self.directions(self.pixel_grid())
 
@@ -296,13 +318,39 @@ def check_depths(near: float, far: float, name: str) -> None:
         raise ValueError(f"{name}: expected 0 <= near < far, found near {near:g}, far {far:g}")
 
 
+def in_proportion(size: tuple[int, int], expected: tuple[int, int]) -> bool:
+    """Whether a (width, height) is about in the proportion of another."""
+    return abs(size[0] / expected[0] * expected[1] / size[1] - 1.0) <= _LARGEST_STRETCH
+
+
 def check_proportion(name: str, size: tuple[int, int], expected: tuple[int, int], reference: str) -> None:
     """Raise ValueError if a (width, height) is not in the proportion of another; `name` says whose it is."""
-    if abs(size[0] / expected[0] * expected[1] / size[1] - 1.0) > _LARGEST_STRETCH:
+    if not in_proportion(size, expected):
         raise ValueError(
             f"{name}: expected pictures in the proportion of {expected[0]}x{expected[1]}, as {reference} tells, "
             f"found {size[0]}x{size[1]}"
         )
+
+
+def chosen_fit(
+    size: tuple[int, int], calibrated: tuple[int, int], fit: Fit = "automatic"
+) -> Literal["scaled", "cropped"]:
+    """What is taken to have been done to pictures of a (width, height), automatic choice made."""
+    if fit != "automatic":
+        return fit
+    same_proportion = abs(size[0] * calibrated[1] - size[1] * calibrated[0]) < max(calibrated)  # but for rounding
+    return "scaled" if same_proportion else "cropped"
+
+
+def describe_fit(name: str, size: tuple[int, int], calibrated: tuple[int, int], fit: Fit = "automatic") -> str | None:
+    """A line that says what is taken to have been done to pictures; None where their proportion has stayed."""
+    if chosen_fit(size, calibrated) == "scaled":
+        return None
+    done = {"scaled": "scaled, each side by itself", "cropped": "cut about the middle"}[
+        chosen_fit(size, calibrated, fit)
+    ]
+    sizes = [f"{width}x{height}" for width, height in (size, calibrated)]
+    return f"{name}: pictures of {sizes[0]} under a calibration of {sizes[1]} pixels: taken as {done}"
 
 
 def check_image_scale(image_scale: float) -> None:

@@ -6,7 +6,7 @@ One camera of a capture: a folder with `rgb` (or `image`) and, where there are a
 import ast
 import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,18 @@ from resfields_ns.captures.camera import (
     decompose_projection,
 )
 from resfields_ns.captures.capture_writer import check_finished
-from resfields_ns.captures.image_files import check_same_frames, check_size, depth_size, image_size, list_frames
-from resfields_ns.captures.sequence import CapturedImage
+from resfields_ns.captures.image_files import (
+    check_same_frames,
+    check_size,
+    depth_size,
+    holds_floats,
+    image_size,
+    list_depths,
+    list_frames,
+    mask_size,
+)
+from resfields_ns.captures.sequence import MILLIMETRE, CapturedImage
+from resfields_ns.files import list_folder, natural_order
 
 _CAMERA_FILE = "cameras_sphere.npz"
 _LARGEST_FILE = 1000  # bytes
@@ -157,23 +167,23 @@ def _keys_summary(archive: zipfile.ZipFile) -> str:
 
 
 def camera_names(capture: Path) -> list[str]:
-    """Return the names of the capture's camera folders, sorted.
+    """Return the names of the capture's camera folders, in natural order.
 
     Raises ValueError if the capture is not a folder, or a converter has not finished it.
     """
     if not capture.is_dir():
         raise ValueError(f"{capture}: expected the folder of a capture, found no such folder")
     check_finished(capture)
-    return sorted(folder.name for folder in capture.iterdir() if _image_folder(folder).is_dir())
+    return [folder.name for folder in list_folder(capture) if _image_folder(folder).is_dir()]
 
 
 def common_frame_names(folders: list[Path]) -> list[str]:
-    """Return the frame names, sorted, that all cameras must have.
+    """Return the frame names, in natural order, that all cameras must have.
 
     Raises ValueError, naming the camera's folder and the frame, if a camera lacks a frame that another one has.
     """
     frames_by_folder = {_image_folder(folder): list_frames(_image_folder(folder)) for folder in folders}
-    names = sorted({name for frames in frames_by_folder.values() for name in frames})
+    names = sorted({name for frames in frames_by_folder.values() for name in frames}, key=natural_order)
     for folder, frames in frames_by_folder.items():
         check_same_frames(frames, folder, names)
     return names
@@ -190,20 +200,19 @@ def read_camera_frames(folder: Path, frame_names: list[str], frames: list[int]) 
     size = image_size(images[0])
     for path in images:
         check_size(path, image_size(path), size, f"the camera's first image {images[0].name}")
-    masks = _optional_files(folder / "mask", frame_names, names)
+    masks = _optional_files(folder / "mask", list_frames, frame_names, names)
     for path in masks or []:
-        check_size(path, image_size(path), size, "the camera's images")
-    depths = _optional_files(folder / "depth", frame_names, names)
+        check_size(path, mask_size(path), size, "the camera's images")
+    depths = _optional_files(folder / "depth", list_depths, frame_names, names)
     for path in depths or []:
         check_size(path, depth_size(path), size, "the camera's images")
     return CameraFrames(folder=folder, size=size, images=images, masks=masks, depths=depths)
 
 
 def check_alike(cameras: list[CameraFrames]) -> None:
-    """Raise ValueError if the cameras differ in image size, or only some have masks or depth."""
+    """Raise ValueError if only some cameras have masks or depth, or depths are floats in some and counts in others."""
     first = cameras[0]
     for camera in cameras[1:]:
-        check_size(camera.folder, camera.size, first.size, f"camera {first.folder.name}")
         for kind, files, first_files in [
             ("mask", camera.masks, first.masks),
             ("depth", camera.depths, first.depths),
@@ -214,6 +223,18 @@ def check_alike(cameras: list[CameraFrames]) -> None:
                     f"{without.folder / kind}: expected {kind} images as camera {with_files.folder.name} has, "
                     "found no such folder"
                 )
+    of_floats = {holds_floats(path): path for camera in cameras for path in camera.depths or []}
+    if len(of_floats) > 1:
+        raise ValueError(
+            f"{of_floats[True]}: expected depth in counts of 16 bits as {of_floats[False]} has, found floats"
+        )
+
+
+def metres_per_count(depth_unit: float | None, camera: CameraFrames) -> float:
+    """What depth images count in: `depth_unit` where the user tells, else millimetres, or metres of floats."""
+    if depth_unit is not None:
+        return depth_unit
+    return 1.0 if camera.depths and holds_floats(camera.depths[0]) else MILLIMETRE
 
 
 def _image_folder(folder: Path) -> Path:
@@ -221,9 +242,11 @@ def _image_folder(folder: Path) -> Path:
     return folder / "image" if (folder / "image").is_dir() else folder / "rgb"
 
 
-def _optional_files(folder: Path, expected: list[str], names: list[str]) -> list[Path] | None:
+def _optional_files(
+    folder: Path, list_files: Callable[[Path], dict[str, Path]], expected: list[str], names: list[str]
+) -> list[Path] | None:
     if not folder.is_dir():
         return None
-    files = list_frames(folder)
+    files = list_files(folder)
     check_same_frames(files, folder, expected)
     return [files[name] for name in names]

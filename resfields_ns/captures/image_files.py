@@ -1,28 +1,46 @@
-"""Listing the frames of a camera's folders, and checking image files by their headers alone."""
+"""Image files as cameras, phones and editors write them: listed, checked by their headers alone, and read.
 
+Pictures are upright: turned as their EXIF orientation tells, as calibrations see them.
+"""
+
+from collections.abc import Collection
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+import numpy as np
+from jaxtyping import Float32, Shaped, UInt8, UInt16
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-_SUFFIXES = {".png", ".jpg", ".jpeg"}
-_SIXTEEN_BIT_MODES = {"I;16", "I;16B", "I"}
-_OTHER_DEEP_MODES = {"I;16L", "I;16N", "F"}
+from resfields_ns.files import list_folder
+
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+_DEPTH_SUFFIXES = (*_SUFFIXES, ".tif", ".tiff", ".npy")
+_SIXTEEN_BIT_MODES = {"I;16", "I;16B", "I;16L", "I;16N", "I"}
+_FLOAT_MODE = "F"
 
 
 def list_frames(folder: Path) -> dict[str, Path]:
-    """Return the folder's png and jpg files by frame name (file name without suffix), in sorted order.
+    """Return the folder's png and jpg files by frame name (file name without suffix), in natural order.
 
     Raises ValueError if the folder is missing or empty, or two files are the same frame.
     """
+    return _list_frames(folder, _SUFFIXES)
+
+
+def list_depths(folder: Path) -> dict[str, Path]:
+    """As `list_frames`, of depth images, which may be tiff and npy files too."""
+    return _list_frames(folder, _DEPTH_SUFFIXES, "; depth may be tiff or npy files too")
+
+
+def _list_frames(folder: Path, suffixes: Collection[str], also: str = "") -> dict[str, Path]:
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder of png or jpg images, found no such folder")
     frames: dict[str, Path] = {}
-    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES):
+    for path in list_folder(folder, suffixes):
         if path.stem in frames:
             raise ValueError(f"{folder}: expected one file for each frame, found {frames[path.stem].name}, {path.name}")
         frames[path.stem] = path
     if not frames:
-        raise ValueError(f"{folder}: expected png or jpg images, found none")
+        raise ValueError(f"{folder}: expected png or jpg images, found none{also}")
     return frames
 
 
@@ -43,17 +61,25 @@ def check_same_frames(frames: dict[str, Path], folder: Path, expected: list[str]
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) of an 8-bit image from its header."""
+    """Return (width, height) of an 8-bit picture from its header, upright."""
     size, mode = _header(path)
-    if mode in _SIXTEEN_BIT_MODES | _OTHER_DEEP_MODES:
+    if mode in _SIXTEEN_BIT_MODES | {_FLOAT_MODE}:
         raise ValueError(f"{path}: expected an 8-bit image, found mode {mode!r}")
     return size
 
 
+def mask_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) of a mask of any depth of colour from its header, upright."""
+    return _header(path)[0]
+
+
 def depth_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) of a 16-bit greyscale image from its header."""
+    """Return (width, height) of a depth image from its header: 16 bits of grey, or floats."""
+    if path.suffix.lower() == ".npy":
+        depth = _open_array(path)
+        return depth.shape[1], depth.shape[0]
     size, mode = _header(path)
-    if mode not in _SIXTEEN_BIT_MODES:
+    if mode not in _SIXTEEN_BIT_MODES | {_FLOAT_MODE}:
         raise ValueError(f"{path}: expected a 16-bit greyscale depth image, found mode {mode!r} (8 bits or colour)")
     return size
 
@@ -66,9 +92,120 @@ def check_size(path: Path, size: tuple[int, int], expected: tuple[int, int], ref
         )
 
 
+def rgb_picture(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
+    """An image of 8 bits a channel as RGB; gray repeated in three channels, transparency laid over white."""
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return np.array(Image.alpha_composite(Image.new("RGBA", image.size, "white"), rgba).convert("RGB"))
+    return np.array(image.convert("RGB"))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """An opened image as it is to be seen: turned as its EXIF orientation tells."""
+    return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
+
+
+def read_picture(path: Path) -> UInt8[np.ndarray, "height width 3"]:
+    """Colours of a picture, upright; alpha is dropped."""
+    with Image.open(path) as image:
+        return np.array(upright(image).convert("RGB"))
+
+
+def read_mask(path: Path) -> UInt8[np.ndarray, "height width"]:
+    """What a mask says of each pixel, from 0, background, to 255, foreground, upright.
+
+    Where the file has transparency, that is its alpha: a cut-out. Of a palette in colour, index 0 is background, as are
+    black pixels among at most 256 colours: labels of segmenters. Else it is the brightness, of 8 or 16 bits; a file
+    without loss whose largest value is 1 has zeros and ones.
+    """
+    with Image.open(path) as opened:
+        lossless = opened.format != "JPEG"
+        return mask_values(upright(opened), lossless)
+
+
+def mask_values(image: Image.Image, lossless: bool = True) -> UInt8[np.ndarray, "height width"]:
+    """As `read_mask`, of an image; `lossless` says that its values are those that were written."""
+    if image.has_transparency_data:
+        alpha = np.array(image.convert("RGBA").getchannel("A"))
+        if alpha.min() < 255:
+            return alpha
+    if image.mode in _SIXTEEN_BIT_MODES | {_FLOAT_MODE}:
+        values = np.nan_to_num(np.array(image).astype(np.float64))
+        return _bright(values / 257.0 if values.max() > 255.0 else values, lossless)
+    if image.mode in ("1", "L"):
+        return _bright(np.array(image.convert("L")), lossless)
+    palette = np.array(image.getpalette("RGB") or []).reshape(-1, 3)
+    if not _is_grey(palette):
+        return np.where(np.array(image) > 0, np.uint8(255), np.uint8(0))
+    colours = np.array(image.convert("RGB"))
+    if _is_grey(colours):
+        return _bright(colours[..., 0], lossless)
+    if lossless and image.convert("RGB").getcolors(256) is not None:
+        return np.where(colours.any(axis=-1), np.uint8(255), np.uint8(0))
+    return np.array(image.convert("L"))
+
+
+def _is_grey(colours: Shaped[np.ndarray, "*batch 3"]) -> bool:
+    return bool((colours == colours[..., :1]).all())
+
+
+def _bright(values: Shaped[np.ndarray, "height width"], lossless: bool) -> UInt8[np.ndarray, "height width"]:
+    if lossless and values.max() <= 1:
+        values = values * 255
+    return np.round(values).astype(np.uint8)
+
+
+def read_alpha(path: Path) -> UInt8[np.ndarray, "height width"]:
+    """The alpha of a picture, upright."""
+    with Image.open(path) as image:
+        return np.array(upright(image).convert("RGBA").getchannel("A"))
+
+
+def read_depth(path: Path) -> UInt16[np.ndarray, "height width"] | Float32[np.ndarray, "height width"]:
+    """Depth as the file holds it, in counts of 16 bits or in floats; 0 where there is no reading."""
+    if path.suffix.lower() == ".npy":
+        depth = np.array(_open_array(path))
+    else:
+        with Image.open(path) as image:
+            depth = np.array(upright(image))
+    if depth.dtype.kind != "f":
+        return depth.astype(np.uint16)
+    depth = depth.astype(np.float32)
+    return np.where(np.isfinite(depth) & (depth > 0.0), depth, np.float32(0.0))
+
+
+def holds_floats(path: Path) -> bool:
+    """Whether a depth image holds floats, by its header."""
+    return _open_array(path).dtype.kind == "f" if path.suffix.lower() == ".npy" else _header(path)[1] == _FLOAT_MODE
+
+
+def _open_array(path: Path) -> np.ndarray:
+    try:
+        depth = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{path}: expected an array of depths, found a file that cannot be read ({error})") from None
+    if (
+        not isinstance(depth, np.ndarray)
+        or depth.ndim != 2
+        or not (depth.dtype == np.uint16 or depth.dtype.kind == "f")
+    ):
+        found = f"{list(depth.shape)} of {depth.dtype}" if isinstance(depth, np.ndarray) else "an archive"
+        raise ValueError(f"{path}: expected an array [height, width] of uint16 or floats, found {found}")
+    return depth
+
+
 def _header(path: Path) -> tuple[tuple[int, int], str]:
     try:
         with Image.open(path) as image:
-            return image.size, image.mode
+            width, height = image.size
+            return ((height, width) if _orientation(image) >= 5 else (width, height)), image.mode
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
         raise ValueError(f"{path}: expected an image, found a file that cannot be read ({error})") from None
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 for upright to 8; from 5 on, width and height are exchanged."""
+    if not image.info.get("exif"):  # where it follows the pixels of a png, they would have to be read
+        return 1
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return orientation if orientation in range(1, 9) else 1

@@ -12,15 +12,16 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float64, Int, UInt8, UInt16
+from jaxtyping import Float32, Float64, Int, Shaped, UInt8, UInt16
 from PIL import Image
 from torch import Tensor
 
 from resfields_ns.captures.camera import Camera, CropWindow, Similarity
 from resfields_ns.captures.clips.clip_pixels import ClipPixels, HoldOut
+from resfields_ns.captures.image_files import holds_floats, read_alpha, read_depth, read_mask, read_picture, upright
 from resfields_ns.captures.meshes.mesh_frames import NormalisedSequence
 
-METRES_PER_DEPTH_UNIT = 1e-3
+MILLIMETRE = 1e-3  # what depth of 16 bits counts in where nothing else is said
 SomeSequence = TypeVar("SomeSequence", bound="Sequence")
 
 
@@ -124,36 +125,37 @@ class CapturedImage(SequenceImage):
 
     def read_colours(self) -> UInt8[np.ndarray, "height width 3"]:
         """The image at the camera's size; alpha is dropped."""
-        channels = "RGBA" if self.mask == self.file else "RGB"
-        with Image.open(self.file) as image:
-            return np.array(self._resized(image.convert(channels)).convert("RGB"))
+        if self.mask != self.file:
+            return self._resized(read_picture(self.file))
+        with Image.open(self.file) as image:  # resized with its alpha, which weighs the colours
+            return np.array(self._resized_image(upright(image).convert("RGBA")).convert("RGB"))
 
     def read_mask(self) -> UInt8[np.ndarray, "height width"]:
         """The mask's values, which a threshold makes foreground, at the camera's size."""
         assert self.mask is not None
-        with Image.open(self.mask) as image:
-            return np.array(
-                self._resized(image.convert("RGBA").getchannel("A") if self.mask == self.file else image.convert("L"))
-            )
+        return self._resized(read_alpha(self.mask) if self.mask == self.file else read_mask(self.mask))
 
-    def read_depth(self) -> UInt16[np.ndarray, "height width"]:
+    def read_depth(self) -> UInt16[np.ndarray, "height width"] | Float32[np.ndarray, "height width"]:
         """The depth as the file holds it, at the camera's size: nearest readings, since depths must not be mixed."""
         assert self.depth is not None
-        with Image.open(self.depth) as image:
-            depth = np.array(self._cropped(image))
+        depth = self._cropped(read_depth(self.depth))
         rows, columns = (
             ((np.arange(new) + 0.5) * old / new).astype(np.int64)
             for old, new in zip(depth.shape, (self.camera.height, self.camera.width), strict=True)
         )
-        return depth[rows[:, None], columns].astype(np.uint16)
+        return depth[rows[:, None], columns]
 
-    def _resized(self, image: Image.Image) -> Image.Image:
-        image = self._cropped(image)
+    def _resized(self, pixels: UInt8[np.ndarray, "_ _ *channels"]) -> UInt8[np.ndarray, "height width *channels"]:
+        return np.array(self._resized_image(Image.fromarray(pixels)))
+
+    def _resized_image(self, image: Image.Image) -> Image.Image:
+        if (w := self.window) is not None:
+            image = image.crop((w.left, w.top, w.left + w.width, w.top + w.height))
         return image if image.size == self.camera.size else image.resize(self.camera.size, Image.Resampling.BILINEAR)
 
-    def _cropped(self, image: Image.Image) -> Image.Image:
+    def _cropped(self, pixels: Shaped[np.ndarray, "_ _"]) -> Shaped[np.ndarray, "_ _"]:
         w = self.window
-        return image if w is None else image.crop((w.left, w.top, w.left + w.width, w.top + w.height))
+        return pixels if w is None else pixels[w.top : w.top + w.height, w.left : w.left + w.width]
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +165,7 @@ class Capture(Sequence):
     Args:
         mask_threshold: a mask's value (0 to 255) above this is foreground
         depth_kind: what depth images hold: z along the optical axis, or the distance along the ray
+        metres_per_count: what depth images count in
         image_scale: factor by which images were made smaller
         clouds, meshes: points and triangles of the surface at every frame, in normalised units, where there are any
     """
@@ -170,9 +173,16 @@ class Capture(Sequence):
     images: tuple[CapturedImage, ...]
     mask_threshold: int = 127
     depth_kind: Literal["z", "ray"] = "z"
+    metres_per_count: float = MILLIMETRE
     image_scale: float = 1.0
     clouds: tuple[Path, ...] | None = None
     meshes: tuple[Path, ...] | None = None
+
+    @property
+    def holds_floats(self) -> bool:
+        """Whether depth images hold floats, and not counts of 16 bits."""
+        first = self.images[0].depth
+        return first is not None and holds_floats(first)
 
     @property
     def has_masks(self) -> bool:
@@ -187,11 +197,16 @@ class Capture(Sequence):
     @property
     def depth_unit(self) -> float:
         """What depth images count in, in normalised units."""
-        return METRES_PER_DEPTH_UNIT / self.to_world.scale
+        return self.metres_per_count / self.to_world.scale
 
     def foreground(self, image: CapturedImage) -> npt.NDArray[np.bool_]:
         """Where an image's mask is foreground [H, W]."""
         return image.read_mask() > self.mask_threshold
+
+    def distances(self, image: CapturedImage) -> Float32[np.ndarray, "height width"]:
+        """Distances along the rays of an image's pixels, in normalised units, 0 for no reading."""
+        stored, lengths = image.read_depth().astype(np.float32), image.camera.ray_lengths().astype(np.float32)
+        return self.ray_distances(torch.from_numpy(stored), torch.from_numpy(lengths)).numpy()
 
     def ray_distances(self, stored: Tensor, ray_lengths: Tensor) -> Tensor:
         """Distances along unit rays, in normalised units, of depth as files hold it; 0 stays 0.

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
-from PIL import Image
 
 from resfields_ns.captures.camera import Camera, CropWindow, Similarity
-from resfields_ns.captures.sequence import METRES_PER_DEPTH_UNIT
+from resfields_ns.captures.image_files import read_depth, read_mask
 
 CUBE = np.array([[-1.0] * 3, [1.0] * 3])
 
@@ -39,13 +38,21 @@ def _corners(camera: Camera, depths: tuple[float, float]) -> Float64[np.ndarray,
 
 
 def box_windows(cameras: dict[str, Camera], box: Float64[np.ndarray, "2 3"]) -> dict[str, CropWindow]:
-    """The smallest windows of one size, in images without distortion, that hold all that cameras see of a box.
+    """The smallest windows, in images without distortion, that hold all that cameras see of a box.
 
-    Raises ValueError, naming the camera, if one does not see the box.
+    They have one size for all cameras whose images do. Raises ValueError, naming the camera, if one does not see the
+    box.
     """
+    windows: dict[str, CropWindow] = {}
+    for size in dict.fromkeys(camera.size for camera in cameras.values()):
+        windows |= _equal_windows({name: camera for name, camera in cameras.items() if camera.size == size}, box)
+    return {name: windows[name] for name in cameras}
+
+
+def _equal_windows(cameras: dict[str, Camera], box: Float64[np.ndarray, "2 3"]) -> dict[str, CropWindow]:
+    """The windows of cameras whose images have one size."""
     seen = {name: _seen_part(name, camera, box) for name, camera in cameras.items()}
-    smallest = [min(lengths) for lengths in zip(*(camera.size for camera in cameras.values()), strict=True)]
-    size = [min(max(part[1][i] - part[0][i] for part in seen.values()), smallest[i]) for i in (0, 1)]
+    size = [max(upper[i] - lower[i] for lower, upper in seen.values()) for i in (0, 1)]
     windows = {}
     for name, (lower, upper) in seen.items():
         whole = cameras[name].size
@@ -85,18 +92,16 @@ def box_of_points(points: Float64[np.ndarray, "points 3"]) -> Float64[np.ndarray
 
 
 def depth_points(
-    camera: Camera, depths: list[Path], masks: list[Path] | None, mask_threshold: int
+    camera: Camera, depths: list[Path], masks: list[Path] | None, mask_threshold: int, metres_per_count: float
 ) -> Float64[np.ndarray, "points 3"]:
     """World points of some of a camera's depth images, spread over all of them; with masks, of the foreground."""
     chosen = np.unique(np.linspace(0, len(depths) - 1, _MOST_IMAGES).round().astype(int))
     points = []
     for index in chosen:
-        with Image.open(depths[index]) as image:
-            depth = np.array(image).astype(np.uint16)
+        depth = read_depth(depths[index])
         seen = depth > 0
         if masks is not None:
-            with Image.open(masks[index]) as image:
-                seen &= np.array(image.convert("L")) > mask_threshold
-        readings = camera.points(depth, METRES_PER_DEPTH_UNIT)[seen]
+            seen &= read_mask(masks[index]) > mask_threshold
+        readings = camera.points(depth, metres_per_count)[seen]
         points.append(readings[:: max(1, len(readings) // _MOST_POINTS_PER_IMAGE)])
     return np.concatenate(points)

@@ -1,4 +1,4 @@
-"""When images were taken: time stamps matched over cameras (`timestamps.json`), and moments as frames.
+"""When images were taken: time stamps read and matched over cameras, and moments as frames.
 
 Notation: times are whole microseconds of one clock that all cameras share. The M moments of a capture whose images tell
 when they were taken, most often one image at a time, are the distinct times of its training images, in order; place m
@@ -6,7 +6,9 @@ is that of moment m, and places run evenly from one moment to the next. N of the
 s-th from a first on.
 """
 
+import csv
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,12 @@ class MatchedFrames:
     def largest_gaps(self) -> Int64[np.ndarray, "frames"]:
         """Of each frame, over the cameras, without sign."""
         return np.abs(np.stack(list(self.gaps.values()))).max(axis=0)
+
+    @property
+    def spreads(self) -> Int64[np.ndarray, "frames"]:
+        """Microseconds from the first to the last image of each frame."""
+        gaps = np.stack(list(self.gaps.values()))
+        return gaps.max(axis=0) - gaps.min(axis=0)
 
     def worst(self) -> tuple[str, int]:
         """The camera and the frame with the largest gap."""
@@ -107,6 +115,64 @@ def read_time_stamps(path: Path, names: list[str]) -> Int64[np.ndarray, "names"]
 def write_time_stamps(path: Path, times: dict[str, int]) -> None:
     """Write the times of a camera's images by their names."""
     path.write_text(json.dumps(times, indent=2) + "\n", encoding="utf-8")
+
+
+_CAMERA, _TIME = "cam_id", "frame_time"
+
+
+def read_recorded_times(path: Path, num_frames: dict[str, int]) -> dict[str, Int64[np.ndarray, "_"]]:
+    """Read when frames of videos were taken, as caliscope and FreeMoCap write it: a row for each frame of each video.
+
+    The columns are cam_id, by name or number, and frame_time in seconds; a video's rows belong to its frames in the
+    order of their times, for other columns may be counted from elsewhere.
+
+    Args:
+        path: of the csv file
+        num_frames: of each video by its name, which is cam_id or whose last number is
+
+    Raises ValueError if a column, the rows of a video or a number are not there.
+    """
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines(), skipinitialspace=True))
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"{path}: expected a table of text, found a file that cannot be read ({error})") from None
+    columns = [str(column) for column in rows[0]] if rows else []
+    if not {_CAMERA, _TIME} <= set(columns):
+        found = ", ".join(columns) or "none"
+        raise ValueError(f"{path}: expected columns {_CAMERA} and {_TIME}, found {found}")
+    videos = {row[_CAMERA]: _video(row[_CAMERA], list(num_frames), str(path)) for row in rows}
+    times = {name: [] for name in num_frames}
+    for line, row in enumerate(rows, start=2):
+        if (name := videos[row[_CAMERA]]) is not None:
+            times[name].append(_microseconds(row[_TIME], f"{path}: line {line}"))
+    for name, found in times.items():
+        if len(found) != num_frames[name]:
+            raise ValueError(
+                f"{path}: expected {num_frames[name]} rows of {name}, one for each frame, found {len(found)}"
+            )
+    return {name: np.array(sorted(found)) for name, found in times.items()}
+
+
+def _video(camera: str, names: list[str], where: str) -> str | None:
+    """The video of a camera, by its name or else by its number; None if there is none."""
+    found = [name for name in names if name == camera] or [
+        name for name in names if _last_number(name) is not None and _last_number(name) == _last_number(camera)
+    ]
+    if len(found) > 1:
+        raise ValueError(f"{where}: {_CAMERA}: expected one video of number {camera}, found {', '.join(found)}")
+    return found[0] if found else None
+
+
+def _last_number(name: str) -> int | None:
+    numbers = re.findall(r"\d+", name)
+    return int(numbers[-1]) if numbers else None
+
+
+def _microseconds(seconds: str | None, name: str) -> int:
+    try:
+        return round(1_000_000 * float(seconds or ""))
+    except (ValueError, OverflowError):  # no number, or not a finite one
+        raise ValueError(f"{name}: {_TIME}: expected a number of seconds, found {seconds!r}") from None
 
 
 _HALF_A_FRAME = 0.5 + 1e-6

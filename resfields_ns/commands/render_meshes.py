@@ -106,8 +106,8 @@ def render_meshes(
         seed=seed,
         show_progress=True,
     )
-    width, height = cameras.size
-    print(f"Wrote {len(indices)} frames of {len(cameras.cameras)} cameras, {width} x {height} pixels, to {out}")
+    sizes = " and ".join(f"{width} x {height}" for width, height in cameras.sizes)
+    print(f"Wrote {len(indices)} frames of {len(cameras.cameras)} cameras, {sizes} pixels, to {out}")
     print(f"Box of the meshes: {' x '.join(f'{side:.3g}' for side in bounds.size)} m")
     print(
         f"Placement: --metres-per-unit {placement.metres_per_unit:.9g} --offset",

@@ -1,9 +1,10 @@
 """Batches of rays from a capture held in memory as bytes."""
 
+import itertools
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int, UInt16
+from jaxtyping import Float, Int, Shaped
 from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager
 from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader, RandIndicesEvalDataloader
@@ -40,12 +41,13 @@ class DynamicDataManager(VanillaDataManager[DynamicDataset]):
     def setup_train(self) -> None:
         """Load the training images and check that there is something to train on."""
         CONSOLE.print(f"Loading {len(self.train_dataset)} training images...")
-        self.train_rays = RayBatches(self.train_dataset, self.config, self.device)
+        self.train_rays = RayBatches(self.train_dataset, self.config, self.config.train_num_rays_per_batch, self.device)
+        self.train_pixel_sampler = self.train_rays  # pyright: ignore[reportAttributeAccessIssue] # the exporters' name
 
     def setup_eval(self) -> None:
         """Load the evaluation images."""
         CONSOLE.print(f"Loading {len(self.eval_dataset)} evaluation images...")
-        self.eval_rays = RayBatches(self.eval_dataset, self.config, self.device)
+        self.eval_rays = RayBatches(self.eval_dataset, self.config, self.config.eval_num_rays_per_batch, self.device)
         self.fixed_indices_eval_dataloader = FixedIndicesEvalDataloader(
             input_dataset=self.eval_dataset, device=self.device
         )
@@ -55,17 +57,17 @@ class DynamicDataManager(VanillaDataManager[DynamicDataset]):
         """Rays and what the images hold at them: image [R, 3] in 0..1 and, with masks, mask [R] bool."""
         del step
         self.train_count += 1
-        return self.train_rays.sample(self.config.train_num_rays_per_batch)
+        return self.train_rays.sample()
 
     def next_eval(self, step: int) -> tuple[RayBundle, dict[str, Tensor]]:
         """As `next_train`, from the evaluation images."""
         del step
         self.eval_count += 1
-        return self.eval_rays.sample(self.config.eval_num_rays_per_batch)
+        return self.eval_rays.sample()
 
     def get_train_rays_per_batch(self) -> int:
         """Rays a training step."""
-        return self.config.train_num_rays_per_batch
+        return self.train_rays.num_rays_per_batch
 
 
 class RayBatches:
@@ -74,42 +76,67 @@ class RayBatches:
     Args:
         dataset: images, masks and cameras; held as bytes
         config: says how pixels are drawn
+        num_rays_per_batch: how many rays are drawn at once
         device: where the rays go
     """
 
-    def __init__(self, dataset: DynamicDataset, config: DynamicDataManagerConfig, device: torch.device | str) -> None:
+    def __init__(
+        self,
+        dataset: DynamicDataset,
+        config: DynamicDataManagerConfig,
+        num_rays_per_batch: int,
+        device: torch.device | str,
+    ) -> None:
         self.arrays = dataset.load_arrays()
         self.dataset = dataset
+        self.num_rays_per_batch = num_rays_per_batch
         self.frames_per_batch = config.frames_per_batch
-        self.ray_generator = RayGenerator(dataset.cameras.to(device))
+        self.ray_generator = RayGenerator(dataset.cameras.to(device)).to(device)
         self.device = device
         frame_index = dataset.capture.frame_index
-        self.pixels: PixelSampler = UniformPixels(frame_index, *self.arrays["image"].shape[1:3])
+        height, width = dataset.cameras.height[:, 0], dataset.cameras.width[:, 0]
+        self.pixels: PixelSampler = UniformPixels(frame_index, height, width)
         if "mask" in self.arrays and not self.arrays["mask"].all():
-            self.pixels = ForegroundBalancedPixels(self.arrays["mask"], frame_index, config.background_margin)
+            self.pixels = ForegroundBalancedPixels(
+                self.arrays["mask"], frame_index, config.background_margin, height, width
+            )
 
     def load_depth(self) -> None:
         """Let batches have the `depth` of their pixels: distances along the rays in normalised units, 0 for none."""
         self.arrays["depth"] = self.dataset.load_depth()
 
-    def sample(self, count: int) -> tuple[RayBundle, dict[str, Tensor]]:
+    def sample(self) -> tuple[RayBundle, dict[str, Tensor]]:
         """Draw rays and the values of their pixels."""
-        indices = self.pixels.sample(self._draw_frames(count))
+        indices = self.pixels.sample(self._draw_frames(self.num_rays_per_batch))
         image, row, column = indices.unbind(dim=-1)
         batch = {name: values[image, row, column] for name, values in self.arrays.items()}
         batch["image"] = batch["image"].float() / 255.0
         batch["indices"] = indices
-        ray_bundle = self.ray_generator(indices.to(self.device))
+        batch = {name: _sent(values, self.device) for name, values in batch.items()}
+        ray_bundle = self.ray_generator(batch["indices"])
         if "depth" in batch:
             batch["depth"] = self._distances(batch["depth"], ray_bundle)
         return ray_bundle, batch
 
-    def _distances(self, stored: UInt16[Tensor, "rays"], ray_bundle: RayBundle) -> Float[Tensor, "rays"]:
+    def _distances(self, stored: Shaped[Tensor, "rays"], ray_bundle: RayBundle) -> Float[Tensor, "rays"]:
         lengths = ray_bundle.metadata["directions_norm"][:, 0]
-        return self.dataset.capture.ray_distances(stored.to(self.device), lengths)
+        return self.dataset.capture.ray_distances(stored, lengths)
+
+    @property
+    def segment_sizes(self) -> tuple[int, ...]:
+        """How many rays each of the frames of a batch has, in order of time."""
+        count = self.num_rays_per_batch
+        num_frames = min(self.frames_per_batch, len(self.pixels.frames))
+        ends = [-(-frame * count // num_frames) for frame in range(num_frames + 1)]
+        return tuple(end - start for start, end in itertools.pairwise(ends))
 
     def _draw_frames(self, count: int) -> Int[Tensor, "rays"]:
         """The frame of each ray: few frames, each equally often, in order."""
         frames = self.pixels.frames
         chosen = frames[torch.randperm(len(frames))[: self.frames_per_batch].sort().values]
         return chosen[torch.arange(count) * len(chosen) // count]
+
+
+def _sent(values: Tensor, device: torch.device | str) -> Tensor:
+    """On the device; a GPU fetches them by itself, while Python goes on."""
+    return values.pin_memory().to(device, non_blocking=True) if torch.device(device).type == "cuda" else values

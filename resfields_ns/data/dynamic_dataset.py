@@ -1,9 +1,14 @@
-"""Images of a capture, as nerfstudio's datasets have them."""
+"""Images of a capture, as nerfstudio's datasets have them, and all of them in arrays.
+
+Images of different sizes lie at the upper left of an array's rows, with zeros beside and below.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import UInt16
+from jaxtyping import Float32, UInt16
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from torch import Tensor
 
@@ -38,8 +43,7 @@ class DynamicDataset(InputDataset):
         if capture.has_masks:
             items["mask"] = torch.from_numpy(capture.foreground(image))[..., None]
         if capture.has_depth:
-            stored, lengths = image.read_depth().astype(np.int32), image.camera.ray_lengths().astype(np.float32)
-            items["depth"] = capture.ray_distances(torch.from_numpy(stored), torch.from_numpy(lengths))[..., None]
+            items["depth"] = torch.from_numpy(capture.distances(image))[..., None]
         return items
 
     def load_arrays(self) -> dict[str, Tensor]:
@@ -48,11 +52,9 @@ class DynamicDataset(InputDataset):
         Raises ValueError if the masks leave no foreground at all.
         """
         capture, images = self.capture, self.capture.images
-        arrays = {"image": make_rows((*self._shape, 3), np.uint8, self.get_numpy_image, "Reading images")}
+        arrays = {"image": self._load(np.uint8, self.get_numpy_image, "Reading images", (3,))}
         if capture.has_masks:
-            arrays["mask"] = make_rows(
-                self._shape, np.bool_, lambda index: capture.foreground(images[index]), "Reading masks"
-            )
+            arrays["mask"] = self._load(np.bool_, lambda index: capture.foreground(images[index]), "Reading masks")
             if not arrays["mask"].any():
                 folders = ", ".join(sorted({str(image.mask.parent) for image in images if image.mask is not None}))
                 raise ValueError(
@@ -60,12 +62,27 @@ class DynamicDataset(InputDataset):
                 )
         return arrays
 
-    def load_depth(self) -> UInt16[Tensor, "images height width"]:
+    def load_depth(self) -> UInt16[Tensor, "images height width"] | Float32[Tensor, "images height width"]:
         """Load all depth images as they are in the files; `Capture.ray_distances` makes them lengths."""
         images = self.capture.images
-        return make_rows(self._shape, np.uint16, lambda index: images[index].read_depth(), "Reading depth")
+        kind = np.float32 if self.capture.holds_floats else np.uint16
+        return self._load(kind, lambda index: images[index].read_depth(), "Reading depth")
 
-    @property
-    def _shape(self) -> tuple[int, int, int]:
-        camera = self.capture.images[0].camera
-        return len(self), camera.height, camera.width
+    def _load(
+        self,
+        kind: type[np.generic],
+        read: Callable[[int], npt.NDArray],
+        description: str,
+        channels: tuple[int, ...] = (),
+    ) -> Tensor:
+        shape = (int(self.cameras.height.max()), int(self.cameras.width.max()), *channels)
+
+        def read_row(index: int) -> npt.NDArray:
+            pixels = read(index)
+            if pixels.shape == shape:
+                return pixels
+            row = np.zeros(shape, kind)
+            row[: pixels.shape[0], : pixels.shape[1]] = pixels
+            return row
+
+        return make_rows((len(self), *shape), kind, read_row, description)

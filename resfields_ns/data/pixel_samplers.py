@@ -35,11 +35,17 @@ class UniformPixels:
 
     Args:
         frame_index: frame of every image
-        height, width: size of the images in pixels
+        height, width: size of the images in pixels, or of each
     """
 
-    def __init__(self, frame_index: Int[Tensor, "images"], height: int, width: int) -> None:
-        rows = torch.full((len(frame_index), height), width)
+    def __init__(
+        self,
+        frame_index: Int[Tensor, "images"],
+        height: int | Int[Tensor, "images"],
+        width: int | Int[Tensor, "images"],
+    ) -> None:
+        heights, widths = (torch.as_tensor(side).expand(len(frame_index))[:, None] for side in (height, width))
+        rows = torch.where(torch.arange(int(heights.max())) < heights, widths, 0)
         self.pixels = _CountedRows(rows, frame_index)
         self.frames = self.pixels.counts.nonzero()[:, 0]
 
@@ -51,12 +57,14 @@ class UniformPixels:
 class ForegroundBalancedPixels:
     """Every second pixel on the foreground, the others on the background around it (margin 1: the released code).
 
-    A frame that lacks one of the two gives pixels of the other.
+    A frame that lacks one of the two gives pixels of the other, and an image whose mask is empty none: more often than
+    not its subject was lost, and there is nothing that its background lies around.
 
     Args:
         masks: foreground of all images, with at least one foreground pixel
         frame_index: frame of every image
         background_margin: how far from the foreground background pixels may lie, as a share of the longer image side
+        height, width: of each image, where they are smaller than the masks
     """
 
     def __init__(
@@ -64,12 +72,17 @@ class ForegroundBalancedPixels:
         masks: Bool[Tensor, "images height width"],
         frame_index: Int[Tensor, "images"],
         background_margin: float,
+        height: Int[Tensor, "images"] | None = None,
+        width: Int[Tensor, "images"] | None = None,
     ) -> None:
         margin = max(1, round(background_margin * max(masks.shape[1:])))
         counts = torch.empty(2, *masks.shape[:2], dtype=torch.long)
 
         def grow(image: int) -> npt.NDArray[np.bool_]:
             background = grow_mask(masks[image], margin) & ~masks[image]
+            if height is not None and width is not None:
+                background[int(height[image]) :] = False
+                background[:, int(width[image]) :] = False
             counts[:, image] = torch.stack((masks[image], background)).sum(dim=-1)
             return background.numpy()
 

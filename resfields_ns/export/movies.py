@@ -124,7 +124,7 @@ def render_movie(run: TrainedRun, cameras: Cameras, path: Path, fps: float, outp
 
     Args:
         run: what is rendered
-        cameras: of one size, with times
+        cameras: with times; pictures that are smaller than others stand at the upper left of white
         path: of the movie; its suffix decides the format, as told in `open_movie`
         fps: pictures a second
         output: rgb, depth, normals or accumulation
@@ -132,7 +132,9 @@ def render_movie(run: TrainedRun, cameras: Cameras, path: Path, fps: float, outp
 
     Raises ValueError if the model does not render the output, or no pixel is left of the pictures.
     """
-    _write(_rendered(run, cameras, output, scale), path, fps)
+    sizes = _scaled(cameras, scale)
+    height, width = int(sizes.height.max()), int(sizes.width.max())
+    _write((_on_white(picture, height, width) for picture in _rendered(run, cameras, output, scale)), path, fps)
 
 
 def render_beside_original(
@@ -170,6 +172,11 @@ def _write(pictures: Iterator[Picture], path: Path, fps: float) -> None:
     with open_movie(path, first.shape[0], first.shape[1], fps) as add_picture:
         for picture in chain([first], pictures):
             add_picture(picture)
+
+
+def _on_white(picture: Picture, height: int, width: int) -> Picture:
+    missing = (height - picture.shape[0], width - picture.shape[1])
+    return np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), constant_values=255)
 
 
 def _scaled(cameras: Cameras, scale: float) -> Cameras:

@@ -18,8 +18,6 @@ class ConditionConfig(Options, InstantiateConfig):
     """What tells the moment, and its size; `setup(num_frames=...)` builds it for such a sequence."""
 
     prefix: ClassVar[str] = "condition."
-    is_time: ClassVar[bool] = True
-    """Whether the condition is the time itself."""
 
 
 @dataclass
@@ -39,8 +37,6 @@ class ReleasedTimeConditionConfig(ConditionConfig):
 @dataclass
 class LatentCodeConditionConfig(ConditionConfig):
     """A latent code per frame (Bojanowski et al. 2018; DyNeRF, Li et al. 2022)."""
-
-    is_time: ClassVar[bool] = False
 
     _target: type = field(default_factory=lambda: LatentCodeCondition)
     dim: int = option(64, least=1)

@@ -93,7 +93,7 @@ class DynamicFieldConfig(ResidualOptions, InstantiateConfig):
         self.check_residual_layers(self.num_layers + 1)
         if outside := [index for index in self.skip_layers if not 0 < index < self.num_layers]:
             raise ValueError(f"field.skip-layers: expected 1 to {self.num_layers - 1}, got {outside[0]}")
-        if chosen(self.ambient).needs_time and not chosen(self.condition).is_time:
+        if chosen(self.ambient).needs_time and not chosen(self.condition)._target.is_time:
             ambient, condition = (getattr(of, "kind", type(of).__name__) for of in (self.ambient, self.condition))
             raise ValueError(f"field.condition.kind: expected time for ambient.kind {ambient}, got {condition}")
 
@@ -142,25 +142,29 @@ class DynamicField(SequenceField):
             self.mlp.turn_inside_out()
 
     def raw_and_feature(self, points: TimedPoints) -> tuple[Float[Tensor, "points"], Float[Tensor, "points feature"]]:
-        """The number that a density is made of, and the colour feature."""
-        points = self._conditioned(points)
-        inputs = torch.cat((self.encoding(self.warp(points)), self.ambient(points)), dim=-1)
+        """The number that a density is made of, of the points' type, and the colour feature, of autocast's."""
+        with self._full_precision():
+            points = self._conditioned(points)
+            inputs = torch.cat((self.encoding(self.warp(points)), self.ambient(points)), dim=-1)
         raw, feature = self.mlp(inputs, points.segments).split((1, self.config.feature_dim), dim=1)
-        return raw[:, 0], feature
+        return raw[:, 0].to(points.positions.dtype), feature
 
     def raw_gradient_and_feature(
         self, points: TimedPoints
     ) -> tuple[Float[Tensor, "points"], Float[Tensor, "points 3"], Float[Tensor, "points feature"]]:
         """The number, its gradient with respect to the observed points (not normalised), and the colour feature."""
-        points = self._conditioned(points)
-        canonical, warp_pullback = self.warp.with_pullback(points)
-        ambient, ambient_pullback = self.ambient.with_pullback(points)
-        encoded = self.encoding(canonical)
-        output, gradient = self.mlp.forward_with_gradient(torch.cat((encoded, ambient), dim=-1), points.segments)
-        encoded_gradient, ambient_gradient = gradient.split((encoded.shape[1], ambient.shape[1]), dim=1)
-        gradient = warp_pullback(self.encoding.pullback(encoded, encoded_gradient)) + ambient_pullback(ambient_gradient)
+        with self._full_precision():
+            points = self._conditioned(points)
+            canonical, warp_pullback = self.warp.with_pullback(points)
+            ambient, ambient_pullback = self.ambient.with_pullback(points)
+            encoded = self.encoding(canonical)
+            inputs = torch.cat((encoded, ambient), dim=-1)
+        output, gradient = self.mlp.forward_with_gradient(inputs, points.segments)
+        with self._full_precision():
+            to_encoded, to_ambient = gradient.split((encoded.shape[1], ambient.shape[1]), dim=1)
+            gradient = warp_pullback(self.encoding.pullback(encoded, to_encoded)) + ambient_pullback(to_ambient)
         raw, feature = output.split((1, self.config.feature_dim), dim=1)
-        return raw[:, 0], gradient, feature
+        return raw[:, 0].to(points.positions.dtype), gradient, feature
 
     def density_and_embedding(
         self, points: TimedPoints
@@ -186,6 +190,10 @@ class DynamicField(SequenceField):
     def unit_normals(self, gradient: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points 3"]:
         """Outward normals for gradients of the number."""
         return self.density.outward * F.normalize(gradient, dim=-1)
+
+    def _full_precision(self) -> torch.autocast:
+        """Where points are computed: autocast is for the MLP and the colour head alone."""
+        return torch.autocast(next(self.mlp.parameters()).device.type, enabled=False)
 
     def _conditioned(self, points: TimedPoints) -> ConditionedPoints:
         return points.conditioned(self.condition(points.segments.times))

@@ -28,9 +28,16 @@ def opacity_cross_entropy(
     return F.binary_cross_entropy(accumulation.clamp(margin, 1.0 - margin), foreground)
 
 
-def eikonal(gradient: Float[Tensor, "points 3"]) -> Float[Tensor, ""]:
-    """Mean squared deviation of the gradient's length from one (Gropp et al. 2020)."""
-    return (gradient.norm(dim=-1) - 1.0).square().mean()
+def eikonal(gradient: Float[Tensor, "points 3"], in_scene: Bool[Tensor, "rays"] | None = None) -> Float[Tensor, ""]:
+    """Mean squared deviation of the gradient's length from one (Gropp et al. 2020).
+
+    Where `in_scene` is given, points come in as many of each ray, and those of other rays do not count.
+    """
+    deviations = (gradient.norm(dim=-1) - 1.0).square()
+    if in_scene is None:
+        return deviations.mean()
+    of_rays = deviations.view(len(in_scene), -1).mean(dim=1)
+    return (of_rays * in_scene).sum() / in_scene.sum().clamp(min=1)
 
 
 def depth_l1(

@@ -5,6 +5,8 @@ The two products below are each other's gradients, so both can be differentiated
 y_k = x_k W_k^T gives dx_k = dy_k W_k and dW_k = dy_k^T x_k.
 """
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -17,9 +19,15 @@ def segment_linear(
     sizes: tuple[int, ...],
     bias: Float[Tensor, "out"] | None = None,
 ) -> Float[Tensor, "points out"]:
-    """Apply weights[k] to the sizes[k] points of segment k; a single matrix serves all points."""
+    """Apply weights[k] to the sizes[k] points of segment k; a single matrix serves all points.
+
+    Under autocast products are of its type, as those of `F.linear` are.
+    """
     if weights.shape[0] == 1:
         return F.linear(x, weights[0], bias)
+    if torch.is_autocast_enabled(x.device.type):
+        kind = torch.get_autocast_dtype(x.device.type)
+        x, weights = x.to(kind), weights.to(kind)
     y = _SegmentLinear.apply(x, weights, sizes)
     return y if bias is None else y.add_(bias)  # pyright: ignore[reportReturnType, reportOptionalMemberAccess]
 
@@ -92,5 +100,6 @@ def _fits_grouped_mm(points: Tensor, other: Tensor) -> bool:
     return hasattr(F, "grouped_mm") and all(aligned) and all(width % 4 == 0 for width in widths)
 
 
+@lru_cache(maxsize=64)
 def _ends(sizes: tuple[int, ...], device: torch.device) -> Tensor:
-    return torch.tensor(sizes, device=device).cumsum(0, dtype=torch.int32)
+    return torch.tensor(sizes).cumsum(0, dtype=torch.int32).to(device)

@@ -4,6 +4,7 @@ Notation: B items (rays or points) fall into K segments; segment k holds sizes[k
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 import torch
@@ -39,8 +40,13 @@ class TimeSegments:
         """Give every item the value of its segment."""
         if len(self.sizes) == 1:
             return per_segment.expand(self.sizes[0], *per_segment.shape[1:])
-        counts = torch.tensor(self.sizes, dtype=torch.long, device=per_segment.device)
+        counts = _counts(self.sizes, per_segment.device)
         return per_segment.repeat_interleave(counts, dim=0, output_size=sum(self.sizes))
+
+
+@lru_cache(maxsize=64)
+def _counts(sizes: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.tensor(sizes, dtype=torch.long).to(device)
 
 
 @dataclass(frozen=True)

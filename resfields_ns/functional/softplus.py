@@ -33,6 +33,6 @@ def softplus_and_slope(
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
     """a(z) and s(z), cheaper in time and memory than `torch.nn.functional.softplus` and its derivative.
 
-    Absolute accuracy of a(z) is that of the number type divided by the sharpness.
+    Absolute accuracy of a(z) is that of the number type divided by the sharpness; half types are computed in float32.
     """
-    return _SoftplusAndSlope.apply(z, sharpness)  # pyright: ignore[reportReturnType]
+    return _SoftplusAndSlope.apply(z.float() if z.element_size() < 4 else z, sharpness)  # pyright: ignore[reportReturnType]

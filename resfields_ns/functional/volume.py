@@ -34,3 +34,11 @@ def composite(
 ) -> Float[Tensor, "rays channels"]:
     """Weighted sum of the samples' values along every ray."""
     return torch.einsum("rs,rsc->rc", weights, values)
+
+
+def without_background(
+    rgb: Float[Tensor, "*batch 3"], accumulation: Float[Tensor, "*batch 1"], background: float
+) -> Float[Tensor, "*batch 4"]:
+    """RGBA of colours in [0, 1] that are seen before a background: laid over it again, they are `rgb`."""
+    colours = (rgb - background * (1.0 - accumulation)) / accumulation.clamp(min=1e-6)
+    return torch.cat((colours.clamp(0.0, 1.0), accumulation), dim=-1)

@@ -3,16 +3,19 @@
 The fields stay, with the host's values, as its code may read them; the command line neither shows nor takes them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
-from nerfstudio.configs.base_config import ViewerConfig
+from nerfstudio.configs.base_config import LocalWriterConfig, LoggingConfig, MachineConfig, ViewerConfig
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
 from nerfstudio.data.pixel_samplers import PixelSamplerConfig
+from nerfstudio.data.utils.nerfstudio_collate import nerfstudio_collate
 from nerfstudio.models.base_model import ModelConfig
+from nerfstudio.utils.writer import EventName
 from tyro.conf import Suppress
 
-from resfields_ns.options import Options, option
+from resfields_ns.options import Options, dashed, option, unless, when
 
 
 @dataclass
@@ -28,6 +31,7 @@ class SequenceDataManagerConfig(Options, VanillaDataManagerConfig):
     eval_num_images_to_sample_from: Suppress[int] = -1
     eval_num_times_to_repeat_images: Suppress[int] = -1
     eval_image_indices: Suppress[tuple[int, ...] | None] = (0,)
+    collate_fn: Suppress[Callable[[Any], Any]] = cast(Any, staticmethod(nerfstudio_collate))
     camera_res_scale_factor: Suppress[float] = 1.0  # it acts in part: dataparsers have --image-scale
     patch_size: Suppress[int] = 1
     pixel_sampler: Suppress[PixelSamplerConfig] = field(default_factory=PixelSamplerConfig)
@@ -54,12 +58,82 @@ class SequenceModelConfig(Options, ModelConfig):
         return frozenset({"field"})
 
 
+def _is_one_process(machine: MachineConfig) -> str | None:
+    return "num-devices and num-machines are 1" if machine.num_devices == machine.num_machines == 1 else None
+
+
 @dataclass
-class SequenceViewerConfig(ViewerConfig):
+class SequenceMachineConfig(Options, MachineConfig):
+    """What a run has of machines: one process, and one GPU at most."""
+
+    prefix: ClassVar[str] = "--machine."
+
+    seed: int = option(42, least=0, most=2**32 - 1)
+    """Seed of all random numbers."""
+    num_devices: int = 1
+    """GPUs of a machine: 1."""
+    num_machines: int = 1
+    """Machines: 1."""
+    machine_rank: int = option(0, acts=unless("num_machines", 1))
+    """Which of several machines this is."""
+    dist_url: str = option("auto", acts=_is_one_process)
+    """Where several processes meet."""
+
+    def check_options(self) -> None:
+        """Raise ValueError for a seed out of bounds, and for more than one process."""
+        super().check_options()
+        for name in ("num_devices", "num_machines"):
+            if (count := getattr(self, name)) != 1:
+                raise ValueError(f"{self.prefix}{dashed(name)}: expected 1, as a run is one process, got {count}")
+
+
+@dataclass
+class SequenceLocalWriterConfig(Options, LocalWriterConfig):
+    """Lines in the terminal."""
+
+    prefix: ClassVar[str] = "--logging.local-writer."
+
+    enable: bool = True
+    """Whether to print them."""
+    stats_to_track: tuple[EventName, ...] = option(LocalWriterConfig.stats_to_track, acts=when("enable", True))
+    """What a line tells."""
+    max_log_size: int = option(10, least=0, acts=when("enable", True))
+    """How many lines are seen at a time; 0: all."""
+
+
+@dataclass
+class SequenceLoggingConfig(Options, LoggingConfig):
+    """What is told of a run."""
+
+    prefix: ClassVar[str] = "--logging."
+
+    steps_per_log: int = option(10, least=0)
+    """Steps between lines in the terminal, and between losses that are logged; 0, without such lines: no losses."""
+    max_buffer_size: int = option(20, least=1)
+    """How many steps times are averaged over."""
+    local_writer: LocalWriterConfig = field(default_factory=SequenceLocalWriterConfig)
+    """Lines in the terminal."""
+
+    def check_options(self) -> None:
+        """Raise ValueError for numbers out of bounds."""
+        super().check_options()
+        if self.steps_per_log == 0 and self.local_writer.enable:
+            raise ValueError(f"{self.prefix}steps-per-log: expected at least 1 with local-writer.enable True, got 0")
+
+
+@dataclass
+class SequenceViewerConfig(Options, ViewerConfig):
     """The viewer, seen from this machine alone unless told otherwise."""
 
+    prefix: ClassVar[str] = "--viewer."
+
+    relative_log_filename: Suppress[str] = "viewer_log_filename.txt"
     websocket_host: str = "127.0.0.1"
     """Address that the viewer's server is bound to."""
+    websocket_port_default: int = option(7007, acts=when("websocket_port", None))
+    """Port to try first where none is given."""
+    jpeg_quality: int = option(75, acts=when("image_format", "jpeg"))
+    """Quality of a still picture, up to 100."""
     quit_on_train_completion: bool = True
     """Whether to end with the training, and the viewer with it."""
     num_rays_per_chunk: Suppress[int] = 32_768

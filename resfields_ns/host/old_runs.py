@@ -1,10 +1,12 @@
-"""Runs of earlier versions: what their `config.yml` and their checkpoints name otherwise, or hold in another shape.
+"""Runs of earlier versions and of other systems: what their `config.yml` and their checkpoints name otherwise, or hold
+in another shape.
 
 A `config.yml` names classes by their paths, some of which have moved since.
 """
 
 import re
 from collections.abc import Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import yaml
@@ -49,6 +51,18 @@ def know_moved_classes() -> None:
     for old, new in MOVED.items():
         for ending in ("", "Config"):
             _alias(f"{_PACKAGE}.{old}{ending}", f"{_PACKAGE}.{new}{ending}")
+
+
+def know_paths() -> None:
+    """Let them find paths that a config names by another system's classes, or by those of another Python."""
+    for module in ("pathlib", "pathlib._local"):
+        for kind in ("Path", "PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"):
+            yaml.add_constructor(f"{_TAGS}/object/apply:{module}.{kind}", _path, Loader=yaml.Loader)
+
+
+def _path(loader: yaml.Loader, node: Any) -> Path:
+    flavour = PureWindowsPath if "Windows" in node.tag else PurePosixPath
+    return Path(flavour(*loader.construct_sequence(node)).as_posix())
 
 
 def _alias(old: str, new: str) -> None:

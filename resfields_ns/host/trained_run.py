@@ -7,7 +7,6 @@ import yaml
 from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.datasets.base_dataset import InputDataset
-from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.models.base_model import Model
 from nerfstudio.utils.eval_utils import eval_setup
 from torch import Tensor, nn
@@ -88,7 +87,7 @@ def load_trained_run(config_path: Path) -> TrainedRun:
     """
     _check_config_file(config_path)
     try:
-        pipeline = eval_setup(config_path, test_mode="inference", update_config_callback=_checked)[1]
+        pipeline = eval_setup(config_path, test_mode="inference")[1]
     except yaml.YAMLError as error:
         raise ValueError(f"--load-config: expected a run's config.yml, found {config_path}: {error}") from error
     train, evaluation = pipeline.datamanager.train_dataset, pipeline.datamanager.eval_dataset
@@ -106,14 +105,3 @@ def _check_config_file(path: Path) -> None:
         raise ValueError(f"--load-config: expected the config.yml of a run, found no file {path}")
     if not path.read_text(encoding="utf-8", errors="replace").startswith("!!python/object:"):
         raise ValueError(f"--load-config: expected the config.yml of a run, found {path}, which is none")
-
-
-def _checked(config: TrainerConfig) -> TrainerConfig:
-    """The config, once it is known that the run has a checkpoint."""
-    folder = config.get_checkpoint_dir()
-    if not any(folder.glob("step-*.ckpt")):
-        raise ValueError(
-            f"--load-config: expected checkpoints in {folder.absolute()}, found none; a run is loaded from the working "
-            "directory that it was trained in"
-        )
-    return config

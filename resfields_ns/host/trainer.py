@@ -3,14 +3,16 @@
 import math
 import os
 import random
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
-from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
+from nerfstudio.configs.base_config import LoggingConfig, MachineConfig, ViewerConfig
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
 from nerfstudio.engine.optimizers import AdamOptimizerConfig, Optimizers
 from nerfstudio.engine.schedulers import Scheduler, SchedulerConfig
 from nerfstudio.engine.trainer import Trainer
@@ -20,12 +22,20 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from tyro.conf import Suppress
 
-from resfields_ns.host.host_configs import SequenceModelConfig, SequenceViewerConfig
-from resfields_ns.host.old_runs import check_resumable, know_moved_classes
+from resfields_ns.host.dataparsing import SequenceDataParser
+from resfields_ns.host.host_configs import (
+    SequenceLoggingConfig,
+    SequenceMachineConfig,
+    SequenceModelConfig,
+    SequenceViewerConfig,
+)
+from resfields_ns.host.old_runs import check_resumable, know_moved_classes, know_paths
 from resfields_ns.host.presets import PresetTrainerConfig
-from resfields_ns.options import Options, option, unless, when, when_any
+from resfields_ns.host.run_record import find_data, record_run
+from resfields_ns.options import Obstacle, Options, option, unless, when, when_any
 
 know_moved_classes()
+know_paths()
 
 
 def capture_random_state() -> dict[str, Any]:
@@ -106,6 +116,24 @@ def decaying_adam(lr: float, eps: float = 1e-8) -> dict[str, Any]:
 
 _WITH_VIEWER = ("viewer", "viewer+wandb", "viewer+tensorboard", "viewer+comet", "viewer_legacy")
 _WITH_PROJECT = ("wandb", "comet", "viewer+wandb", "viewer+comet")
+_WITH_LOG_FOLDER = ("wandb", "tensorboard", "viewer+wandb", "viewer+tensorboard")
+_evaluated = unless("vis", "viewer", "viewer_legacy")  # the host evaluates while training where it can log it
+_in_new_viewer = unless("vis", "viewer_legacy")
+
+
+def _logs_steps(config: "ResFieldsTrainerConfig") -> str | None:
+    silent = None if config.logging.local_writer.enable else _evaluated(config)
+    return f"{silent} and logging.local-writer.enable is False" if silent else None
+
+
+def _has_log_folder(config: "ResFieldsTrainerConfig") -> str | None:
+    profiler, vis = config.logging.profiler, config.vis
+    written = profiler == "pytorch" or vis in _WITH_LOG_FOLDER
+    return None if written else f"vis is {vis} and logging.profiler is {profiler}"
+
+
+def _evaluates_batches(config: "ResFieldsTrainerConfig") -> str | None:
+    return _evaluated(config) or unless("steps_per_eval_batch", 0)(config)
 
 
 @dataclass
@@ -113,6 +141,17 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
     """nerfstudio's trainer with atomic checkpoints and exact resuming."""
 
     prefix: ClassVar[str] = "--"
+    below: ClassVar[Mapping[str, Obstacle]] = {
+        "logging.relative_log_dir": _has_log_folder,
+        "logging.steps_per_log": _logs_steps,
+        "pipeline.datamanager.eval_num_rays_per_batch": _evaluates_batches,
+        "pipeline.datamanager.eval_samples_per_batch": _evaluates_batches,
+        "viewer.image_format": _in_new_viewer,
+        "viewer.jpeg_quality": _in_new_viewer,
+        "viewer.make_share_url": _in_new_viewer,
+        "viewer.camera_frustum_scale": _in_new_viewer,
+        "viewer.default_composite_depth": _in_new_viewer,
+    }
 
     _target: type = field(default_factory=lambda: ResFieldsTrainer)
     prompt: Suppress[str | None] = None
@@ -122,11 +161,11 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
     """Steps of the run; when it continues another, steps after that."""
     steps_per_save: int = option(2_000, least=0)
     """Steps between checkpoints."""
-    steps_per_eval_batch: int = option(1_000, least=0)
+    steps_per_eval_batch: int = option(1_000, least=0, acts=_evaluated)
     """Steps between evaluations of a batch."""
-    steps_per_eval_image: int = option(5_000, least=0)
+    steps_per_eval_image: int = option(5_000, least=0, acts=_evaluated)
     """Steps between evaluations of an image."""
-    steps_per_eval_all_images: int = option(25_000, least=0)
+    steps_per_eval_all_images: int = option(25_000, least=0, acts=_evaluated)
     """Steps between evaluations of all images."""
     mixed_precision: bool = option(False, acts=unless("machine.device_type", "cpu"))
     """Compute in half precision where torch finds it safe; on a GPU."""
@@ -136,12 +175,20 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
     """Step of the checkpoint to continue from; the last by default."""
     load_checkpoint: Path | None = option(None, acts=when("load_dir", None))
     """Checkpoint to continue from."""
+    load_scheduler: bool = option(True, acts=when_any("load_dir", "load_checkpoint"))
+    """Whether schedules of learning rates go on where the checkpoint left them."""
+    log_gradients: bool = option(False, acts=_evaluated)
+    """Whether the norms of gradients are logged with the metrics."""
+    gradient_accumulation_steps: dict[str, int] = option(factory=dict, least=1)
+    """Steps that gradients of a group of parameters are summed over."""
     start_paused: bool = option(False, acts=when("vis", *_WITH_VIEWER))
     """Wait for the viewer's button before the first step."""
     machine: MachineConfig = field(
-        default_factory=lambda: MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu")
+        default_factory=lambda: SequenceMachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu")
     )
     """What it runs on: a GPU where there is one."""
+    logging: LoggingConfig = field(default_factory=SequenceLoggingConfig)
+    """What is told of a run."""
     viewer: ViewerConfig = option(factory=SequenceViewerConfig, acts=when("vis", *_WITH_VIEWER))
     """The viewer, seen from this machine alone unless told otherwise."""
 
@@ -151,6 +198,9 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
         if unknown := self.gradient_accumulation_steps.keys() - self.optimizers.keys():
             groups = ", ".join(self.optimizers)
             raise ValueError(f"--gradient-accumulation-steps: expected groups among {groups}, got {min(unknown)}")
+        for group in self.gradient_accumulation_steps:
+            if why := self.obstacle(f"optimizers.{group}"):
+                raise ValueError(f"--gradient-accumulation-steps: expected no {group}, as {why}")
         datamanager = self.pipeline.datamanager
         places = {"--data": self.data, "--pipeline.datamanager.data": datamanager.data}
         if isinstance(datamanager, VanillaDataManagerConfig):
@@ -161,12 +211,48 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
             found = ", ".join(f"{path} by {place}" for path, place in given.items())
             raise ValueError(f"--data: expected one place of the data, got {found}")
 
+    def get_checkpoint_dir(self) -> Path:
+        """Where the run's checkpoints lie: while the host loads a run, beside the config.yml that it reads."""
+        loading = _arguments_of_loading()
+        if loading is None:
+            return super().get_checkpoint_dir()
+        rendering = loading["test_mode"] == "inference"
+        return self.found_at(Path(loading["config_path"]).absolute().parent, rendering)
+
+    def found_at(self, run: Path, rendering: bool) -> Path:
+        """Take the run to be in a folder, where it may have been moved, and return that of its checkpoints.
+
+        Its data are looked for, too: where they were, and where they would be if they were moved with it. What only
+        renders does with the run's record where they are gone. Raises ValueError if there are no checkpoints, or no
+        data.
+        """
+        folder = run / self.relative_model_dir
+        if not any(folder.glob("step-*.ckpt")):
+            run, folder = super().get_base_dir(), super().get_checkpoint_dir()
+        checkpoints = sorted(folder.glob("step-*.ckpt"))
+        if not checkpoints:
+            raise ValueError(f"--load-config: expected checkpoints in {folder.absolute()}, found none")
+        if self.load_step is None:
+            self.load_step = int(checkpoints[-1].stem.removeprefix("step-"))
+        find_data(self.pipeline.datamanager, super().get_base_dir(), run, rendering)
+        return folder
+
     def obstacle(self, name: str) -> str | None:
         """An optimizer does nothing where the model has no parameters for it."""
-        group, model = name.removeprefix("optimizers."), self.pipeline.model
-        if group == name or not isinstance(model, SequenceModelConfig) or group in model.parameter_groups:
+        (first, *path), model = name.split("."), self.pipeline.model
+        if first != "optimizers" or not path or not isinstance(model, SequenceModelConfig):
             return super().obstacle(name)
-        return f"the model has no parameters in the group {group}"
+        return None if path[0] in model.parameter_groups else f"the model has no parameters in the group {path[0]}"
+
+
+def _arguments_of_loading() -> dict[str, Any] | None:
+    """Those of the host's `eval_setup`, if it is what runs: it tells configs nothing of where it read them."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "eval_setup":
+            return frame.f_locals
+        frame = frame.f_back
+    return None
 
 
 @runtime_checkable
@@ -200,11 +286,19 @@ class ResFieldsTrainer(Trainer):
 
     def train(self) -> None:
         """Train, continuing the random numbers of the checkpoint that was loaded."""
+        self._record_sequence()
         for line in self.config.outlasting(self._total_steps()):
             CONSOLE.print(line)
         if (path := self._checkpoint_to_load()) is not None:
             restore_random_state(_load(path)["random_state"])
         super().train()
+
+    @check_main_thread
+    def _record_sequence(self) -> None:
+        """Keep with the run what rendering needs of its sequence."""
+        datamanager = self.pipeline.datamanager
+        if isinstance(datamanager, VanillaDataManager) and isinstance(datamanager.dataparser, SequenceDataParser):
+            record_run(self.base_dir, self.base_dir, datamanager)
 
     @check_main_thread
     def save_checkpoint(self, step: int) -> None:

@@ -4,15 +4,27 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.functional.softplus import softplus_and_slope
+from resfields_ns.layers.linear import TimeLinear
 from resfields_ns.layers.mlp import MLP, MakeLayers
+
+if TYPE_CHECKING:
+    from resfields_ns.functional.fused_mlp import FusedWeights
+
+
+HAS_TRITON = find_spec("triton") is not None
+FUSED_WIDTHS = (64, 128, 256)
+FUSED_POINTS_PER_SEGMENT = 16  # on average; below, the kernels' runs of points are mostly empty
 
 
 class GeometricMLP(MLP):
@@ -31,9 +43,15 @@ class GeometricMLP(MLP):
         radius: radius of the initial sphere
         make_layers: as for `MLP`
 
+    On a GPU, where there is Triton, the kernels of `functional/fused_mlp.py` evaluate widths of 64, 128 and 256 under
+    autocast; float32 would gain nothing there: its products are TF32, cut off rather than rounded.
+
     Raises:
         ValueError: if a skip layer is no such layer, or `hidden_dim` leaves it no room beside the input
     """
+
+    SHARPNESS: ClassVar[float]
+    """Of the softplus; 0 for the rectifier."""
 
     def __init__(
         self,
@@ -92,7 +110,10 @@ class GeometricMLP(MLP):
 
     def forward(self, x: Float[Tensor, "points in"], segments: TimeSegments) -> Float[Tensor, "points out"]:
         """Evaluate at points that come in segments of equal time."""
-        return self._evaluate(x, segments, self.compose(segments.times))[0]
+        matrices = self.compose(segments.times)
+        if self._runs_fused(x, segments):
+            return self._evaluate_fused(x, segments, matrices, with_gradient=False)[0]
+        return self._evaluate(x, segments, matrices)[0]
 
     def forward_with_gradient(
         self, x: Float[Tensor, "points in"], segments: TimeSegments
@@ -103,6 +124,8 @@ class GeometricMLP(MLP):
         autograd graph only.
         """
         matrices = self.compose(segments.times)
+        if self._runs_fused(x, segments):
+            return self._evaluate_fused(x, segments, matrices, with_gradient=True)
         output, slopes = self._evaluate(x, segments, matrices)
         gradient = segments.expand(matrices[-1][:, 0].expand(len(segments.sizes), -1))
         input_gradient = torch.zeros_like(x)
@@ -129,6 +152,71 @@ class GeometricMLP(MLP):
             hidden = layer.add_output_residual(hidden, segments)
         return hidden, slopes
 
+    def _runs_fused(self, x: Float[Tensor, "points in"], segments: TimeSegments) -> bool:
+        """Whether the kernels of `functional/fused_mlp.py` can take these points and this MLP."""
+        return (
+            HAS_TRITON
+            and x.is_cuda
+            and torch.is_autocast_enabled("cuda")
+            and self.layers[-1].in_features in FUSED_WIDTHS
+            and max(self.in_dim, self.layers[-1].out_features - 1) <= self.layers[-1].in_features
+            and len(x) >= FUSED_POINTS_PER_SEGMENT * len(segments.sizes)
+            and all(type(layer).add_output_residual is TimeLinear.add_output_residual for layer in self.layers)
+        )
+
+    def _evaluate_fused(
+        self, x: Float[Tensor, "points in"], segments: TimeSegments, matrices: list[Tensor], with_gradient: bool
+    ) -> tuple[Float[Tensor, "points out"], Float[Tensor, "some in"]]:
+        """Output, and input gradient of all points or of none; products have the type of autocast, where that is on."""
+        from resfields_ns.functional.fused_mlp import fused_mlp
+
+        autocast = torch.is_autocast_enabled(x.device.type)
+        kind = torch.get_autocast_dtype(x.device.type) if autocast else x.dtype
+        bias = self.layers[-1].bias
+        with torch.autocast(x.device.type, enabled=False):
+            number, feature, gradient = fused_mlp(
+                F.pad(x, (0, _padded(self.in_dim) - self.in_dim)).to(kind),
+                self._fused_weights([matrix.float() for matrix in matrices], kind),
+                segments.sizes,
+                self.skip_layers,
+                self.SHARPNESS,
+                with_gradient,
+            )
+            feature = feature[:, : len(bias) - 1].to(number.dtype)
+            output = torch.cat((number[:, None], feature), dim=1) + bias
+        return output, gradient[:, : self.in_dim]
+
+    def _fused_weights(self, matrices: list[Tensor], kind: torch.dtype) -> "FusedWeights":
+        """The matrices, padded and stacked; those of skip layers are split by what they multiply."""
+        from resfields_ns.functional.fused_mlp import FusedWeights
+
+        width, in_padded, last = self.layers[-1].in_features, _padded(self.in_dim), matrices[-1]
+        count = max(len(matrix) for matrix in matrices)
+        inputs, hidden = [matrices[0]], []
+        for index, matrix in enumerate(matrices[1:-1], start=1):
+            if index in self.skip_layers:
+                matrix, skipped = (math.sqrt(0.5) * matrix).split((width - self.in_dim, self.in_dim), dim=2)
+                inputs.append(skipped)
+            hidden.append(matrix)
+
+        def stacked(parts: list[Tensor], columns: int) -> Tensor:
+            padded = [F.pad(part, (0, columns - part.shape[2], 0, width - part.shape[1])) for part in parts]
+            return torch.stack([part.expand(count, -1, -1) for part in padded], dim=1).to(kind)
+
+        feature = F.pad(last[:, 1:], (0, 0, 0, _padded(last.shape[1] - 1) - (last.shape[1] - 1)))
+        return FusedWeights(
+            inputs=stacked(inputs, in_padded),
+            hidden=stacked(hidden, width),
+            biases=torch.stack([F.pad(layer.bias, (0, width - len(layer.bias))) for layer in self.layers[:-1]]),
+            number=last[:, 0].expand(count, -1).contiguous(),
+            feature=feature.expand(count, -1, -1).to(kind).contiguous(),
+        )
+
+
+def _padded(width: int) -> int:
+    """The width that the kernels take for one."""
+    return max(16, 2 ** math.ceil(math.log2(width)))
+
 
 class SoftplusGeometricMLP(GeometricMLP):
     """Softplus(100) between layers (Gropp et al. 2020)."""
@@ -144,6 +232,8 @@ class SoftplusGeometricMLP(GeometricMLP):
 
 class ReLUGeometricMLP(GeometricMLP):
     """ReLU between layers, for which geometric initialisation was derived (Atzmon & Lipman 2020)."""
+
+    SHARPNESS = 0.0
 
     def activation_and_slope(
         self, z: Float[Tensor, "points hidden"]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from resfields_ns.fields.sequence_field import SequenceField
 from resfields_ns.functional.rays import distance_behind_box
 from resfields_ns.functional.segments import TimedPoints
+from resfields_ns.functional.volume import without_background
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.host_configs import SequenceModelConfig
 from resfields_ns.host.ray_bundles import ray_times
@@ -91,6 +92,10 @@ class CoordinateModel(Model, ABC):
     def forward(self, ray_bundle: TimedPoints | RayBundle) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Answer a training batch's points, or a camera's rays."""
         return self._see(ray_bundle) if isinstance(ray_bundle, RayBundle) else self.get_outputs(ray_bundle)
+
+    def get_rgba_image(self, outputs: dict[str, Tensor], output_name: str = "rgb") -> Float[Tensor, "*batch 4"]:
+        """An output of what rays hit, transparent where they hit nothing: RGBA in [0, 1]."""
+        return without_background(outputs[output_name], outputs["accumulation"], BACKGROUND)
 
     def _see(self, ray_bundle: RayBundle) -> dict[str, Tensor]:
         """rgb [R, 3], accumulation [R, 1] (1 where something is hit), depth along the ray [R, 1], and others."""

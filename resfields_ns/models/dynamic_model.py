@@ -13,6 +13,7 @@ from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.models.base_model import Model
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from resfields_ns.captures.sequence import Capture
 from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
@@ -20,6 +21,8 @@ from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.functional import losses
 from resfields_ns.functional.rays import distance_behind_box
 from resfields_ns.functional.segments import TimedPoints
+from resfields_ns.functional.surface_points import normal_colours
+from resfields_ns.functional.volume import without_background
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.host_configs import SequenceModelConfig
 from resfields_ns.host.old_runs import renewed_model_options
@@ -173,11 +176,12 @@ class DynamicModel(Model, SurfaceModel):
     def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Any]:
         """Render R rays: rgb [R, 3], accumulation [R, 1], depth along the ray [R, 1].
 
-        The losses read `rendering`, evaluation adds `normals` [R, 3]. Rays that come in runs of equal time are the
-        fastest. Rays without a time are seen at `fallback_time`.
+        The losses read `rendering`, evaluation adds `normals` [R, 3], and `normals_vis` [R, 3], their directions as
+        colours in [0, 1], which the host's exporters read. Rays that come in runs of equal time are the fastest. Rays
+        without a time are seen at `fallback_time`.
         """
         rays = Rays(ray_bundle.origins, ray_bundle.directions, ray_times(ray_bundle, self.config.fallback_time))
-        rendering = render(self.field, self.sampler, rays, self._background, self._gradient_share)
+        rendering = self._render(rays)
         behind = distance_behind_box(rays.origins, self.sampler.box)
         outputs: dict[str, Any] = {
             "rgb": rendering.rgb,
@@ -186,10 +190,29 @@ class DynamicModel(Model, SurfaceModel):
         }
         if not self.training:
             outputs["normals"] = rendered_normals(self.field, rendering)
-        elif self.config.sparsity_loss_weight > 0.0 and self.step >= self.config.sparsity_start_step:
-            anywhere = raw_anywhere(self.field, rendering, self.sampler.box)
-            rendering = dataclasses.replace(rendering, raw_anywhere=anywhere)
+            outputs["normals_vis"] = normal_colours(normalize(outputs["normals"], dim=-1))
         return {**outputs, "rendering": rendering}
+
+    def get_rgba_image(self, outputs: dict[str, Tensor], output_name: str = "rgb") -> Float[Tensor, "*batch 4"]:
+        """An output that was rendered over the background, without it: RGBA in [0, 1]."""
+        return without_background(outputs[output_name], outputs["accumulation"], self._background)
+
+    def training_losses(self, rays: Rays, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses of rays and of what the images hold at them."""
+        return self._losses(self._render(rays), batch)
+
+    @property
+    def takes_sparsity_loss(self) -> bool:
+        """At this step."""
+        weight, start = self.config.sparsity_loss_weight, self.config.sparsity_start_step
+        return self.training and weight > 0.0 and self.step >= start
+
+    def _render(self, rays: Rays) -> Rendering:
+        rendering = render(self.field, self.sampler, rays, self._background, self._gradient_share)
+        if not self.takes_sparsity_loss:
+            return rendering
+        anywhere = raw_anywhere(self.field, rendering, self.sampler.box)
+        return dataclasses.replace(rendering, raw_anywhere=anywhere)
 
     @property
     def _background(self) -> float:
@@ -225,8 +248,14 @@ class DynamicModel(Model, SurfaceModel):
     ) -> dict[str, Tensor]:
         """Paper Eq. 5 and A.1; without masks the colour loss covers all rays and the opacity loss is left out."""
         del metrics_dict
+        return self._losses(outputs["rendering"], batch)
+
+    def _losses(self, rendering: Rendering, batch: dict[str, Any]) -> dict[str, Tensor]:
+        with torch.autocast(self.device.type, enabled=False):
+            return self._full_precision_losses(rendering, batch)
+
+    def _full_precision_losses(self, rendering: Rendering, batch: dict[str, Any]) -> dict[str, Tensor]:
         config = self.config
-        rendering: Rendering = outputs["rendering"]
         target = batch["image"].to(self.device)
         everywhere = torch.ones_like(target[:, 0])
         foreground = batch["mask"].to(target) if "mask" in batch else everywhere
@@ -243,7 +272,8 @@ class DynamicModel(Model, SurfaceModel):
             valid = (depth > 0.0) & (foreground > 0.0)
             terms["depth"] = config.depth_loss_weight * losses.depth_l1(rendering.distance[:, 0], depth, valid)
         if rendering.gradient is not None:
-            terms["eikonal"] = config.eikonal_loss_weight * losses.eikonal(rendering.gradient)
+            eikonal = losses.eikonal(rendering.gradient, rendering.in_scene)
+            terms["eikonal"] = config.eikonal_loss_weight * eikonal
         if rendering.raw_anywhere is not None:
             sparsity = losses.sparsity(rendering.raw, rendering.raw_anywhere)
             terms["sparsity"] = config.sparsity_loss_weight * sparsity

@@ -15,10 +15,10 @@ from resfields_ns.functional import metrics
 def image_metrics(
     rgb: Float[Tensor, "h w 3"], target: Float[Tensor, "h w 3"], mask: Bool[Tensor, "h w"] | None
 ) -> dict[str, float]:
-    """PSNR (dB), foreground PSNR where there is a mask, SSIM, and LPIPS where its weights can be had."""
+    """PSNR (dB), foreground PSNR where a mask has some, SSIM, and LPIPS where its weights can be had."""
     batch, target_batch = (image.clamp(0.0, 1.0).permute(2, 0, 1)[None] for image in (rgb, target))
     results = {"psnr": metrics.psnr(rgb, target)}
-    if mask is not None:
+    if mask is not None and mask.any():
         results["psnr_foreground"] = metrics.masked_psnr(rgb, target, mask)
     ssim = structural_similarity_index_measure(batch, target_batch, data_range=1.0)
     results["ssim"] = float(ssim[0] if isinstance(ssim, tuple) else ssim)

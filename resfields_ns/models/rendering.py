@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from resfields_ns.fields.dynamic_field import DynamicField
@@ -16,11 +16,15 @@ NEGLIGIBLE_WEIGHT = 1e-4  # of a sample in its pixel
 
 @dataclass(frozen=True)
 class Rays:
-    """Rays of unit length at times in [0, 1]; those that come in runs of equal time are the fastest."""
+    """Rays of unit length at times in [0, 1]; those that come in runs of equal time are the fastest.
+
+    Where the runs are known beforehand, all rays are sampled, so that shapes are known too and nothing waits for a GPU.
+    """
 
     origins: Float[Tensor, "rays 3"]
     directions: Float[Tensor, "rays 3"]
     times: Float[Tensor, "rays"]
+    segments: TimeSegments | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,9 @@ class Rendering:
     raw: Float[Tensor, "points"]
     """The field's number at every sample."""
     gradient: Float[Tensor, "some 3"] | None = None
-    """The number's gradient in space, at the samples where it was asked for."""
+    """The number's gradient in space, at the samples where it was asked for: as many of each sampled ray."""
+    in_scene: Bool[Tensor, "hits"] | None = None
+    """Which of the sampled rays can meet the scene, where those that cannot were kept."""
     coarse: tuple["Rendering", ...] = ()
     """The passes before this one, for samplers that refine."""
     raw_anywhere: Float[Tensor, "anywhere"] | None = None
@@ -61,7 +67,7 @@ def render(
         background: grey in [0, 1] behind it
         gradient_share: of the samples of a ray, for which the gradient in space is taken; None for none
     """
-    samples = sampler(rays.origins, rays.directions, rays.times)
+    samples = sampler(rays.origins, rays.directions, rays.times, keep_all=rays.segments is not None)
     coarse: list[Rendering] = []
     for _ in range(sampler.num_refinements):
         coarse.append(_render_samples(field, rays, samples, background, None))
@@ -75,22 +81,24 @@ def _render_samples(
     num_rays = len(rays.times)
     directions = rays.directions[samples.rays, None]
     positions = rays.origins[samples.rays, None] + directions * samples.distances[..., None]
-    segments = TimeSegments.from_times(rays.times[samples.rays])
+    segments = rays.segments or TimeSegments.from_times(rays.times[samples.rays])
     gradient, raw, feature = _geometry(field, positions, segments, gradient_share)
-    weights = compositing_weights(field.density(raw.view(positions.shape[:2])), samples.deltas)
-    colours = field.colour(feature, directions.expand_as(positions).flatten(end_dim=1)).view(positions.shape)
-    accumulation = _scatter(weights.sum(dim=-1, keepdim=True), samples.rays, num_rays)
-    return Rendering(
-        rgb=_scatter(composite(weights, colours), samples.rays, num_rays) + background * (1.0 - accumulation),
-        accumulation=accumulation,
-        distance=_scatter(composite(weights, samples.distances[..., None]), samples.rays, num_rays),
-        rays=samples.rays,
-        positions=positions,
-        segments=segments,
-        weights=weights,
-        raw=raw,
-        gradient=gradient,
-    )
+    colours = field.colour(feature, directions.expand_as(positions).flatten(end_dim=1)).view(positions.shape).float()
+    with torch.autocast(positions.device.type, enabled=False):
+        weights = compositing_weights(field.density(raw.view(positions.shape[:2])), samples.deltas)
+        accumulation = _scatter(weights.sum(dim=-1, keepdim=True), samples.rays, num_rays)
+        return Rendering(
+            rgb=_scatter(composite(weights, colours), samples.rays, num_rays) + background * (1.0 - accumulation),
+            accumulation=accumulation,
+            distance=_scatter(composite(weights, samples.distances[..., None]), samples.rays, num_rays),
+            rays=samples.rays,
+            positions=positions,
+            segments=segments,
+            weights=weights,
+            raw=raw,
+            gradient=gradient,
+            in_scene=None if rays.segments is None else samples.far > samples.near,
+        )
 
 
 def _geometry(
@@ -104,7 +112,7 @@ def _geometry(
     if share == 1.0:
         raw, gradient, feature = field.raw_gradient_and_feature(points)
         return gradient, raw, feature
-    chosen = torch.randperm(num_samples)[: max(1, int(num_samples * share))]
+    chosen = torch.randperm(num_samples, device=positions.device)[: max(1, int(num_samples * share))]
     some = TimedPoints(positions[:, chosen].flatten(end_dim=1), segments.repeat(len(chosen)))
     _, gradient, _ = field.raw_gradient_and_feature(some)
     return gradient, *field.raw_and_feature(points)

@@ -36,6 +36,7 @@ class SampledRays:
     """Where it leaves the box."""
     distances: Float[Tensor, "hits samples"]
     deltas: Float[Tensor, "hits samples"]
+    """0 for rays that cannot meet the scene, where these are kept."""
 
 
 @dataclass
@@ -78,9 +79,13 @@ class Sampler(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], times: Float[Tensor, "rays"]
+        self,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        times: Float[Tensor, "rays"],
+        keep_all: bool = False,
     ) -> SampledRays:
-        """Sample the rays that can meet the scene; positions are random within their strata while training."""
+        """Sample the rays that can meet the scene, or all; positions are random within their strata while training."""
 
     def refine(self, samples: SampledRays, weights: Float[Tensor, "hits samples"]) -> SampledRays:
         """Sample again where the weights are, for samplers with refinements."""
@@ -98,18 +103,27 @@ class Sampler(nn.Module, ABC):
         return torch.ones_like(points[..., 0], dtype=torch.bool)
 
 
+def _kept(near: Float[Tensor, "rays"], far: Float[Tensor, "rays"], keep_all: bool) -> Int[Tensor, "hits"]:
+    """The rays that meet the box, or all."""
+    return torch.arange(len(near), device=near.device) if keep_all else (near < far).nonzero()[:, 0]
+
+
 class UniformSampler(Sampler):
     """Equal strata between the two crossings of the scene box."""
 
     def forward(
-        self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], times: Float[Tensor, "rays"]
+        self,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        times: Float[Tensor, "rays"],
+        keep_all: bool = False,
     ) -> SampledRays:
-        """Sample the rays that meet the box; positions are random within their strata while training."""
+        """Sample the rays that meet the box, or all; positions are random within their strata while training."""
         del times
         near, far = intersect_box(origins, directions, self.box)
-        rays = (near < far).nonzero()[:, 0]
+        rays = _kept(near, far, keep_all)
         near, far = near[rays], far[rays]
-        length = (far - near)[:, None]
+        length = (far - near).clamp(min=0.0)[:, None]
         positions = stratum_positions(rays.shape[0], self.num_samples, self.training, origins.device)
         deltas = (length / self.num_samples).expand(-1, self.num_samples)
         return SampledRays(rays, near, far, near[:, None] + length * positions, deltas)
@@ -133,18 +147,27 @@ class OccupancySampler(Sampler):
         self.register_buffer("occupancy", torch.ones((num_frames, *[config.resolution] * 3), dtype=torch.bool))
 
     def forward(
-        self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], times: Float[Tensor, "rays"]
+        self,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        times: Float[Tensor, "rays"],
+        keep_all: bool = False,
     ) -> SampledRays:
-        """Sample the rays that cross an occupied cell; positions are random within their strata while training."""
+        """Sample the rays that cross an occupied cell, or all; positions are random in their strata while training."""
         near, far = intersect_box(origins, directions, self.box)
-        rays = (near < far).nonzero()[:, 0]
+        rays = _kept(near, far, keep_all)
+        far = torch.maximum(near, far)
         num_bins = self.resolution * self.BINS_PER_CELL
         bins = stratum_positions(1, num_bins, False, origins.device)
         distances = near[rays, None] + (far - near)[rays, None] * bins
         points = origins[rays, None] + directions[rays, None] * distances[..., None]
         occupied = self.occupied(points, times[rays])
         crossing = occupied.any(dim=-1)
-        rays, occupied = rays[crossing], occupied[crossing]
+        if keep_all:
+            far = torch.where(crossing, far, near)
+            occupied = occupied | ~crossing[:, None]
+        else:
+            rays, occupied = rays[crossing], occupied[crossing]
         near, far = near[rays], far[rays]
         length = (far - near)[:, None]
         strata = stratum_positions(rays.shape[0], self.num_samples, self.training, origins.device)

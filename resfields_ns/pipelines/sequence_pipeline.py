@@ -108,8 +108,12 @@ class SequencePipeline(VanillaPipeline, ABC):
     def get_train_loss_dict(self, step: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Outputs, losses and metrics of a training step; the model's parts add losses of their own."""
         self.step.fill_(step)
-        outputs, losses, metrics = super().get_train_loss_dict(step)
+        outputs, losses, metrics = self.losses_of_step(step)
         return outputs, losses | part_losses(self.model), metrics
+
+    def losses_of_step(self, step: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+        """Outputs, losses and metrics of a training step, without the losses of the model's parts."""
+        return super().get_train_loss_dict(step)
 
     def load_pipeline(self, loaded_state: dict[str, Any], step: int) -> None:
         """Load a checkpoint, of earlier versions too; all names and shapes must fit."""

@@ -11,6 +11,7 @@ import yaml
 from torch import Tensor
 
 from resfields_ns.files import write_aside
+from resfields_ns.host.run_record import record_run
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.layers import ResidualOptions
 from resfields_ns.models.coordinate_model import CoordinateModel
@@ -133,6 +134,7 @@ def write_run(
         models.mkdir(parents=True)
         torch.save({"step": step, "pipeline": pipeline.state_dict()}, models / f"step-{step:09d}.ckpt")
         (folder / "config.yml").write_text(yaml.dump(config), encoding="utf-8")
+        record_run(folder, config.get_base_dir(), pipeline.datamanager)
     model = pipeline.model
     assert isinstance(model, DynamicModel | CoordinateModel)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())

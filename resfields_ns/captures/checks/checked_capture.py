@@ -10,7 +10,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import torch
 import tyro
 from jaxtyping import Bool, Float, Float64, Int, UInt8
 
@@ -194,8 +193,7 @@ def read_view(capture: CheckedCapture, source: CapturedImage) -> CheckedView:
         if source.mask is not None:
             mask = capture.train.foreground(source)
         if source.depth is not None:
-            stored, lengths = source.read_depth().astype(np.int32), source.camera.ray_lengths().astype(np.float32)
-            depth = capture.train.ray_distances(torch.from_numpy(stored), torch.from_numpy(lengths)).numpy()
+            depth = capture.train.distances(source)
     except (OSError, SyntaxError, ValueError) as error:
         files = [str(path) for path in (source.file, source.mask, source.depth) if path is not None]
         raise ValueError(f"{', '.join(files)}: expected images that can be read, found {error}") from None

@@ -3,8 +3,9 @@
 from collections import defaultdict
 
 import numpy as np
+from jaxtyping import Float64
 
-from resfields_ns.captures.checks.checked_capture import CheckedCapture, Moment
+from resfields_ns.captures.checks.checked_capture import CheckedCapture, CheckedView, Moment
 from resfields_ns.captures.checks.findings import Finding, Limits, judge_cameras, millimetre_limits, pixel_limits
 from resfields_ns.captures.checks.silhouette_checks import disagreement, reach_beyond, view_pairs
 
@@ -92,6 +93,7 @@ def check_depth_clouds(capture: CheckedCapture, moments: list[Moment]) -> list[F
 
 
 _AGREEMENT_ADVICE = "check this camera's depth scale (millimetres?), depth kind (z or ray), extrinsics and time offset"
+_AGREEMENT = "depth agreement"
 _FEWEST_SHARED = 20
 _LEAST_SHARED = 0.05  # of the points for which the other camera has a reading
 
@@ -100,14 +102,18 @@ def check_depth_agreement(capture: CheckedCapture, moments: list[Moment]) -> lis
     """How far a camera's depth points float before the readings of another, in millimetres.
 
     Points well behind a reading are hidden from that camera, and tell nothing; if a camera's depth is too large, it is
-    the points of the others that float before its readings.
+    the points of the others that float before its readings. Depth in a wrong unit is told by its factor.
     """
+    pairs = [(view, other) for view, other in view_pairs(moments) if view.depth is not None and other.depth is not None]
+    factor = _common_factor(pairs)
+    if factor is not None:
+        text = f"depth of all cameras is {_in_words(factor)} times what agrees with their places: its unit is another"
+        unit = capture.train.metres_per_count / factor
+        return [Finding("error", _AGREEMENT, text, f"read it with --depth-unit {unit:.2g}, or check the cameras' unit")]
     measurements: list[tuple[str, str, float]] = []
     agreeing: dict[str, list[float]] = defaultdict(list)
     limits: dict[str, Limits] = {}
-    for view, other in view_pairs(moments):
-        if view.depth is None or other.depth is None:
-            continue
+    for view, other in pairs:
         limits[view.camera_name] = millimetre_limits(capture, view)
         tolerance = limits[view.camera_name].warning
         residuals = capture.millimetres_per_unit * other.depth_residuals(view.depth_points)
@@ -120,15 +126,101 @@ def check_depth_agreement(capture: CheckedCapture, moments: list[Moment]) -> lis
         return []
     error = disagreement(measurements)
     median = {camera: float(np.median(residuals)) for camera, residuals in agreeing.items() if residuals}
-    return judge_cameras(
-        "depth agreement",
+    own = {camera: _own_factor(pairs, camera) for camera in limits}
+    said = {camera: f"; its depth is {_in_words(by)} times what agrees with theirs" for camera, by in own.items() if by}
+    findings = judge_cameras(
+        _AGREEMENT,
         error,
         limits,
         describe=lambda camera: (
             f"{camera}: with at least half of the other cameras, depth points of one float {error[camera]:.0f} "
-            f"millimetres or more before the surface that the other sees; expected at most {limits[camera].warning:.0f}"
+            f"millimetres or more before the surface that the other sees; expected at most "
+            f"{limits[camera].warning:.0f}{said.get(camera, '')}"
         ),
         advice=_AGREEMENT_ADVICE,
         summary=f"depth points float at most {max(error.values()):.1f} millimetres before other cameras' surfaces",
         measured={"depth floating, mm": error, "depth agreement, median, mm": median},
     )
+    flagged = {camera for camera in error if limits[camera].level(error[camera]) != "info"}
+    for camera, by in own.items():
+        if camera not in flagged and by is not None and max(by, 1.0 / by) > _LARGE_FACTOR:
+            text = f"{camera}: its depth is {_in_words(by)} times what agrees with the others' points"
+            findings.append(Finding("error", _AGREEMENT, text, _AGREEMENT_ADVICE))
+    return findings
+
+
+Pairs = list[tuple[CheckedView, CheckedView]]
+_FACTORS = np.exp(np.linspace(np.log(1 / 2000), np.log(2000), 761))  # 2 % apart
+_FINE_STEPS = np.linspace(0.7, 1.3, 241)
+_MOST_PAIRS, _POINTS_COMPARED = 24, 200  # of each view
+_SURFACE, _EXACT = 0.03, 0.002  # of the depth: readings of one surface agree so well, and those with the very factor
+_FLOATS = 0.01  # of the depth, before a surface
+_ALIKE = 0.85  # of the points that agree do so exactly
+_LEAST_AGREEING = 0.03  # of the points compared,
+_MUCH_MORE = 2.0  # times as many as with the depth as it is
+_SMALLEST_FACTOR = 0.02  # beside 1
+_LARGE_FACTOR = 1.25  # that is told even of depth that floats before nothing
+_RATIO_STEP = 0.01  # of the logarithm
+_LEAST_OF_RATIOS = 0.15  # that lie around the commonest one
+
+
+def _common_factor(pairs: Pairs) -> float | None:
+    """By which factor the depth of all cameras is too large, where without it surfaces agree far better.
+
+    Depth in a wrong unit puts points farther along their rays, or nearer, by one factor: where they are not on other
+    cameras' surfaces as they are, the factor is looked for that brings most of them there.
+    """
+    pairs = [pairs[place] for place in np.random.default_rng(0).permutation(len(pairs))[:_MOST_PAIRS]]
+    near, exact = (_agreement(pairs, 1.0, tolerance) for tolerance in (_SURFACE, _EXACT))
+    if not pairs or (near > _LEAST_AGREEING and exact > _ALIKE * near):
+        return None
+    coarse = _best(pairs, _FACTORS, _SURFACE)
+    factor = _best(pairs, coarse * _FINE_STEPS, _EXACT)
+    found = _agreement(pairs, factor, _EXACT) >= max(_LEAST_AGREEING, _MUCH_MORE * exact)
+    return 1.0 / factor if found and abs(factor - 1.0) > _SMALLEST_FACTOR else None
+
+
+def _best(pairs: Pairs, factors: Float64[np.ndarray, "factors"], tolerance: float) -> float:
+    return float(factors[np.argmax([_agreement(pairs, float(factor), tolerance) for factor in factors])])
+
+
+def _agreement(pairs: Pairs, factor: float, tolerance: float) -> float:
+    """Share of depth points on the surfaces of other cameras, less thrice those that float before, times a factor.
+
+    `tolerance` is of the depth.
+    """
+    agreeing, floating, compared = 0, 0, 0
+    for view, other in pairs:
+        points = view.depth_points[:: max(1, len(view.depth_points) // _POINTS_COMPARED)]
+        points = view.camera.centre + factor * (points - view.camera.centre)
+        distances = other.distances_to(points)
+        before = factor * (other.depth_residuals(points) + distances) / distances - 1.0
+        compared += len(points)
+        agreeing += int((np.abs(before) < tolerance).sum())
+        floating += int((before > max(tolerance, _FLOATS)).sum())
+    return (agreeing - 3.0 * floating) / max(compared, 1)
+
+
+def _own_factor(pairs: Pairs, camera: str) -> float | None:
+    """By which factor the depth of one camera is too large: its readings over the distances of others' points.
+
+    Those of points that it does not see are anything below; the factor is the ratio that is by far the commonest.
+    """
+    ratios = [
+        1.0 + other.depth_residuals(view.depth_points) / other.distances_to(view.depth_points)
+        for view, other in pairs
+        if other.camera_name == camera
+    ]
+    logs = np.log(np.concatenate(ratios))
+    logs = logs[np.isfinite(logs)]
+    if len(logs) < _FEWEST_SHARED:
+        return None
+    steps, counts = np.unique((logs / _RATIO_STEP).round(), return_counts=True)
+    near = logs[np.abs(logs - _RATIO_STEP * steps[counts.argmax()]) < 1.5 * _RATIO_STEP]
+    factor = float(np.exp(np.median(near)))
+    found = len(near) >= _LEAST_OF_RATIOS * len(logs) and abs(factor - 1.0) > _SMALLEST_FACTOR
+    return factor if found else None
+
+
+def _in_words(factor: float) -> str:
+    return f"{factor:.1f}" if factor >= 2.0 else f"{factor:.2f}"

@@ -7,10 +7,11 @@ from resfields_ns.captures.checks.camera_checks import check_box_coverage, check
 from resfields_ns.captures.checks.checked_capture import CheckedCapture, Moment, load_capture, sample_moments
 from resfields_ns.captures.checks.depth_checks import check_depth_agreement, check_depth_clouds, check_depth_silhouettes
 from resfields_ns.captures.checks.findings import Finding
-from resfields_ns.captures.checks.recording_checks import check_exposure, check_resources, check_times
+from resfields_ns.captures.checks.recording_checks import check_exposure, check_order, check_resources, check_times
 from resfields_ns.captures.checks.silhouette_checks import check_clouds, check_foreground, check_silhouettes
 
 _CHECKS = (
+    check_order,
     check_cameras,
     check_box_coverage,
     check_scene_box,

@@ -26,6 +26,24 @@ _FROZEN = Limits(0.02, 0.5)  # share of a camera's steps without a new image
 _FREEZE_ADVICE = "look for dropped frames in this camera's recording, and match frames by time rather than by count"
 
 
+_ORDER_ADVICE = "name images so that their numbers grow with time, and put takes into folders of their own"
+_TELL_TIMES = ("dnerf-capture", "nerfies")  # layouts whose files tell when an image was taken, whatever its name
+
+
+def check_order(capture: CheckedCapture, moments: list[Moment]) -> Iterator[Finding]:
+    """Find images that come after another of their camera with a greater number: time would run back there."""
+    del moments
+    if capture.dataparser in _TELL_TIMES:
+        return
+    for name, images in capture.cameras.items():
+        numbers = [_last_number(image.file) for image in images]
+        back = [place for place in range(1, len(images)) if numbers[place] < numbers[place - 1]]
+        if back:
+            before, after = images[back[0] - 1].file.name, images[back[0]].file.name
+            text = f"{name}: frame numbers step back at {len(back)} places, first from {before} to {after}"
+            yield Finding("error", "order of frames", text, _ORDER_ADVICE)
+
+
 def check_times(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """Find gaps between frames, frames that cameras lack, and images that repeat the one before."""
     del moments
@@ -66,6 +84,12 @@ def _file_number(path: Path) -> float:
     """The number that a file's name ends in; NaN, which no step is made of, without one."""
     digits = re.search(r"\d+$", path.stem)
     return float("nan") if digits is None else float(digits[0])
+
+
+def _last_number(path: Path) -> float:
+    """The last number in a file's name; NaN, which nothing is less than, without one."""
+    digits = re.findall(r"\d+", path.stem)
+    return float(digits[-1]) if digits else float("nan")
 
 
 def _missing_frames(capture: CheckedCapture) -> Iterator[Finding]:
@@ -200,7 +224,7 @@ def _on_foreground(moments: list[Moment]) -> dict[str, Stops]:
 
 
 _RESOURCES = "memory and disk"
-_COLOUR_BYTES, _MASK_BYTES, _DEPTH_BYTES = 3, 1, 2  # per pixel
+_COLOUR_BYTES, _MASK_BYTES, _DEPTH_BYTES, _FLOAT_BYTES = 3, 1, 2, 4  # per pixel
 _PROGRAM_BYTES = 3e9  # nerfstudio, torch and a model beside the images
 _RUN_BYTES = 1e9  # checkpoints, logs and movies of a run
 
@@ -242,12 +266,13 @@ def _array_bytes(capture: CheckedCapture) -> Iterator[int]:
         images = [image for image in capture.images if capture.split(image) == split]
         if not images:
             continue
-        pixels = sum(image.camera.width * image.camera.height for image in images)
+        width, height = (max(lengths) for lengths in zip(*(image.camera.size for image in images), strict=True))
+        pixels = len(images) * width * height  # smaller images are padded
         yield pixels * _COLOUR_BYTES
         if images[0].mask:
             yield from [pixels * _MASK_BYTES] * 2  # the foreground and the background around it
         if images[0].depth:
-            yield pixels * _DEPTH_BYTES
+            yield pixels * (_FLOAT_BYTES if capture.train.holds_floats else _DEPTH_BYTES)
 
 
 def _files(capture: CheckedCapture) -> list[Path]:

@@ -92,6 +92,10 @@ _FOREGROUND_ADVICE = (
     "look at the masks: threshold (--mask-threshold), inverted values, a segmentation that lost the subject"
 )
 
+_EMPTY_ADVICE = (
+    "make these masks again if the subject is in sight; until then this camera is left out of these frames in training"
+)
+
 
 def check_foreground(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """Check the foreground's share, in the frames looked at and in the smallest mask file of each camera.
@@ -111,6 +115,7 @@ def check_foreground(capture: CheckedCapture, moments: list[Moment]) -> list[Fin
     text = f"the foreground covers {min(percent.values()):.1f} to {max(percent.values()):.1f} % of the cameras' images"
     findings = [Finding("info", _CHECK, text, measured={"foreground, %": percent})]
     among_cameras = float(np.median(list(usual.values())))
+    findings += _empty_masks(capture)
     for camera, shares in masks.items():
         if usual[camera] < max(_LEAST_SHARE, _LEAST_OF_OTHERS * among_cameras):
             text = f"{camera}: masks call {percent[camera]:.2f} % of the image foreground"
@@ -124,6 +129,32 @@ def check_foreground(capture: CheckedCapture, moments: list[Moment]) -> list[Fin
     return findings
 
 
+def _empty_masks(capture: CheckedCapture) -> Iterator[Finding]:
+    """Masks without any foreground in frames in which other masks of the capture have some; all of them are found.
+
+    They are the smallest files of a camera, so that only one more is opened.
+    """
+    for camera, images in capture.cameras.items():
+        empty: list[CapturedImage] = []
+        for image in sorted(images, key=lambda image: image.mask.stat().st_size if image.mask else 0):
+            if image.mask is None or not _is_empty(capture, image):
+                break
+            empty.append(image)
+        if 0 < len(empty) < len(images):
+            empty.sort(key=lambda image: image.frame_position)
+            numbers = [str(capture.train.frames.numbers[image.frame]) for image in empty]
+            frames = f"frames {', '.join(numbers)}" if len(numbers) > 1 else f"frame {numbers[0]}"
+            text = f"{camera}: the mask of {frames} is empty ({empty[0].mask})"
+            yield Finding("warning", _CHECK, text, _EMPTY_ADVICE)
+
+
+def _is_empty(capture: CheckedCapture, image: CapturedImage) -> bool:
+    try:
+        return not capture.train.foreground(image).any()
+    except (OSError, SyntaxError, ValueError):  # told of by `_lost`
+        return False
+
+
 def _lost(capture: CheckedCapture, camera: str, shares: list[tuple[CapturedImage, float]]) -> Iterator[Finding]:
     """A camera's mask with far less foreground than the others, where there is one."""
     usual = float(np.median([share for _, share in shares]))
@@ -132,7 +163,7 @@ def _lost(capture: CheckedCapture, camera: str, shares: list[tuple[CapturedImage
     except ValueError as error:
         yield Finding("error", _CHECK, str(error), "write these files anew")
     image, share = min(shares, key=lambda pair: pair[1])
-    if share < _LEAST_OF_USUAL * usual:
+    if 0.0 < share < _LEAST_OF_USUAL * usual:
         text = f"{camera}: {image.mask} calls {100.0 * share:.2f} % of the image foreground"
         text += f", where {100.0 * usual:.1f} % is usual"
         yield Finding("warning", _CHECK, text, _FOREGROUND_ADVICE)

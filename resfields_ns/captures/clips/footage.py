@@ -9,7 +9,7 @@ import numpy.typing as npt
 from jaxtyping import UInt8
 from PIL import Image
 
-from resfields_ns.captures.image_files import check_size, image_size, list_frames
+from resfields_ns.captures.image_files import check_size, image_size, list_frames, rgb_picture, upright
 from resfields_ns.captures.video_file import decode_frames, probe_video
 
 Picture = UInt8[np.ndarray, "height width 3"]
@@ -56,14 +56,6 @@ class Footage(ABC):
         """
 
 
-def rgb_picture(image: Image.Image) -> Picture:
-    """An image of 8 bits a channel as RGB; gray repeated in three channels, transparency laid over white."""
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return np.array(Image.alpha_composite(Image.new("RGBA", image.size, "white"), rgba).convert("RGB"))
-    return np.array(image.convert("RGB"))
-
-
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -107,7 +99,7 @@ def _open(path: Path) -> npt.NDArray:
 
 
 class FolderFootage(Footage):
-    """png or jpg files, one a frame, in the order of their names.
+    """png or jpg files, one a frame, in the order of their names' numbers.
 
     Raises:
         ValueError: if there is none, or they differ in size
@@ -128,14 +120,16 @@ class FolderFootage(Footage):
             file = self.files[frame]
             try:
                 with Image.open(file) as image:
-                    picture = rgb_picture(image)
+                    picture = rgb_picture(upright(image))
             except (OSError, SyntaxError) as error:  # Pillow raises both for broken png files
                 raise ValueError(f"{file}: expected a picture, found a broken file ({error})") from None
             yield picture
 
 
 class VideoFootage(Footage):
-    """A file that PyAV decodes: mp4, mkv, gif, webm and others. Frames are taken as evenly spaced in time.
+    """A file that PyAV decodes (mp4, mkv, gif, webm and others), as a player shows it: upright, cut as its editor says.
+
+    Frames are taken as evenly spaced in time.
 
     Raises:
         ValueError: if the file cannot be read or holds no video
@@ -147,11 +141,8 @@ class VideoFootage(Footage):
 
     def pictures(self, frames: list[int]) -> Iterator[Picture]:
         """Read frames, given in ascending order."""
-        for _, frame in decode_frames(self.video, frames):
-            if self.mode == "RGBA":
-                yield rgb_picture(Image.fromarray(frame.to_ndarray(format="rgba")))
-            else:
-                yield frame.to_ndarray(format="rgb24")
+        for _, picture in decode_frames(self.video, frames):
+            yield picture
 
 
 def open_footage(path: Path) -> Footage:

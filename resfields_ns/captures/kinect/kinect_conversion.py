@@ -15,7 +15,7 @@ from resfields_ns.captures.capture_writer import check_unused, unfinished_captur
 from resfields_ns.captures.kinect.plan import CameraPlan, Plan, Request, make_plan
 from resfields_ns.captures.kinect.registration import DepthRegistration
 from resfields_ns.captures.lens import Undistortion
-from resfields_ns.captures.sequence import METRES_PER_DEPTH_UNIT
+from resfields_ns.captures.sequence import MILLIMETRE
 from resfields_ns.captures.time_stamps import TIME_STAMPS_FILE, write_time_stamps
 from resfields_ns.files import write_aside
 
@@ -26,7 +26,7 @@ def mask_box(
     depth: UInt16[np.ndarray, "height width"], camera: Camera, box: Float64[np.ndarray, "2 3"]
 ) -> Bool[np.ndarray, "height width"]:
     """The pixels whose depth lies in the box (metres), with small holes closed."""
-    points = camera.points(depth, METRES_PER_DEPTH_UNIT)
+    points = camera.points(depth, MILLIMETRE)
     inside = (depth > 0) & (points >= box[0]).all(axis=-1) & (points <= box[1]).all(axis=-1)
     return cv2.morphologyEx(inside.astype(np.uint8), cv2.MORPH_CLOSE, _CLOSED_HOLES).astype(bool)
 

@@ -3,14 +3,21 @@
 import shutil
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from resfields_ns.captures.camera_files import CAMERA_FILE, read_camera_json, write_camera_json
-from resfields_ns.captures.image_files import check_size, list_frames
+from resfields_ns.captures.capture_writer import write_png
+from resfields_ns.captures.image_files import (
+    check_size,
+    list_depths,
+    list_frames,
+    read_depth,
+    read_mask,
+    read_picture,
+)
 from resfields_ns.captures.lens import Undistortion, undistorted_view
 from resfields_ns.captures.time_stamps import TIME_STAMPS_FILE
-from resfields_ns.files import write_aside
+from resfields_ns.files import list_folder, write_aside
 
 _KINDS = ("rgb", "depth", "mask")
 
@@ -22,7 +29,7 @@ def undistort_capture(source: Path, out: Path) -> None:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out}: expected a folder that is new or empty, found one that is in use")
-    cameras = sorted(source.glob(f"*/{CAMERA_FILE}"))
+    cameras = [path for folder in list_folder(source) if (path := folder / CAMERA_FILE).is_file()]
     if not cameras:
         raise ValueError(f"{source}: expected folders of cameras with a {CAMERA_FILE}, found none")
     with write_aside(out) as partial:
@@ -43,17 +50,20 @@ def _undistort_camera(path: Path, out: Path) -> None:
     shutil.copy(path.parent / TIME_STAMPS_FILE, out)
     for folder in (path.parent / kind for kind in _KINDS if (path.parent / kind).is_dir()):
         (out / folder.name).mkdir()
-        for name, file in list_frames(folder).items():
+        files = list_depths(folder) if folder.name == "depth" else list_frames(folder)
+        for name, file in files.items():
             image = _read(file)
             check_size(file, (image.shape[1], image.shape[0]), (view.width, view.height), CAMERA_FILE)
             undistorted = undistort(image) if folder.name == "rgb" else undistort.nearest(image)
-            cv2.imwrite(str(out / folder.name / f"{name}.png"), undistorted)
+            if undistorted.dtype.kind == "f":
+                np.save(out / folder.name / f"{name}.npy", undistorted)
+            else:
+                write_png(out / folder.name / f"{name}.png", undistorted)
 
 
 def _read(path: Path) -> np.ndarray:
-    """An image as it is stored, colours as BGR without alpha."""
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION if path.parent.name == "rgb" else cv2.IMREAD_UNCHANGED
-    image = cv2.imread(str(path), flags)
-    if image is None:
-        raise ValueError(f"{path}: expected an image, found a file that cannot be read")
-    return image
+    read = {"rgb": read_picture, "depth": read_depth, "mask": read_mask}[path.parent.name]
+    try:
+        return read(path)
+    except OSError as error:
+        raise ValueError(f"{path}: expected an image, found a file that cannot be read ({error})") from None

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
+from nerfstudio.utils.rich_utils import CONSOLE
 from scipy.spatial.transform import Rotation, Slerp
 
 from resfields_ns.captures.meshes.colours import (
@@ -166,7 +167,10 @@ def read_primitive(file: GltfFile, primitive: dict[str, Any], num_joints: int, n
 def _read_influences(
     file: GltfFile, attributes: dict[str, int], num_vertices: int, num_joints: int, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Joints and weights of every vertex; the weights of a vertex are made to sum to one."""
+    """Joints and weights of every vertex; the weights of a vertex are made to sum to one.
+
+    Vertices that no joint moves, which exporters write though they may not, follow joint 0, as in viewers.
+    """
     sets = (
         [key.removeprefix("JOINTS_") for key in sorted(attributes) if key.startswith("JOINTS_")] if num_joints else []
     )
@@ -177,10 +181,16 @@ def _read_influences(
     weights = np.concatenate([empty] + [file.accessor(attributes[f"WEIGHTS_{k}"]) for k in sets], axis=1)
     if joints.size and joints.max() >= num_joints:
         raise ValueError(f"{name}: expected joints below {num_joints}, found {joints.max()}")
-    total = weights.sum(axis=1, keepdims=True)
-    if sets and not (total > 0.0).all():
+    if not sets:
+        return joints, weights
+    total = weights.sum(axis=1)
+    if not (np.isfinite(weights).all() and (total >= 0.0).all()):
         raise ValueError(f"{name}: expected weights that sum to 1 at every vertex, found {total.min()}")
-    return joints, weights / np.where(total > 0.0, total, 1.0)
+    if (free := total == 0.0).any():
+        text = f"{name}: {free.sum()} of {num_vertices} vertices have no weight: they follow joint 0 of the skin."
+        CONSOLE.print(text, soft_wrap=True)
+        joints[free], weights[free] = 0, np.eye(1, weights.shape[1])
+    return joints, weights / weights.sum(axis=1, keepdims=True)
 
 
 def _read_colours(

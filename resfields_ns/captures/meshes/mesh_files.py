@@ -26,6 +26,7 @@ from resfields_ns.captures.meshes.colours import (
 )
 from resfields_ns.captures.meshes.gltf_sequence import GltfSequence
 from resfields_ns.captures.meshes.mesh_frames import MeshFrame, MeshSequence, check_triangles, join_frames
+from resfields_ns.files import is_hidden, list_folder
 
 _COUNTS_SIZE = 12  # bytes
 
@@ -103,7 +104,7 @@ def _find_texture(path: Path) -> Path:
     of_same_name = picture_beside(path)
     if of_same_name is not None:
         return of_same_name
-    images = [other for other in path.parent.iterdir() if other.suffix.lower() in SUFFIXES]
+    images = list_folder(path.parent, SUFFIXES)
     if len(images) != 1:
         raise ValueError(
             f"--texture: expected the texture of {path}, as there is not exactly one image beside it, found none"
@@ -222,11 +223,10 @@ class MeshFolder(MeshSequence):
 
     def __init__(self, folder: Path, texture: Path | None = None) -> None:
         """Find the files; `texture` is one texture for all of them, in place of their own."""
-        files = [path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES]
-        kinds = sorted({path.suffix.lower() for path in files})
+        self.files = list_folder(folder, _SUFFIXES)
+        kinds = sorted({path.suffix.lower() for path in self.files})
         if len(kinds) != 1:
             raise ValueError(f"{folder}: expected ply or obj files, found {' and '.join(kinds) or 'neither'}")
-        self.files = sorted(files, key=_numbers_by_value)
         self.texture = texture
 
     def __len__(self) -> int:
@@ -234,11 +234,6 @@ class MeshFolder(MeshSequence):
 
     def frame(self, index: int) -> MeshFrame:
         return read_mesh_file(self.files[index], self.texture)
-
-
-def _numbers_by_value(path: Path) -> list[tuple[int, str]]:
-    """A key that puts mesh_2 before mesh_10."""
-    return [(int(part), part) if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
 _BESIDE = (*SUFFIXES, ".bin")  # textures and buffers
@@ -273,7 +268,7 @@ def open_mesh_sequence(
 def source_files(source: Path, texture: Path | None = None) -> list[Path]:
     """The files that a sequence can be made of: all of a folder, or a file with the textures and buffers beside it."""
     if source.is_dir():
-        files = [path for path in source.rglob("*") if path.is_file()]
+        files = [path for path in source.rglob("*") if path.is_file() and not is_hidden(path)]
     else:
-        files = [path for path in source.parent.iterdir() if path == source or path.suffix.lower() in _BESIDE]
+        files = [path for path in list_folder(source.parent) if path == source or path.suffix.lower() in _BESIDE]
     return sorted(files) + ([] if texture is None else [texture])

@@ -33,13 +33,14 @@ from resfields_ns.captures.meshes.mesh_frames import Bounds, MeshSequence, Place
 from resfields_ns.captures.meshes.mesh_points import read_points
 from resfields_ns.captures.meshes.ray_casting import add_depth_noise, render_view
 from resfields_ns.captures.meshes.rigs import Rig
+from resfields_ns.files import list_folder
 
 _SPHERE_PADDING = 1.05
 
 
 @dataclass(frozen=True)
 class CaptureCameras:
-    """Cameras at every frame by name, in normalised space, for images of one size.
+    """Cameras at every frame by name, in normalised space.
 
     Args:
         to_world: normalised space to world
@@ -49,9 +50,9 @@ class CaptureCameras:
     to_world: Similarity
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the images."""
-        return next(iter(self.cameras.values()))[0].size
+    def sizes(self) -> list[tuple[int, int]]:
+        """The different widths and heights of the cameras' images."""
+        return list(dict.fromkeys(cameras[0].size for cameras in self.cameras.values()))
 
 
 def cameras_of_rig(rig: Rig, size: tuple[int, int], num_frames: int, bounds: Bounds) -> CaptureCameras:
@@ -91,7 +92,7 @@ def placement_in_capture(
 
     It has the same centre and longest side. Raises ValueError if the capture has no meshes.
     """
-    files = sorted((capture / "mesh").glob("*.ply"))
+    files = list_folder(capture / "mesh", {".ply"})
     if len(files) <= max(frames):
         raise ValueError(
             f"--cameras-of: expected {max(frames) + 1} meshes in {capture / 'mesh'} to place the sequence by, or "
@@ -151,7 +152,7 @@ def render_capture(
         "frames": frames,
         "placement": asdict(placement),
         "cameras": describe_arrays(*projections, cameras.to_world.matrix),
-        "size": cameras.size,
+        "sizes": cameras.sizes,
         "samples": samples,
         "depth_step": depth_step,
         "seed": seed,

@@ -6,10 +6,12 @@ from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float64
+from nerfstudio.utils.rich_utils import CONSOLE
 
-from resfields_ns.captures.camera import Camera, check_proportion
+from resfields_ns.captures.camera import Camera, Fit, check_proportion, describe_fit
 from resfields_ns.captures.camera_files import read_llff_poses
 from resfields_ns.captures.video_file import Video, probe_video
+from resfields_ns.files import list_folder, natural_order
 
 Sizes = dict[str, tuple[int, int]]
 """Camera names -> (width, height) of their videos."""
@@ -47,11 +49,11 @@ def camera_names(image: str) -> tuple[str, ...]:
 
 
 def read_llff_rows(path: Path, sizes: Sizes) -> Calibration:
-    """Read the cameras; rows are in the order of the sorted names."""
+    """Read the cameras; rows are in the order of the names' numbers."""
     rows = read_llff_poses(path)
     if len(rows) != len(sizes):
         raise ValueError(f"{path}: expected one row for each of the {len(sizes)} videos, found {len(rows)} rows")
-    by_name = dict(zip(sorted(sizes), rows, strict=True))
+    by_name = dict(zip(sorted(sizes, key=natural_order), rows, strict=True))
     return Calibration(
         cameras={name: row.camera for name, row in by_name.items()},
         depths={name: row.depths for name, row in by_name.items()},
@@ -59,15 +61,14 @@ def read_llff_rows(path: Path, sizes: Sizes) -> Calibration:
 
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
-_LARGEST_RATE_DIFFERENCE = 1e-3  # of the frame rate
 
 
 def find_videos(folder: Path) -> dict[str, Video]:
-    """The videos of a folder by camera name (file name without suffix), sorted, which must share their frame rate."""
+    """The videos of a folder by camera name (file name without suffix), in natural order, but hidden files."""
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder of videos, found no such folder")
     paths: dict[str, Path] = {}
-    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES):
+    for path in list_folder(folder, VIDEO_SUFFIXES):
         if path.stem in paths:
             raise ValueError(
                 f"{folder}: expected one video for each camera, found {paths[path.stem].name}, {path.name}"
@@ -75,23 +76,22 @@ def find_videos(folder: Path) -> dict[str, Video]:
         paths[path.stem] = path
     if not paths:
         raise ValueError(f"{folder}: expected videos ({', '.join(VIDEO_SUFFIXES)}), one for each camera, found none")
-    videos = {name: probe_video(paths[name]) for name in sorted(paths)}
-    first = next(iter(videos.values()))
-    for video in videos.values():
-        if abs(video.frame_rate - first.frame_rate) > _LARGEST_RATE_DIFFERENCE * first.frame_rate:
-            raise ValueError(
-                f"{video.path}: expected {first.frame_rate:g} frames a second as {first.path.name} has, "
-                f"found {video.frame_rate:g}"
-            )
-    return videos
+    return {name: probe_video(path) for name, path in paths.items()}
 
 
-def read_calibration(path: Path, videos: dict[str, Video]) -> Calibration:
-    """Read the calibration of videos, for pictures of their size; what lies at `path` tells its format."""
+def read_calibration(path: Path, videos: dict[str, Video], fit: Fit = "automatic") -> Calibration:
+    """Read the calibration of videos, for pictures of their size; what lies at `path` tells its format.
+
+    `fit` says what was done to the pictures since, which is told where their proportion is another.
+    """
     from resfields_ns.captures.videos.calibration_formats import read_any_format
 
     calibration = read_any_format(path, {name: video.size for name, video in videos.items()})
     for name, camera in calibration.cameras.items():
-        check_proportion(str(videos[name].path), videos[name].size, camera.size, str(path))
-    cameras = {name: camera.resized(videos[name].size) for name, camera in calibration.cameras.items()}
+        video = videos[name]
+        if fit == "automatic":
+            check_proportion(str(video.path), video.size, camera.size, str(path))
+        if (line := describe_fit(str(video.path), video.size, camera.size, fit)) is not None:
+            CONSOLE.print(line, soft_wrap=True)
+    cameras = {name: camera.fitted(videos[name].size, fit) for name, camera in calibration.cameras.items()}
     return replace(calibration, cameras=cameras)

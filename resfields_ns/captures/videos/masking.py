@@ -7,10 +7,9 @@ from typing import Any
 import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
-from PIL import Image
 
 from resfields_ns.captures.capture_writer import describe_arrays, describe_files
-from resfields_ns.captures.image_files import check_size, image_size, list_frames
+from resfields_ns.captures.image_files import check_size, image_size, list_frames, mask_size, read_mask, read_picture
 from resfields_ns.captures.video_file import Video, decode_frames, probe_video
 from resfields_ns.captures.videos.calibration import VIDEO_SUFFIXES
 
@@ -31,7 +30,7 @@ _THRESHOLD = 127
 
 
 class MaskFolder(Foreground):
-    """Masks from files, one for each frame of a video in sorted order; above 127 is foreground.
+    """Masks from files, one for each frame of a video in the order of their numbers; above 127 is foreground.
 
     Args:
         folder: of png or jpg files
@@ -47,11 +46,10 @@ class MaskFolder(Foreground):
                 f"found {len(self._paths)}"
             )
         for frame in frames:
-            check_size(self._paths[frame], image_size(self._paths[frame]), video.size, f"video {video.path.name}")
+            check_size(self._paths[frame], mask_size(self._paths[frame]), video.size, f"video {video.path.name}")
 
     def __call__(self, frame: int, picture: UInt8[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "height width"]:
-        with Image.open(self._paths[frame]) as image:
-            return np.array(image.convert("L")) > _THRESHOLD
+        return read_mask(self._paths[frame]) > _THRESHOLD
 
     def as_json(self) -> dict[str, Any]:
         return {"masks": describe_files(self._paths)}
@@ -102,9 +100,8 @@ def find_plate(folder: Path, name: str, video: Video) -> Path:
 def read_plate(path: Path) -> UInt8[np.ndarray, "height width 3"]:
     """The image, or the median of frames of the video."""
     if path.suffix in _IMAGE_SUFFIXES:
-        with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
+        return read_picture(path)
     video = probe_video(path)
     frames = np.unique(np.linspace(0, video.num_frames - 1, _MOST_FRAMES).round().astype(int)).tolist()
-    pictures = [picture.to_ndarray(format="rgb24") for _, picture in decode_frames(video, frames)]
+    pictures = [picture for _, picture in decode_frames(video, frames)]
     return np.median(pictures, axis=0).round().astype(np.uint8)

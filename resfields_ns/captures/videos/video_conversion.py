@@ -117,7 +117,7 @@ def convert_videos(
     calibration: Calibration,
     frames: dict[str, list[int]],
     space: SceneSpace,
-    size: tuple[int, int],
+    sizes: dict[str, tuple[int, int]],
     foregrounds: dict[str, Foreground] | None,
     show_progress: bool = False,
 ) -> None:
@@ -126,12 +126,14 @@ def convert_videos(
     Args:
         calibration: for the videos' sizes
         frames: of each video, equally many
-        size: (width, height) of the capture's images
+        sizes: (width, height) of each camera's images
         foregrounds: by camera; None for a capture without masks
     """
-    resamplings = {name: Resampling(camera, size, f"camera {name}") for name, camera in calibration.cameras.items()}
+    resamplings = {
+        name: Resampling(camera, sizes[name], f"camera {name}") for name, camera in calibration.cameras.items()
+    }
     request = {
-        "size": size,
+        "sizes": sizes,
         "space": describe_arrays(space.to_world.matrix, space.box),
         "cameras": {name: _as_json(camera) for name, camera in calibration.cameras.items()},
         "videos": {name: describe_files([video.path]) for name, video in videos.items()},
@@ -171,10 +173,9 @@ def _write_frame(
     resampling: Resampling,
     foreground: Foreground | None,
     frame: int,
-    decoded: Any,
+    picture: UInt8[np.ndarray, "_ _ 3"],
 ) -> None:
-    """Write a frame of a video, as PyAV decodes it: first its colours, then its mask."""
-    picture = decoded.to_ndarray(format="rgb24")
+    """Write a frame of a video: first its colours, then its mask."""
     write_png(frame_path(camera / "rgb", indices[frame]), resampling(picture))
     if foreground is not None:
         mask = np.where(foreground(frame, picture), np.uint8(255), np.uint8(0))

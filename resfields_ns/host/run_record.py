@@ -1,0 +1,215 @@
+"""What a run keeps of its sequence, so that it can be rendered and exported where its data are not.
+
+`sequence.json` in the folder of a run has all of the sequence but pictures, meshes and points: frames, cameras, the
+scene box and the space, of what is trained and of what is evaluated on.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from nerfstudio.data.datamanagers.base_datamanager import (
+    DataManagerConfig,
+    VanillaDataManager,
+    VanillaDataManagerConfig,
+)
+from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
+from nerfstudio.utils.rich_utils import CONSOLE
+
+from resfields_ns.captures.camera import Camera, Lens, Similarity
+from resfields_ns.captures.clips.clip_pixels import ClipPixels, HoldOut
+from resfields_ns.captures.clips.footage import Footage, Picture
+from resfields_ns.captures.json_file import read_array, read_json, read_list, read_text
+from resfields_ns.captures.meshes.mesh_frames import MeshFrame, MeshSequence, Normalisation, NormalisedSequence
+from resfields_ns.captures.sequence import (
+    Capture,
+    CapturedImage,
+    Clip,
+    Frames,
+    Sequence,
+    SequenceImage,
+    Surfaces,
+    TrackedSurfaces,
+)
+from resfields_ns.files import write_aside
+from resfields_ns.host.dataparsing import SequenceDataParser, sequence_of
+
+RECORD = "sequence.json"
+_OF_CAPTURES = ("mask_threshold", "depth_kind", "metres_per_count", "image_scale")
+
+
+def record_run(folder: Path, run: Path, datamanager: VanillaDataManager[Any]) -> None:
+    """Write the record of a run to a folder, which may become `run` later on.
+
+    There is none of tracked surfaces, whose models are made of their points.
+    """
+    trained = sequence_of(datamanager.train_dataset)
+    if isinstance(trained, TrackedSurfaces):
+        return
+    try:
+        tested = sequence_of(datamanager.dataparser.get_dataparser_outputs("test"))
+    except ValueError:  # training alone needs no images to test on
+        tested = sequence_of(datamanager.eval_dataset)
+    content = {
+        "run": str(run.absolute()),
+        "data": str(Path(datamanager.config.dataparser.data).absolute()),
+        "train": _as_json(trained),
+        "test": _as_json(tested),
+    }
+    with write_aside(folder / RECORD) as partial:
+        partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+def _as_json(sequence: Sequence) -> dict[str, Any]:
+    cameras = list({id(image.camera): image.camera for image in sequence.images}.values())
+    places = {id(camera): place for place, camera in enumerate(cameras)}
+    content: dict[str, Any] = {
+        "frames": list(sequence.frames.numbers),
+        "rate": sequence.frames.rate,
+        "to_world": sequence.to_world.matrix.tolist(),
+        "box": sequence.box.tolist(),
+        "cameras": [{**asdict(camera), "pose": camera.pose.tolist()} for camera in cameras],
+        "images": [
+            {
+                "file": str(image.file),
+                "camera_name": image.camera_name,
+                "camera": places[id(image.camera)],
+                "frame_position": image.frame_position,
+            }
+            for image in sequence.images
+        ],
+    }
+    if isinstance(sequence, Capture):
+        for image, record in zip(sequence.images, content["images"], strict=True):
+            record |= {
+                kind: None if (file := getattr(image, kind)) is None else str(file) for kind in ("mask", "depth")
+            }
+        content["capture"] = {name: getattr(sequence, name) for name in _OF_CAPTURES}
+    elif isinstance(sequence, Clip):
+        content["clip"] = [sequence.pixels.height, sequence.pixels.width]
+    return content
+
+
+@dataclass
+class RecordedSequenceConfig(DataParserConfig):
+    """The record of a run."""
+
+    _target: type = field(default_factory=lambda: RecordedSequence)
+    data: Path = Path()
+    """The file."""
+
+
+class RecordedSequence(SequenceDataParser):
+    """Reads the sequence of a run whose data are gone; what asks for a picture or a mesh of it is told so."""
+
+    config: RecordedSequenceConfig
+
+    def read_sequence(self, split: str) -> Sequence:
+        """The sequence with the images of a split."""
+        path = self.config.data
+        content = read_json(path)
+        try:
+            return _sequence(content["train" if split == "train" else "test"], Path(content["data"]), path)
+        except (KeyError, TypeError, IndexError) as error:
+            raise ValueError(f"{path}: expected the record of a run, found one that is broken ({error!r})") from None
+
+
+def _sequence(content: dict[str, Any], data: Path, path: Path) -> Sequence:
+    name = str(path)
+    cameras = [
+        Camera(**{**camera, "lens": Lens(**camera["lens"]), "pose": read_array(camera, "pose", (3, 4), name)})
+        for camera in read_list(content, "cameras", name)
+    ]
+    common = {
+        "frames": Frames(tuple(content["frames"]), content["rate"]),
+        "to_world": Similarity(read_array(content, "to_world", (4, 4), name)),
+        "box": read_array(content, "box", (2, 3), name),
+    }
+    images = [{**image, "file": Path(image["file"]), "camera": cameras[image["camera"]]} for image in content["images"]]
+    if "capture" in content:
+        files = [{kind: image[kind] and Path(image[kind]) for kind in ("mask", "depth")} for image in images]
+        captured = tuple(CapturedImage(**{**image, **of}) for image, of in zip(images, files, strict=True))
+        return Capture(images=captured, **common, **content["capture"])
+    shown = tuple(SequenceImage(**image) for image in images)
+    numbers = content["frames"]
+    if "clip" in content:
+        height, width = content["clip"]
+        footage = _MissingFootage(data, (width, height), len(numbers), "RGB", content["rate"] or 0.0)
+        none = torch.zeros(len(numbers), 0, dtype=torch.int32)
+        hold_out = HoldOut(none, torch.zeros(len(numbers), dtype=torch.bool), height * width)
+        return Clip(images=shown, **common, pixels=ClipPixels(footage, numbers, height, width), hold_out=hold_out)
+    to_world = common["to_world"]
+    normalisation = Normalisation(1.0 / to_world.scale, -to_world.matrix[:3, 3] / to_world.scale)
+    meshes = NormalisedSequence(_MissingMeshes(data, len(numbers)), numbers, normalisation)
+    return Surfaces(images=shown, **common, meshes=meshes)
+
+
+class _MissingFootage(Footage):
+    """A video that is gone."""
+
+    def pictures(self, frames: list[int]) -> Iterator[Picture]:
+        raise _gone(self.path)
+
+
+class _MissingMeshes(MeshSequence):
+    """Meshes that are gone."""
+
+    def __init__(self, path: Path, num_frames: int) -> None:
+        self.path = path
+        self.num_frames = num_frames
+
+    def __len__(self) -> int:
+        return self.num_frames
+
+    def frame(self, index: int) -> MeshFrame:
+        raise _gone(self.path)
+
+
+def _gone(path: Path) -> ValueError:
+    return ValueError(f"{path}: expected the data that the run was trained on, found nothing there")
+
+
+def find_data(config: DataManagerConfig, old_run: Path, run: Path, rendering: bool) -> None:
+    """Let the data manager of a run read the run's data wherever they are now.
+
+    Args:
+        config: of the data manager
+        old_run, run: folder of the run when it was trained, and now
+        rendering: whether the run's record does where there are no data
+
+    Raises ValueError where that is not enough.
+    """
+    if not isinstance(config, VanillaDataManagerConfig):
+        return
+    data = Path(config.dataparser.data if config.data is None else config.data)
+    places = [data] if data.is_absolute() else []
+    places.append(_relocated(data, old_run, run))
+    record = run / RECORD
+    if record.is_file():
+        content, name = read_json(record), str(record)
+        recorded = Path(read_text(content, "data", name))
+        places += [recorded, _relocated(recorded, Path(read_text(content, "run", name)), run)]
+    found = next((place for place in [*places, data] if place.exists()), None)
+    if found is not None:
+        config.data = found
+    elif rendering and record.is_file():
+        CONSOLE.print(f"{data} is gone: cameras, frames and scene box are those that the run recorded.", soft_wrap=True)
+        config.dataparser, config.data = RecordedSequenceConfig(), record
+    else:
+        needed = "" if record.is_file() else "; this run has recorded none of what can be done without them"
+        raise ValueError(f"{data}: expected the data of the run, found nothing there{needed}")
+
+
+def _relocated(path: Path, old_run: Path, run: Path) -> Path:
+    """Where a path lies now, if it was moved together with a run: below the folder that the two runs differ in."""
+    shared = 0
+    for old, new in zip(reversed(old_run.parts), reversed(run.absolute().parts), strict=False):
+        if old != new:
+            break
+        shared += 1
+    old_root = Path(*old_run.parts[: len(old_run.parts) - shared])
+    new_root = Path(*run.absolute().parts[: len(run.absolute().parts) - shared])
+    return new_root / path.relative_to(old_root) if path.is_relative_to(old_root) else path
