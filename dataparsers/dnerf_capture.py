@@ -15,7 +15,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from PIL import Image
 
 from resfields_ns.captures.camera import Camera, Similarity, check_proportion, scaled_size
-from resfields_ns.captures.image_files import check_size, image_size
+from resfields_ns.captures.image_files import check_size, image_size, mask_size
 from resfields_ns.captures.json_file import read_json, read_list, read_number, read_text
 from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
 from resfields_ns.captures.spaces import CUBE
@@ -148,7 +148,7 @@ class _Shots:
         if with_mask:
             masks = [self._file(index, "mask_path") for index in self.chosen]
             for mask, image in zip(masks, images, strict=True):
-                check_size(mask, image_size(mask), size, f"the image {image.name}")
+                check_size(mask, mask_size(mask), size, f"the image {image.name}")
             return masks
         return images if _have_alpha(images) else None
 

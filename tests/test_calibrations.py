@@ -171,6 +171,11 @@ _MISTAKES: dict[str, tuple[Callable[..., Path], Callable[[Path], object], str]] 
         lambda folder: _edit(folder / "intri.yml", "cam1", "cam9"),
         r"intri\.yml, extri\.yml: expected a camera named as the video 'cam1', found cam0, cam9, cam2",
     ),
+    "EasyMocap: another encoding": (
+        write_easymocap,
+        lambda folder: (folder / "intri.yml").write_bytes(b'%YAML:1.0\n---\nnames: "\xff\xfe"\n'),
+        r"intri\.yml: expected OpenCV's YAML, found a file that cannot be read",
+    ),
     "anipose: a fisheye lens": (
         write_anipose,
         lambda path: _edit(path, "matrix", "fisheye = true\nmatrix"),

@@ -11,6 +11,7 @@ from resfields_ns.captures.videos.easymocap_files import knows_easymocap_files, 
 from resfields_ns.captures.videos.opencv_files import knows_opencv_files, read_opencv_files
 from resfields_ns.captures.videos.qualisys_file import knows_qualisys_file, read_qualisys_file
 from resfields_ns.captures.videos.transforms_calibration import knows_transforms_file, read_transforms_calibration
+from resfields_ns.files import list_folder
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ FILES = (
 def read_any_format(path: Path, sizes: Sizes) -> Calibration:
     """Read the cameras of videos from a calibration, or a folder with one, in any of the formats."""
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        files = [file for file in list_folder(path) if file.is_file()]
         found = _known([path], FOLDERS, sizes) or _known(files, FILES, sizes)
     else:
         found = _known([path], FILES, sizes) if path.is_file() else []

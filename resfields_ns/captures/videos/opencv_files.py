@@ -94,7 +94,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         root = storage.root()
         content = {key: _node_value(root.getNode(key)) for key in root.keys()}  # noqa: SIM118 (no dict)
         storage.release()
-    except (cv2.error, SystemError) as error:
+    except (cv2.error, SystemError, UnicodeDecodeError) as error:
         summary = error.err if isinstance(error, cv2.error) else "no YAML that it knows"
         raise ValueError(f"{path}: expected OpenCV's YAML, found a file that cannot be read ({summary})") from None
     return content
