@@ -20,7 +20,7 @@ def videos(
     calibration: Path,
     frames: str = "::",
     size: tuple[int, int] | None = None,
-    picture_fit: Literal["automatic", "scaled", "cropped"] = "automatic",
+    picture_fit: Literal["automatic", "scaled", "cropped", "padded"] = "automatic",
     offsets: Path | None = None,
     synchronise: bool = False,
     largest_gap_ms: float | None = None,
@@ -45,8 +45,8 @@ def videos(
         frames: Frames to use, as start:stop:step, counted from the first moment that all videos show.
         size: Width and height of the capture's images; by default those of each video.
         picture_fit: What was done to pictures that are not of the calibration's size: each side scaled by itself, or
-            both scaled alike and then cut about the middle. Automatic: scaled where the proportion has stayed, and else
-            cropped, if it is within 1%.
+            both scaled alike and then cut about the middle, or given bars at both ends. Automatic: scaled where the
+            proportion has stayed, and else padded where the first picture has bars, or cropped, if it is within 1%.
         offsets: JSON file that says where in each video the same moment is: {"cam01": {"frames": 3}}, or seconds.
         synchronise: Find such offsets by the videos' sound, or by the change of their pictures.
         largest_gap_ms: Milliseconds that pictures of one frame may be apart, by default half a frame; frames with

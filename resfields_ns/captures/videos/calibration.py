@@ -10,7 +10,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 
 from resfields_ns.captures.camera import Camera, Fit, check_proportion, describe_fit
 from resfields_ns.captures.camera_files import read_llff_poses
-from resfields_ns.captures.video_file import Video, probe_video
+from resfields_ns.captures.video_file import Video, decode_frames, probe_video
 from resfields_ns.files import list_folder, natural_order
 
 Sizes = dict[str, tuple[int, int]]
@@ -60,6 +60,7 @@ def read_llff_rows(path: Path, sizes: Sizes) -> Calibration:
     )
 
 
+_DARK = 16  # of 255; coding leaves bars a little brighter than black
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 
 
@@ -82,16 +83,33 @@ def find_videos(folder: Path) -> dict[str, Video]:
 def read_calibration(path: Path, videos: dict[str, Video], fit: Fit = "automatic") -> Calibration:
     """Read the calibration of videos, for pictures of their size; what lies at `path` tells its format.
 
-    `fit` says what was done to the pictures since, which is told where their proportion is another.
+    `fit` says what was done to the pictures since, which is told where their proportion is another. Automatic: padded
+    where a video's first picture has bars.
     """
     from resfields_ns.captures.videos.calibration_formats import read_any_format
 
     calibration = read_any_format(path, {name: video.size for name, video in videos.items()})
+    cameras = {}
     for name, camera in calibration.cameras.items():
-        video = videos[name]
+        video, video_fit = videos[name], fit
         if fit == "automatic":
             check_proportion(str(video.path), video.size, camera.size, str(path))
-        if (line := describe_fit(str(video.path), video.size, camera.size, fit)) is not None:
+            video_fit = "padded" if _has_bars(video, camera.size) else fit
+        if (line := describe_fit(str(video.path), video.size, camera.size, video_fit)) is not None:
             CONSOLE.print(line, soft_wrap=True)
-    cameras = {name: camera.fitted(videos[name].size, fit) for name, camera in calibration.cameras.items()}
+        cameras[name] = camera.fitted(video.size, video_fit)
     return replace(calibration, cameras=cameras)
+
+
+def _has_bars(video: Video, calibrated: tuple[int, int]) -> bool:
+    """Whether the first picture is dark where pictures of a calibration's size leave bars if they are made to fit."""
+    scale = min(length / whole for length, whole in zip(video.size, calibrated, strict=True))
+    columns, rows = (int((length - scale * whole) / 2) for length, whole in zip(video.size, calibrated, strict=True))
+    thickness = max(columns, rows)
+    if thickness < 1:
+        return False
+    ((_, picture),) = decode_frames(video, [0])
+    lines = picture if rows else picture.swapaxes(0, 1)
+    bars = [lines[:thickness], lines[-thickness:]]
+    beside = [lines[thickness + 1 : 2 * thickness + 1], lines[-2 * thickness - 1 : -thickness - 1]]
+    return bool(np.mean(bars) < _DARK and np.mean(beside) > 2 * _DARK)
