@@ -1,10 +1,11 @@
 """Masks of one moment mended over views: each against the visual hull of the others (Laurentini 1994).
 
-Notation: a pixel is supported by the other cameras if some point of its ray in the box lies on the foreground of every
-one that sees it. A camera without any foreground has lost the subject, and has no say.
+Notation: a pixel is supported by the other cameras if some point of its ray in the box is seen by two of them, or by
+one where no two look at the ray, and lies on the foreground of all that see it. (One alone sees the subject behind
+whatever is close before it.) A camera without any foreground has lost the subject, and has no say.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -18,6 +19,7 @@ _LONGER_SIDE = 480  # of the grid of pixels that are asked about
 _CHUNK = 4096  # rays
 _BAND = 0.004  # half of the width in which edges move, of the picture's longer side
 _LEAST_BAND = 2  # pixels
+_WITNESSES = 2
 _ROUNDS = 3  # of GrabCut
 
 
@@ -39,12 +41,9 @@ def mend_over_views(
         box: lower and upper corner of the scene, in the cameras' space; what lies outside goes
         tolerance: pixels by which masks and cameras may be wrong
     """
-    views = [View(view.camera, _fill(view, _others(views, view), box, tolerance)) for view in views]
-    while True:
-        kept = [View(view.camera, _keep(view, _others(views, view), box, tolerance)) for view in views]
-        if all((old.mask == new.mask).all() for old, new in zip(views, kept, strict=True)):
-            return [view.mask for view in kept]
-        views = kept
+    for mend in (_fill, _keep, _fill):  # what is filled at last cannot go again: it has better support than needed
+        views = _until_it_stays(mend, views, box, tolerance)
+    return [view.mask for view in views]
 
 
 def follow_edges(
@@ -69,6 +68,19 @@ def follow_edges(
     followed = mask.copy()
     followed[window] = (part == cv2.GC_FGD) | (part == cv2.GC_PR_FGD)
     return followed
+
+
+def _until_it_stays(
+    mend: Callable[..., Bool[np.ndarray, "height width"]],
+    views: Sequence[View],
+    box: Float64[np.ndarray, "2 3"],
+    tolerance: float,
+) -> Sequence[View]:
+    while True:
+        mended = [View(view.camera, mend(view, _others(views, view), box, tolerance)) for view in views]
+        if all((old.mask == new.mask).all() for old, new in zip(views, mended, strict=True)):
+            return views
+        views = mended
 
 
 def _others(views: Sequence[View], view: View) -> list[View]:
@@ -143,9 +155,12 @@ def _supported_rays(
     shares = (np.arange(_RAY_SAMPLES) + 0.5) / _RAY_SAMPLES
     lengths = near[:, None] + (far - near)[:, None] * shares
     points = (origin + lengths[..., None] * directions[:, None]).reshape(-1, 3)
-    supported = np.ones(len(points), dtype=bool)
+    witnesses, carved = np.zeros(len(points), dtype=np.int64), np.zeros(len(points), dtype=bool)
     for other, foreground in zip(others, foregrounds, strict=True):
         seen_at, seen = other.camera.project(points)
         columns, rows = seen_at[seen].astype(np.int64).T
-        supported[seen] &= foreground[rows, columns]
-    return (near < far) & supported.reshape(len(pixels), -1).any(axis=-1)
+        witnesses += seen
+        carved[seen] |= ~foreground[rows, columns]
+    witnesses, carved = witnesses.reshape(len(pixels), -1), carved.reshape(len(pixels), -1)
+    needed = witnesses.max(axis=-1, keepdims=True).clip(1, _WITNESSES)
+    return (near < far) & (~carved & (witnesses >= needed)).any(axis=-1)
