@@ -1,8 +1,9 @@
 """Masks of one moment mended over views: each against the visual hull of the others (Laurentini 1994).
 
 Notation: a pixel is supported by the other cameras if some point of its ray in the box is seen by two of them, or by
-one where no two look at the ray, and lies on the foreground of all that see it. (One alone sees the subject behind
-whatever is close before it.) A camera without any foreground has lost the subject, and has no say.
+one where no two look at the ray, and lies on the foreground of a share of those that see it: of all, or of most. (One
+alone sees the subject behind whatever is close before it.) A camera without any foreground has lost the subject, and
+has no say.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ _CHUNK = 4096  # rays
 _BAND = 0.004  # half of the width in which edges move, of the picture's longer side
 _LEAST_BAND = 2  # pixels
 _WITNESSES = 2
+_MAJORITY = 0.6  # 2 of 2, 2 of 3, 3 of 4: one mask that has lost a part does not take it from the others
 _ROUNDS = 3  # of GrabCut
 
 
@@ -34,7 +36,7 @@ class View:
 def mend_over_views(
     views: Sequence[View], box: Float64[np.ndarray, "2 3"], tolerance: float
 ) -> list[Bool[np.ndarray, "height width"]]:
-    """Fill holes that all other cameras call foreground, then take away what none of them can see as foreground.
+    """Fill holes that all other cameras call foreground, then take away what most of them see as background.
 
     Args:
         views: of one moment
@@ -98,7 +100,9 @@ def _fill(
     holes = is_hole[labels]
     if not holes.any() or not others:
         return view.mask
-    supported = _supported(view.camera, holes, [_distances(~other.mask) > tolerance for other in others], others, box)
+    supported = _supported(
+        view.camera, holes, [_distances(~other.mask) > tolerance for other in others], others, box, 1.0
+    )
     is_hole[np.unique(labels[holes & ~supported])] = False
     return view.mask | is_hole[labels]
 
@@ -108,7 +112,9 @@ def _keep(
 ) -> Bool[np.ndarray, "height width"]:
     if not others:
         return view.mask
-    return _supported(view.camera, view.mask, [_distances(other.mask) <= tolerance for other in others], others, box)
+    return _supported(
+        view.camera, view.mask, [_distances(other.mask) <= tolerance for other in others], others, box, _MAJORITY
+    )
 
 
 def _distances(mask: Bool[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:
@@ -124,6 +130,7 @@ def _supported(
     foregrounds: list[Bool[np.ndarray, "_ _"]],
     others: list[View],
     box: Float64[np.ndarray, "2 3"],
+    share: float,
 ) -> Bool[np.ndarray, "height width"]:
     """Which of the asked pixels are supported; in large pictures those of a block are asked by its middle."""
     block = -(-max(asked.shape) // _LONGER_SIDE)
@@ -131,7 +138,7 @@ def _supported(
     blocks, block_of = np.unique(np.stack([columns // block, rows // block], axis=-1), axis=0, return_inverse=True)
     pixels = (blocks + 0.5) * block
     answers = [
-        _supported_rays(camera, pixels[start : start + _CHUNK], foregrounds, others, box)
+        _supported_rays(camera, pixels[start : start + _CHUNK], foregrounds, others, box, share)
         for start in range(0, len(pixels), _CHUNK)
     ]
     supported = np.zeros_like(asked)
@@ -146,6 +153,7 @@ def _supported_rays(
     foregrounds: list[Bool[np.ndarray, "_ _"]],
     others: list[View],
     box: Float64[np.ndarray, "2 3"],
+    share: float,
 ) -> Bool[np.ndarray, "rays"]:
     origin, directions = camera.rays(pixels)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -155,12 +163,12 @@ def _supported_rays(
     shares = (np.arange(_RAY_SAMPLES) + 0.5) / _RAY_SAMPLES
     lengths = near[:, None] + (far - near)[:, None] * shares
     points = (origin + lengths[..., None] * directions[:, None]).reshape(-1, 3)
-    witnesses, carved = np.zeros(len(points), dtype=np.int64), np.zeros(len(points), dtype=bool)
+    witnesses, agreeing = np.zeros(len(points), dtype=np.int64), np.zeros(len(points), dtype=np.int64)
     for other, foreground in zip(others, foregrounds, strict=True):
         seen_at, seen = other.camera.project(points)
         columns, rows = seen_at[seen].astype(np.int64).T
         witnesses += seen
-        carved[seen] |= ~foreground[rows, columns]
-    witnesses, carved = witnesses.reshape(len(pixels), -1), carved.reshape(len(pixels), -1)
+        agreeing[seen] += foreground[rows, columns]
+    witnesses, agreeing = witnesses.reshape(len(pixels), -1), agreeing.reshape(len(pixels), -1)
     needed = witnesses.max(axis=-1, keepdims=True).clip(1, _WITNESSES)
-    return (near < far) & (~carved & (witnesses >= needed)).any(axis=-1)
+    return (near < far) & ((agreeing >= share * witnesses) & (witnesses >= needed)).any(axis=-1)
