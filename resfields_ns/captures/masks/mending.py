@@ -66,7 +66,8 @@ def follow_edges(
         return mask
     cv2.setRNGSeed(0)
     empty = (np.zeros((1, 65)), np.zeros((1, 65)))
-    cv2.grabCut(np.ascontiguousarray(picture[window]), part, None, *empty, _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    unused = (0, 0, 1, 1)
+    cv2.grabCut(np.ascontiguousarray(picture[window]), part, unused, *empty, _ROUNDS, cv2.GC_INIT_WITH_MASK)
     followed = mask.copy()
     followed[window] = (part == cv2.GC_FGD) | (part == cv2.GC_PR_FGD)
     return followed
