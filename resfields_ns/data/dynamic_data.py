@@ -4,7 +4,7 @@ import itertools
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager
 from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader, RandIndicesEvalDataloader
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.data.pixel_samplers import ForegroundBalancedPixels, PixelSampler, UniformPixels
+from resfields_ns.data.plates import Plates, find_plates
 from resfields_ns.host.host_configs import SequenceDataManagerConfig
 from resfields_ns.options import option
 
@@ -92,14 +93,31 @@ class RayBatches:
         self.num_rays_per_batch = num_rays_per_batch
         self.frames_per_batch = config.frames_per_batch
         self.ray_generator = RayGenerator(dataset.cameras.to(device)).to(device)
+        self.background_margin = config.background_margin
         self.device = device
+        self.plates: Plates | None = None
+        self.look_at(self.arrays.get("mask"))
+
+    def look_at(self, masks: Bool[Tensor, "images height width"] | None) -> None:
+        """Draw half of the rays where masks are true, or all alike."""
+        dataset = self.dataset
         frame_index = dataset.capture.frame_index
         height, width = dataset.cameras.height[:, 0], dataset.cameras.width[:, 0]
+        self.masks = masks
         self.pixels: PixelSampler = UniformPixels(frame_index, height, width)
-        if "mask" in self.arrays and not self.arrays["mask"].all():
-            self.pixels = ForegroundBalancedPixels(
-                self.arrays["mask"], frame_index, config.background_margin, height, width
-            )
+        if masks is not None and not masks.all():
+            self.pixels = ForegroundBalancedPixels(masks, frame_index, self.background_margin, height, width)
+
+    def leave_masks(self) -> None:
+        """Draw pixels without masks, and batches that hold none."""
+        self.arrays.pop("mask", None)
+        self.look_at(None)
+
+    def load_plates(self) -> None:
+        """Let batches have what is `behind` the scene at their pixels; what may be before it stands in for masks."""
+        self.arrays.pop("mask", None)
+        self.plates = find_plates(self.dataset.capture, self.arrays["image"])
+        self.look_at(self.plates.masks(self.arrays["image"]))
 
     def load_depth(self) -> None:
         """Let batches have the `depth` of their pixels: distances along the rays in normalised units, 0 for none."""
@@ -112,6 +130,8 @@ class RayBatches:
         batch = {name: values[image, row, column] for name, values in self.arrays.items()}
         batch["image"] = batch["image"].float() / 255.0
         batch["indices"] = indices
+        if self.plates is not None:
+            batch["behind"] = self.plates.behind(indices, batch["image"])
         batch = {name: _sent(values, self.device) for name, values in batch.items()}
         ray_bundle = self.ray_generator(batch["indices"])
         if "depth" in batch:

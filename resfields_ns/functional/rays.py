@@ -20,6 +20,15 @@ def intersect_box(
     return near, far
 
 
+def distance_past_box(
+    origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], box: Float[Tensor, "2 3"]
+) -> Float[Tensor, "rays"]:
+    """Distances at which rays leave an axis-aligned box, or, where they miss it, come nearest to its centre."""
+    near, far = intersect_box(origins, directions, box)
+    nearest = ((box.mean(dim=0) - origins) * directions).sum(dim=-1).clamp(min=0.0)
+    return torch.where(near < far, far, nearest)
+
+
 def distance_behind_box(origins: Float[Tensor, "rays 3"], box: Float[Tensor, "2 3"]) -> Float[Tensor, "rays 1"]:
     """A distance from each origin at which every ray has left the axis-aligned box: the depth of what is behind."""
     return (origins - box.mean(dim=0)).norm(dim=-1, keepdim=True) + (box[1] - box[0]).norm() / 2

@@ -37,7 +37,9 @@ def composite(
 
 
 def without_background(
-    rgb: Float[Tensor, "*batch 3"], accumulation: Float[Tensor, "*batch 1"], background: float
+    rgb: Float[Tensor, "*batch 3"],
+    accumulation: Float[Tensor, "*batch 1"],
+    background: Float[Tensor, "*batch 3"] | float,
 ) -> Float[Tensor, "*batch 4"]:
     """RGBA of colours in [0, 1] that are seen before a background: laid over it again, they are `rgb`."""
     colours = (rgb - background * (1.0 - accumulation)) / accumulation.clamp(min=1e-6)

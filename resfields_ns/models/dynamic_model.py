@@ -16,9 +16,12 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from resfields_ns.captures.sequence import Capture
+from resfields_ns.data.plates import check_plates
+from resfields_ns.fields.background_field import BackgroundField
 from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.functional import losses
+from resfields_ns.functional.metrics import overlap
 from resfields_ns.functional.rays import distance_behind_box
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.functional.surface_points import normal_colours
@@ -29,6 +32,7 @@ from resfields_ns.host.old_runs import renewed_model_options
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
 from resfields_ns.layers import largest_rank, parameter_groups, set_progress, show_residuals
+from resfields_ns.models.background import render_background
 from resfields_ns.models.rendering import Rays, Rendering, raw_anywhere, render, rendered_normals
 from resfields_ns.models.samplers import (
     CarveHull,
@@ -39,7 +43,7 @@ from resfields_ns.models.samplers import (
     UniformSampler,
 )
 from resfields_ns.models.surface_model import SurfaceModel
-from resfields_ns.options import chosen, option, when, when_any
+from resfields_ns.options import chosen, option, unless, when, when_any
 
 HULL_START_RESOLUTION = 64
 BACKGROUNDS = {"white": 1.0, "black": 0.0}
@@ -72,13 +76,16 @@ class DynamicModelConfig(SequenceModelConfig):
     """What the field's number is: a signed distance (VolSDF, paper Table 3) or a density (NeRF, Table A.7)."""
     sampler: SamplerConfig = dataclasses.field(default_factory=SamplerConfig)
     """Where rays are sampled."""
-    background_color: Literal["white", "black"] = "white"
-    """What stands behind the scene, in training, evaluation and rendering."""
+    background: Literal["color", "plate", "field"] = "color"
+    """What is behind the scene in training images: nothing that counts, as masks tell, a clean plate of each camera
+    that stands still, or a field of all that is outside the scene's box. The last two train without masks."""
+    background_color: Literal["white", "black"] = option("white", acts=unless("background", "field"))
+    """What stands behind the scene in evaluation and rendering, and without a background of its own in training."""
     initial_beta: float = option(0.1, above=0, acts=_IS_DISTANCE)
     """Start of the VolSDF density's scale beta, in scene units."""
     surface_density: float = option(0.001, above=0, acts=when("density", "nerf"))
     """NeRF density at which a surface is extracted (the released code's)."""
-    opacity_loss_weight: float = option(0.1, least=0, data="masks")
+    opacity_loss_weight: float = option(0.1, least=0, acts=when("background", "color"), data="masks")
     """Weight of the cross-entropy between rendered opacity and mask."""
     eikonal_loss_weight: float = option(0.1, least=0, acts=_IS_DISTANCE)
     """Weight of the eikonal loss on signed distances."""
@@ -101,14 +108,16 @@ class DynamicModelConfig(SequenceModelConfig):
         50_000, least=0, acts=_has_window, outlasts="the encodings do not open to their finest waves"
     )
     """Steps in which the encodings open from coarse to fine."""
-    hull_start_steps: int = option(0, least=0)
-    """Steps in which the field is fitted to the visual hull of the masks before it is rendered."""
+    hull_start_steps: int = option(0, least=0, acts=unless("background", "field"))
+    """Steps in which the field is fitted to the visual hull of the masks, or of what differs from the plates, before it
+    is rendered."""
 
     @property
     def parameter_groups(self) -> frozenset[str]:
-        """The field, and those of its parts that learn at a rate of their own."""
+        """The field, and what learns at a rate of its own: some of its parts, and the field behind it."""
         parts = chosen(self.field.warp), chosen(self.field.ambient)
-        return super().parameter_groups.union(*(part.parameter_groups for part in parts))
+        behind = {"background"} if self.background == "field" else set()
+        return super().parameter_groups.union(behind, *(part.parameter_groups for part in parts))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over the options of a run's config.yml."""
@@ -116,8 +125,19 @@ class DynamicModelConfig(SequenceModelConfig):
 
     def check(self, capture: Capture) -> None:
         """Raise ValueError for losses and samplers that the capture has nothing for."""
-        if not capture.has_masks and (self.hull_start_steps > 0 or SAMPLERS[self.sampler.kind].needs_masks):
-            raise ValueError("this method starts from masks: expected a mask folder in every camera, found none")
+        needs_masks = SAMPLERS[self.sampler.kind].needs_masks
+        if self.background == "field" and needs_masks:
+            raise ValueError(
+                f"model.sampler.kind: expected hierarchical or uniform, as model.background field leaves masks, "
+                f"got {self.sampler.kind}"
+            )
+        if self.background == "plate":
+            check_plates(capture)
+        elif self.background == "color" and not capture.has_masks and (self.hull_start_steps > 0 or needs_masks):
+            raise ValueError(
+                "this method starts from masks: expected a mask folder in every camera, found none; without masks: "
+                "--pipeline.model.background plate, for cameras that stand still, or field"
+            )
         if not capture.has_depth and self.depth_loss_weight > 0.0:
             raise ValueError("model.depth-loss-weight: expected a depth folder in every camera, found none")
 
@@ -145,10 +165,14 @@ class DynamicModel(Model, SurfaceModel):
         self.field: DynamicField = self.config.field.setup(num_frames=self.num_frames, density=density)
         box = self.scene_box.aabb.to(torch.float32)
         self.sampler = SAMPLERS[self.config.sampler.kind](self.config.sampler, box, self.num_frames)
+        self.background_field = BackgroundField() if self.config.background == "field" else None
 
     def get_param_groups(self) -> dict[str, list[nn.Parameter]]:
-        """The parameters of the field, and of those of its parts that learn at a rate of their own."""
-        return parameter_groups(self.field, rest="field")
+        """The parameters of the field, and of what learns at a rate of its own."""
+        groups = parameter_groups(self.field, rest="field")
+        if self.background_field is not None:
+            groups["background"] = list(self.background_field.parameters())
+        return groups
 
     def get_training_callbacks(
         self, training_callback_attributes: TrainingCallbackAttributes
@@ -188,6 +212,8 @@ class DynamicModel(Model, SurfaceModel):
             "accumulation": rendering.accumulation,
             "depth": rendering.distance + behind * (1.0 - rendering.accumulation),
         }
+        if isinstance(rendering.background, Tensor):
+            outputs["background"] = rendering.background
         if not self.training:
             outputs["normals"] = rendered_normals(self.field, rendering)
             outputs["normals_vis"] = normal_colours(normalize(outputs["normals"], dim=-1))
@@ -195,7 +221,8 @@ class DynamicModel(Model, SurfaceModel):
 
     def get_rgba_image(self, outputs: dict[str, Tensor], output_name: str = "rgb") -> Float[Tensor, "*batch 4"]:
         """An output that was rendered over the background, without it: RGBA in [0, 1]."""
-        return without_background(outputs[output_name], outputs["accumulation"], self._background)
+        background = outputs.get("background", self._grey)
+        return without_background(outputs[output_name], outputs["accumulation"], background)
 
     def training_losses(self, rays: Rays, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The losses of rays and of what the images hold at them."""
@@ -208,15 +235,26 @@ class DynamicModel(Model, SurfaceModel):
         return self.training and weight > 0.0 and self.step >= start
 
     def _render(self, rays: Rays) -> Rendering:
-        rendering = render(self.field, self.sampler, rays, self._background, self._gradient_share)
+        rendering = render(self.field, self.sampler, rays, self._background(rays), self._gradient_share)
         if not self.takes_sparsity_loss:
             return rendering
         anywhere = raw_anywhere(self.field, rendering, self.sampler.box)
         return dataclasses.replace(rendering, raw_anywhere=anywhere)
 
+    def _background(self, rays: Rays) -> Float[Tensor, "rays 3"] | float:
+        """Colour or grey that rays see behind the scene."""
+        if self.background_field is None:
+            return self._grey
+        return render_background(self.background_field, rays.origins, rays.directions, self.sampler.box)
+
     @property
-    def _background(self) -> float:
+    def _grey(self) -> float:
         return BACKGROUNDS[self.config.background_color]
+
+    @property
+    def background_name(self) -> str:
+        """What evaluation and rendering show behind the scene."""
+        return "field" if self.config.background == "field" else self.config.background_color
 
     @property
     def _gradient_share(self) -> float | None:
@@ -251,6 +289,8 @@ class DynamicModel(Model, SurfaceModel):
         return self._losses(outputs["rendering"], batch)
 
     def _losses(self, rendering: Rendering, batch: dict[str, Any]) -> dict[str, Tensor]:
+        if "behind" in batch:
+            rendering = rendering.before(batch["behind"].to(self.device))
         with torch.autocast(self.device.type, enabled=False):
             return self._full_precision_losses(rendering, batch)
 
@@ -292,11 +332,14 @@ class DynamicModel(Model, SurfaceModel):
 
         target = self.ground_truth(batch).to(outputs["rgb"])
         mask = batch["mask"][..., 0].to(target.device) if "mask" in batch else None
-        return image_metrics(outputs["rgb"], target, mask), images_to_show(outputs, target)
+        metrics = image_metrics(outputs["rgb"], target, mask)
+        if mask is not None:
+            metrics["mask_iou"] = overlap(outputs["accumulation"][..., 0] > 0.5, mask)
+        return metrics, images_to_show(outputs, target)
 
     def ground_truth(self, batch: dict[str, Any]) -> Float[Tensor, "h w 3"]:
-        """The image, with the model's background where a mask says that nothing of the scene is."""
-        if "mask" not in batch:
+        """The image, with the model's background where a mask says that there is nothing, unless it is learned."""
+        if "mask" not in batch or self.config.background == "field":
             return batch["image"]
         mask = batch["mask"].to(batch["image"])
-        return batch["image"] * mask + self._background * (1.0 - mask)
+        return batch["image"] * mask + self._grey * (1.0 - mask)

@@ -43,6 +43,8 @@ class Rendering:
     segments: TimeSegments
     """Of the sampled rays."""
     weights: Float[Tensor, "hits samples"]
+    background: Float[Tensor, "rays 3"] | float
+    """Colour or grey in [0, 1] behind it."""
     raw: Float[Tensor, "points"]
     """The field's number at every sample."""
     gradient: Float[Tensor, "some 3"] | None = None
@@ -54,9 +56,19 @@ class Rendering:
     raw_anywhere: Float[Tensor, "anywhere"] | None = None
     """The field's number at random points of the scene, where it was asked for."""
 
+    def before(self, background: Float[Tensor, "rays 3"]) -> "Rendering":
+        """The same before another background, colours in [0, 1]."""
+        rgb = self.rgb + (background - self.background) * (1.0 - self.accumulation)
+        coarse = tuple(each.before(background) for each in self.coarse)
+        return replace(self, rgb=rgb, background=background, coarse=coarse)
+
 
 def render(
-    field: DynamicField, sampler: Sampler, rays: Rays, background: float, gradient_share: float | None = None
+    field: DynamicField,
+    sampler: Sampler,
+    rays: Rays,
+    background: Float[Tensor, "rays 3"] | float,
+    gradient_share: float | None = None,
 ) -> Rendering:
     """Sample rays, and again where the sampler refines.
 
@@ -64,7 +76,7 @@ def render(
         field: what is seen
         sampler: where
         rays: from where
-        background: grey in [0, 1] behind it
+        background: colour or grey in [0, 1] behind it
         gradient_share: of the samples of a ray, for which the gradient in space is taken; None for none
     """
     samples = sampler(rays.origins, rays.directions, rays.times, keep_all=rays.segments is not None)
@@ -76,7 +88,11 @@ def render(
 
 
 def _render_samples(
-    field: DynamicField, rays: Rays, samples: SampledRays, background: float, gradient_share: float | None
+    field: DynamicField,
+    rays: Rays,
+    samples: SampledRays,
+    background: Float[Tensor, "rays 3"] | float,
+    gradient_share: float | None,
 ) -> Rendering:
     num_rays = len(rays.times)
     directions = rays.directions[samples.rays, None]
@@ -95,6 +111,7 @@ def _render_samples(
             positions=positions,
             segments=segments,
             weights=weights,
+            background=background,
             raw=raw,
             gradient=gradient,
             in_scene=None if rays.segments is None else samples.far > samples.near,

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
+from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from resfields_ns import timeline
@@ -45,11 +46,24 @@ class DynamicPipeline(SequencePipeline):
         super().__init__(*args, **kwargs)
         if self.model.config.depth_loss_weight > 0.0 and self.test_mode != "inference":
             self.datamanager.train_rays.load_depth()
+        if self.test_mode != "inference":
+            self._prepare_background()
         self.graphed_losses: GraphedLosses | None = None
         if self.config.cuda_graph and self.test_mode != "inference":
             if self.model.device.type != "cuda":
                 raise ValueError(f"pipeline.cuda-graph: expected a GPU, got {self.model.device.type}")
             self.graphed_losses = GraphedLosses(self.model, self.datamanager.train_rays.segment_sizes)
+
+    def _prepare_background(self) -> None:
+        """Let the data have what the model's background needs; where the scene has its own, masks are left."""
+        train_rays, background = self.datamanager.train_rays, self.model.config.background
+        if background == "field":
+            train_rays.leave_masks()
+        elif background == "plate":
+            train_rays.load_plates()
+            assert train_rays.plates is not None
+            for line in train_rays.plates.report():
+                CONSOLE.print(line)
 
     def losses_of_step(self, step: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Outputs, losses and metrics of a training step, from its graph where there is one."""
@@ -63,7 +77,8 @@ class DynamicPipeline(SequencePipeline):
     def missing_data(self) -> dict[str, str]:
         """What of masks, depth and clouds the capture does not have, and where it would have them."""
         capture, data = self.datamanager.train_dataset.capture, str(self.datamanager.config.data)
-        found = {"masks": capture.has_masks, "depth": capture.has_depth, "clouds": capture.clouds is not None}
+        has_masks = capture.has_masks or self.model.config.background == "plate"  # which stands in for them
+        found = {"masks": has_masks, "depth": capture.has_depth, "clouds": capture.clouds is not None}
         return {kind: data for kind, there in found.items() if not there}
 
     def get_training_callbacks(
@@ -76,12 +91,13 @@ class DynamicPipeline(SequencePipeline):
 
     def _start_from_masks(self, step: int) -> None:
         del step
-        if "mask" in self.datamanager.train_rays.arrays:
+        if self.datamanager.train_rays.masks is not None:
             self.model.start_from_masks(self._carve_hull)
 
     def _carve_hull(self, resolution: int, conservative: bool) -> Tensor:
         dataset = self.datamanager.train_dataset
-        masks = self.datamanager.train_rays.arrays["mask"]
+        masks = self.datamanager.train_rays.masks
+        assert masks is not None
         frame_index, num_frames = dataset.capture.frame_index, dataset.capture.num_frames
         box = dataset.scene_box.aabb
         return carve_visual_hull(dataset.cameras, masks, frame_index, num_frames, box, resolution, conservative)
@@ -120,6 +136,6 @@ class DynamicPipeline(SequencePipeline):
         return {
             "split": "test",
             "cameras": sorted(self.datamanager.eval_dataset.capture.camera_names),
-            "background": self.model.config.background_color,
+            "background": self.model.background_name,
             "chamfer_resolution": self.config.chamfer_resolution,
         }
