@@ -1,6 +1,7 @@
 """Folders of one camera of a capture, and NeuS's files beside them.
 
-One camera of a capture: a folder with `rgb` (or `image`) and, where there are any, `mask` and `depth` images.
+One camera of a capture: a folder with `rgb` (or `image`) and, where there are any, `mask` and `depth` images, and
+`plate.png`, what a camera that stands still sees behind the scene.
 """
 
 import ast
@@ -20,7 +21,7 @@ from resfields_ns.captures.camera import (
     check_same_similarity,
     decompose_projection,
 )
-from resfields_ns.captures.capture_writer import check_finished
+from resfields_ns.captures.capture_writer import PLATE_FILE, check_finished
 from resfields_ns.captures.image_files import (
     check_same_frames,
     check_size,
@@ -48,6 +49,7 @@ class CameraFrames:
     images: list[Path]
     masks: list[Path] | None
     depths: list[Path] | None
+    plate: Path | None
 
     def captured(self, cameras: Sequence[Camera], window: CropWindow | None = None) -> list[CapturedImage]:
         """The images as part of a capture, frame by frame, each by its own of the cameras."""
@@ -59,6 +61,7 @@ class CameraFrames:
                 frame_position=float(frame),
                 mask=None if self.masks is None else self.masks[frame],
                 depth=None if self.depths is None else self.depths[frame],
+                plate=self.plate,
                 window=window,
             )
             for frame, image in enumerate(self.images)
@@ -206,7 +209,12 @@ def read_camera_frames(folder: Path, frame_names: list[str], frames: list[int]) 
     depths = _optional_files(folder / "depth", list_depths, frame_names, names)
     for path in depths or []:
         check_size(path, depth_size(path), size, "the camera's images")
-    return CameraFrames(folder=folder, size=size, images=images, masks=masks, depths=depths)
+    plate = folder / PLATE_FILE
+    if not plate.is_file():
+        plate = None
+    else:
+        check_size(plate, image_size(plate), size, "the camera's images")
+    return CameraFrames(folder=folder, size=size, images=images, masks=masks, depths=depths, plate=plate)
 
 
 def check_alike(cameras: list[CameraFrames]) -> None:

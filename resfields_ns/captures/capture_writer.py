@@ -22,6 +22,7 @@ from resfields_ns.files import write_aside
 if TYPE_CHECKING:
     import trimesh
 
+PLATE_FILE = "plate.png"  # of a camera
 _MARK = "unfinished.json"
 _RECORD = "conversion.json"  # what the mark becomes
 

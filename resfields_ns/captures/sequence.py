@@ -116,11 +116,13 @@ class CapturedImage(SequenceImage):
     Args:
         mask: its file; where it is the image's own, the alpha of the image is the mask
         depth: its file
+        plate: of an image of what its camera sees behind the scene
         window: the part of the files that counts; all of them by default
     """
 
     mask: Path | None = None
     depth: Path | None = None
+    plate: Path | None = None
     window: CropWindow | None = None
 
     def read_colours(self) -> UInt8[np.ndarray, "height width 3"]:
@@ -129,6 +131,11 @@ class CapturedImage(SequenceImage):
             return self._resized(read_picture(self.file))
         with Image.open(self.file) as image:  # resized with its alpha, which weighs the colours
             return np.array(self._resized_image(upright(image).convert("RGBA")).convert("RGB"))
+
+    def read_plate(self) -> UInt8[np.ndarray, "height width 3"]:
+        """The camera's clean plate, at its size."""
+        assert self.plate is not None
+        return self._resized(read_picture(self.plate))
 
     def read_mask(self) -> UInt8[np.ndarray, "height width"]:
         """The mask's values, which a threshold makes foreground, at the camera's size."""

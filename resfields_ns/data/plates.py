@@ -16,6 +16,7 @@ from resfields_ns.captures.large_arrays import make_rows
 from resfields_ns.captures.sequence import Capture
 
 TOLERANCE = 10  # of 255: what noise and compression change
+HIDDEN = 30  # of 255: what neither noise nor faint shadows change
 LEAST_SHARE = 0.75  # of the frames
 LEAST_FRAMES = 3
 MOST_FRAMES = 60
@@ -41,16 +42,20 @@ class Plates:
     camera_index: Int[Tensor, "images"]
     names: tuple[str, ...]
 
-    def behind(self, indices: Int[Tensor, "rays 3"], colours: Float[Tensor, "rays 3"]) -> Float[Tensor, "rays 3"]:
-        """Colours in [0, 1] behind pixels (image, row, column) which have some colours.
+    def at(
+        self, indices: Int[Tensor, "rays 3"], colours: Float[Tensor, "rays 3"]
+    ) -> tuple[Float[Tensor, "rays 3"], Bool[Tensor, "rays"]]:
+        """Colours in [0, 1] behind pixels (image, row, column), and which of the pixels surely show something else.
 
-        Where the plate is unknown, what is behind a pixel counts as what the pixel shows: it may be seen or hidden, so
-        that the pixel says which colour is before it, but not how opaque that is.
+        Where the plate is unknown, what is behind a pixel counts as what the pixel shows, `colours`: it may be seen or
+        hidden, so that the pixel says which colour is before it, but not how opaque that is.
         """
         image, row, column = indices.unbind(dim=-1)
         camera = self.camera_index[image]
         plates = self.colours[camera, row, column].float() / 255.0
-        return torch.where(self.known[camera, row, column, None], plates, colours)
+        known = self.known[camera, row, column]
+        hidden = known & (255.0 * (colours - plates).abs().amax(dim=-1) > HIDDEN)
+        return torch.where(known[:, None], plates, colours), hidden
 
     def before(self, image: int, picture: UInt8[Tensor, "height width 3"]) -> Bool[np.ndarray, "height width"]:
         """Where an image, given its picture, may show something before the plate: unless it shows what is known."""
@@ -72,7 +77,7 @@ class Plates:
 
 
 def check_plates(capture: Capture) -> None:
-    """Raise ValueError for a capture whose cameras have no plates: one moves, or has too few frames for a median."""
+    """Raise ValueError for cameras that have no plates: one moves, or has no file and too few frames for a median."""
     expected = "--pipeline.model.background plate: expected cameras that stand still"
     for name in capture.camera_names:
         images = [image for image in capture.images if image.camera_name == name]
@@ -80,12 +85,12 @@ def check_plates(capture: Capture) -> None:
         for image in images:
             if not np.allclose(image.camera.pose, first.camera.pose, atol=_SAME_POSE):
                 raise ValueError(f"{expected}, found {name} moving between {first.file} and {image.file}: choose field")
-        if len(images) < LEAST_FRAMES:
+        if first.plate is None and len(images) < LEAST_FRAMES:
             raise ValueError(f"{expected} in {LEAST_FRAMES} frames or more, found {len(images)} of {name}")
 
 
 def find_plates(capture: Capture, images: UInt8[Tensor, "images height width 3"]) -> Plates:
-    """The median over time of each camera, known where three in four frames agree with it.
+    """What was given of each camera, and else the median over time, known where three in four frames agree with it.
 
     Args:
         capture: whose cameras stand still, see `check_plates`
@@ -93,14 +98,21 @@ def find_plates(capture: Capture, images: UInt8[Tensor, "images height width 3"]
     """
     names = capture.camera_names
     camera_index = torch.tensor([names.index(image.camera_name) for image in capture.images])
-    found = [_median(images[_spread(camera_index == camera)]) for camera in range(len(names))]
-    colours, known = (torch.stack(of_cameras) for of_cameras in zip(*found, strict=True))
+    colours = torch.zeros(len(names), *images.shape[1:], dtype=torch.uint8)
+    known = torch.ones(colours.shape[:3], dtype=torch.bool)
+    for camera in range(len(names)):
+        chosen = (camera_index == camera).nonzero()[:, 0]
+        first = capture.images[int(chosen[0])]
+        if first.plate is None:
+            colours[camera], known[camera] = _median(images[_spread(chosen)])
+        else:
+            plate = torch.from_numpy(first.read_plate())
+            colours[camera, : plate.shape[0], : plate.shape[1]] = plate
     return Plates(colours, known, camera_index, tuple(names))
 
 
-def _spread(chosen: Bool[Tensor, "images"]) -> Int[Tensor, "some"]:
-    """Some of the chosen images, evenly spread."""
-    indices = chosen.nonzero()[:, 0]
+def _spread(indices: Int[Tensor, "images"]) -> Int[Tensor, "some"]:
+    """Some of them, evenly spread."""
     count = min(len(indices), MOST_FRAMES)
     return indices[torch.linspace(0, len(indices) - 1, count).round().long()]
 

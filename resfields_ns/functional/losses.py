@@ -28,6 +28,13 @@ def opacity_cross_entropy(
     return F.binary_cross_entropy(accumulation.clamp(margin, 1.0 - margin), foreground)
 
 
+def opacity_where(
+    accumulation: Float[Tensor, "rays"], opaque: Float[Tensor, "rays"], margin: float = 1e-3
+) -> Float[Tensor, ""]:
+    """Mean of `opacity_cross_entropy` in which only rays count that are known to be opaque (1, else 0)."""
+    return -(opaque * accumulation.clamp(min=margin).log()).mean()
+
+
 def eikonal(gradient: Float[Tensor, "points 3"], in_scene: Bool[Tensor, "rays"] | None = None) -> Float[Tensor, ""]:
     """Mean squared deviation of the gradient's length from one (Gropp et al. 2020).
 

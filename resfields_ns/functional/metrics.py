@@ -18,10 +18,5 @@ def masked_psnr(image: Float[Tensor, "h w 3"], target: Float[Tensor, "h w 3"], m
     return _decibel((image - target)[mask].square().mean())
 
 
-def overlap(found: Bool[Tensor, "h w"], expected: Bool[Tensor, "h w"]) -> float:
-    """Intersection over union of two masks; NaN where both are empty."""
-    return float((found & expected).sum() / (found | expected).sum())
-
-
 def _decibel(mean_squared_error: Float[Tensor, ""]) -> float:
     return float(-10.0 * torch.log10(mean_squared_error))

@@ -21,7 +21,6 @@ from resfields_ns.fields.background_field import BackgroundField
 from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.functional import losses
-from resfields_ns.functional.metrics import overlap
 from resfields_ns.functional.rays import distance_behind_box
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.functional.surface_points import normal_colours
@@ -85,8 +84,8 @@ class DynamicModelConfig(SequenceModelConfig):
     """Start of the VolSDF density's scale beta, in scene units."""
     surface_density: float = option(0.001, above=0, acts=when("density", "nerf"))
     """NeRF density at which a surface is extracted (the released code's)."""
-    opacity_loss_weight: float = option(0.1, least=0, acts=when("background", "color"), data="masks")
-    """Weight of the cross-entropy between rendered opacity and mask."""
+    opacity_loss_weight: float = option(0.1, least=0, acts=unless("background", "field"), data="masks")
+    """Weight of the cross-entropy between rendered opacity and mask, or what surely hides the plate."""
     eikonal_loss_weight: float = option(0.1, least=0, acts=_IS_DISTANCE)
     """Weight of the eikonal loss on signed distances."""
     eikonal_fraction: float = option(1.0, above=0, most=1, acts=(_IS_DISTANCE, when_any("eikonal_loss_weight")))
@@ -303,6 +302,9 @@ class DynamicModel(Model, SurfaceModel):
         if "mask" in batch and config.opacity_loss_weight > 0.0:
             opacity = losses.opacity_cross_entropy(rendering.accumulation[:, 0], foreground)
             terms["opacity"] = config.opacity_loss_weight * opacity
+        if "hidden" in batch and config.opacity_loss_weight > 0.0:
+            opacity = losses.opacity_where(rendering.accumulation[:, 0], batch["hidden"].to(target))
+            terms["opacity"] = config.opacity_loss_weight * opacity
         if not self.training:
             return terms
         for coarse in rendering.coarse:
@@ -332,10 +334,7 @@ class DynamicModel(Model, SurfaceModel):
 
         target = self.ground_truth(batch).to(outputs["rgb"])
         mask = batch["mask"][..., 0].to(target.device) if "mask" in batch else None
-        metrics = image_metrics(outputs["rgb"], target, mask)
-        if mask is not None:
-            metrics["mask_iou"] = overlap(outputs["accumulation"][..., 0] > 0.5, mask)
-        return metrics, images_to_show(outputs, target)
+        return image_metrics(outputs["rgb"], target, mask), images_to_show(outputs, target)
 
     def ground_truth(self, batch: dict[str, Any]) -> Float[Tensor, "h w 3"]:
         """The image, with the model's background where a mask says that there is nothing, unless it is learned."""

@@ -8,7 +8,7 @@ from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.rendering import Rays
 
-TARGETS = ("image", "mask", "depth", "behind")
+TARGETS = ("image", "mask", "depth", "behind", "hidden")
 """What the images, and plates, may hold at rays."""
 
 

@@ -81,7 +81,7 @@ class MaskedCapture:
             size = image_size(images[0])
             for path in images:
                 check_size(path, image_size(path), size, f"the camera's first image {images[0].name}")
-            of = CameraFrames(folder / name, size, images, None, None)
+            of = CameraFrames(folder / name, size, images, None, None, None)
             read = read_cameras(of, list(range(len(frames))), to_world)
             cameras.append(MaskedCamera(folder / name, pictures, dict(zip(frames, read, strict=True))))
         box = read_aabb(folder / "aabb.txt") if (folder / "aabb.txt").is_file() else [[-1.0] * 3, [1.0] * 3]

@@ -71,18 +71,19 @@ class CleanPlate(Foreground):
     """
 
     def __init__(self, plate: UInt8[np.ndarray, "height width 3"], threshold: int) -> None:
-        self._plate = cv2.GaussianBlur(plate, _SMOOTHING, 0)
+        self.plate = plate
+        self._smooth_plate = cv2.GaussianBlur(plate, _SMOOTHING, 0)
         self._threshold = threshold
 
     def __call__(self, frame: int, picture: UInt8[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "height width"]:
         """The mask, without specks and small holes."""
-        difference = cv2.absdiff(cv2.GaussianBlur(picture, _SMOOTHING, 0), self._plate).max(axis=-1)
+        difference = cv2.absdiff(cv2.GaussianBlur(picture, _SMOOTHING, 0), self._smooth_plate).max(axis=-1)
         mask = (difference > self._threshold).astype(np.uint8)
         mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _SPECKS)
         return cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _HOLES).astype(bool)
 
     def as_json(self) -> dict[str, Any]:
-        return {"plate": describe_arrays(self._plate), "threshold": self._threshold}
+        return {"plate": describe_arrays(self._smooth_plate), "threshold": self._threshold}
 
 
 def find_plate(folder: Path, name: str, video: Video) -> Path:

@@ -13,6 +13,7 @@ from rich.progress import track
 
 from resfields_ns.captures.camera import Camera, Similarity, check_depths
 from resfields_ns.captures.capture_writer import (
+    PLATE_FILE,
     describe_arrays,
     describe_files,
     unfinished_capture,
@@ -24,7 +25,7 @@ from resfields_ns.captures.lens import Undistortion, undistorted_view
 from resfields_ns.captures.spaces import CUBE, cube_around_frusta
 from resfields_ns.captures.video_file import Video, for_each_frame, frame_path
 from resfields_ns.captures.videos.calibration import Calibration
-from resfields_ns.captures.videos.masking import Foreground
+from resfields_ns.captures.videos.masking import CleanPlate, Foreground
 
 _PERCENTILES = (1.0, 99.0)
 _POINTS_PADDING = 0.1  # of the box of the points that lie within the percentiles
@@ -147,6 +148,8 @@ def convert_videos(
                 (capture / name / kind).mkdir(parents=True, exist_ok=True)
             resampling = resamplings[name]
             write_cameras(capture / name, [resampling.camera] * len(frames[name]), space.to_world)
+            if isinstance(foreground, CleanPlate):
+                write_png(capture / name / PLATE_FILE, resampling(foreground.plate))
             last_kind = capture / name / ("rgb" if foreground is None else "mask")
             indices = {frame: index for index, frame in enumerate(frames[name])}
             missing = [frame for frame, index in indices.items() if not frame_path(last_kind, index).is_file()]
