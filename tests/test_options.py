@@ -61,6 +61,11 @@ tnerf      | model.eikonal-loss-weight 0 | model.eikonal-fraction 0.2        | e
 tnerf      | model.density nerf       | model.sparsity-loss-weight 0.2    | density is nerf, not volsdf
 tnerf-rgbd | model.density nerf       | model.sparsity-start-step 2       | density is nerf, not volsdf
 tnerf      |                          | model.sparsity-start-step 2       | sparsity-loss-weight is 0.0
+tnerf      | model.background field   | model.background-color black      | background is field
+tnerf      | model.background field   | model.opacity-loss-weight 0.2     | background is field
+tnerf      | model.background field   | model.hull-start-steps 2          | background is field
+tnerf      | model.background field   | --pipeline.datamanager.background-margin 0.5 | model.background is field
+tnerf      | model.background plate   | --optimizers.background.optimizer.lr 1.0 | the model has no parameters in
 tnerf      |                          | model.coarse-loss-weight 0.2      | sampler.kind is uniform, not hierarchical
 tnerf      |                          | model.sampler.num-fine-samples 2  | kind is uniform, not hierarchical
 tnerf      |                          | model.sampler.resolution 2        | kind is uniform, not occupancy

@@ -114,7 +114,7 @@ class RayBatches:
         self.look_at(None)
 
     def load_plates(self) -> None:
-        """Let batches have what is `behind` their pixels, and whether it is `hidden`; masks are where it may be."""
+        """Let batches have what is `behind` their pixels, see `Plates.at`; masks are where it may be hidden."""
         self.arrays.pop("mask", None)
         self.plates = find_plates(self.dataset.capture, self.arrays["image"])
         self.look_at(self.plates.masks(self.arrays["image"]))
@@ -131,7 +131,7 @@ class RayBatches:
         batch["image"] = batch["image"].float() / 255.0
         batch["indices"] = indices
         if self.plates is not None:
-            batch["behind"], batch["hidden"] = self.plates.at(indices, batch["image"])
+            batch |= self.plates.at(indices, batch["image"])
         batch = {name: _sent(values, self.device) for name, values in batch.items()}
         ray_bundle = self.ray_generator(batch["indices"])
         if "depth" in batch:

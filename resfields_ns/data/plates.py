@@ -42,20 +42,18 @@ class Plates:
     camera_index: Int[Tensor, "images"]
     names: tuple[str, ...]
 
-    def at(
-        self, indices: Int[Tensor, "rays 3"], colours: Float[Tensor, "rays 3"]
-    ) -> tuple[Float[Tensor, "rays 3"], Bool[Tensor, "rays"]]:
-        """Colours in [0, 1] behind pixels (image, row, column), and which of the pixels surely show something else.
+    def at(self, indices: Int[Tensor, "rays 3"], colours: Float[Tensor, "rays 3"]) -> dict[str, Tensor]:
+        """What is `behind` pixels (image, row, column) that show some `colours`, in [0, 1].
 
-        Where the plate is unknown, what is behind a pixel counts as what the pixel shows, `colours`: it may be seen or
-        hidden, so that the pixel says which colour is before it, but not how opaque that is.
+        Where it is not `known`, it counts as what the pixel shows, as it may be seen or hidden. It is surely `hidden`
+        where the pixel shows something else.
         """
         image, row, column = indices.unbind(dim=-1)
         camera = self.camera_index[image]
         plates = self.colours[camera, row, column].float() / 255.0
         known = self.known[camera, row, column]
         hidden = known & (255.0 * (colours - plates).abs().amax(dim=-1) > HIDDEN)
-        return torch.where(known[:, None], plates, colours), hidden
+        return {"behind": torch.where(known[:, None], plates, colours), "known": known, "hidden": hidden}
 
     def before(self, image: int, picture: UInt8[Tensor, "height width 3"]) -> Bool[np.ndarray, "height width"]:
         """Where an image, given its picture, may show something before the plate: unless it shows what is known."""

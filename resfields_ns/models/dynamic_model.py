@@ -289,7 +289,7 @@ class DynamicModel(Model, SurfaceModel):
 
     def _losses(self, rendering: Rendering, batch: dict[str, Any]) -> dict[str, Tensor]:
         if "behind" in batch:
-            rendering = rendering.before(batch["behind"].to(self.device))
+            rendering = rendering.before(batch["behind"].to(self.device), batch["known"].to(self.device))
         with torch.autocast(self.device.type, enabled=False):
             return self._full_precision_losses(rendering, batch)
 

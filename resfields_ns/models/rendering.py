@@ -56,11 +56,17 @@ class Rendering:
     raw_anywhere: Float[Tensor, "anywhere"] | None = None
     """The field's number at random points of the scene, where it was asked for."""
 
-    def before(self, background: Float[Tensor, "rays 3"]) -> "Rendering":
-        """The same before another background, colours in [0, 1]."""
-        rgb = self.rgb + (background - self.background) * (1.0 - self.accumulation)
-        coarse = tuple(each.before(background) for each in self.coarse)
-        return replace(self, rgb=rgb, background=background, coarse=coarse)
+    def before(self, background: Float[Tensor, "rays 3"], known: Bool[Tensor, "rays"]) -> "Rendering":
+        """The same before another background, colours in [0, 1].
+
+        Where it is not known, the colour of what is before it is learned from, but not how opaque that is.
+        """
+        given = self.accumulation.detach()
+        share = torch.where(known[:, None], 1.0, given / self.accumulation.clamp(min=1e-6))
+        opacity = torch.where(known[:, None], self.accumulation, given)
+        own = self.rgb - self.background * (1.0 - self.accumulation)
+        coarse = tuple(each.before(background, known) for each in self.coarse)
+        return replace(self, rgb=own * share + background * (1.0 - opacity), background=background, coarse=coarse)
 
 
 def render(

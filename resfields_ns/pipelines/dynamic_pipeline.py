@@ -1,5 +1,6 @@
 """The pipeline of dynamic scenes: geometry beside pictures, and a start from masks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +17,7 @@ from resfields_ns.data.visual_hull import carve_visual_hull
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.graphed_losses import GraphedLosses
-from resfields_ns.options import Options, option
+from resfields_ns.options import Obstacle, Options, option, unless
 from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images
 
 NUM_SURFACE_POINTS = 100_000  # the paper's released evaluation
@@ -27,6 +28,9 @@ class DynamicPipelineConfig(Options, VanillaPipelineConfig):
     """Pipeline of a dynamic scene."""
 
     prefix: ClassVar[str] = "pipeline."
+    below: ClassVar[Mapping[str, Obstacle]] = {
+        "datamanager.background_margin": unless("model.background", "field"),
+    }
 
     _target: type = field(default_factory=lambda: DynamicPipeline)
     chamfer_resolution: int = option(128, least=2, data="clouds")

@@ -1,0 +1,280 @@
+"""Without masks: backgrounds of the scene's own, plates and a field, and what they do for what moves before them."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+from nerfstudio.cameras.rays import Frustums, RaySamples
+from nerfstudio.field_components.field_heads import FieldHeadNames
+from PIL import Image
+from torch import Tensor
+
+from resfields_ns.captures.capture_writer import PLATE_FILE
+from resfields_ns.captures.sequence import Capture
+from resfields_ns.data.dynamic_data import DynamicDataManagerConfig
+from resfields_ns.data.plates import HIDDEN, TOLERANCE, Plates, check_plates, find_plates
+from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
+from resfields_ns.fields.background_field import BackgroundField
+from resfields_ns.functional.losses import opacity_cross_entropy, opacity_where
+from resfields_ns.functional.rays import distance_past_box, intersect_box
+from resfields_ns.host.dataparsing import sequence_of
+from resfields_ns.host.trainer import ResFieldsTrainerConfig
+from resfields_ns.models.background import NUM_SAMPLES, render_background
+from resfields_ns.models.dynamic_model import DynamicModelConfig
+from tests.methods import METHODS, tiny_config, trained
+from tests.ray_family import without_clouds
+from tests.room_scene import CAMERAS, NUM_FRAMES, look, write_room_capture
+
+Background = Literal["color", "plate", "field"]
+TRAIN = tuple(CAMERAS)[1:]
+HULL_START_STEPS = 600  # of the method, which lie idle without masks
+BOX = torch.tensor([[-1.0, -0.5, -0.7], [1.0, 0.5, 0.7]])
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The capture without plates."""
+    folder = tmp_path_factory.mktemp("room") / "capture"
+    write_room_capture(folder)
+    return folder
+
+
+def _parser(data: Path) -> OwliiDataParserConfig:
+    return OwliiDataParserConfig(data=data, train_cameras=TRAIN, test_cameras=("cam0",))
+
+
+def _capture(data: Path) -> Capture:
+    return sequence_of(_parser(data).setup().get_dataparser_outputs("train"), Capture)
+
+
+def _images(capture: Capture) -> Tensor:
+    return torch.from_numpy(np.stack([image.read_colours() for image in capture.images]))
+
+
+def _config(
+    background: Background, data: Path, out: Path, change: Callable[[DynamicModelConfig], Any] = lambda model: None
+) -> ResFieldsTrainerConfig:
+    config = tiny_config(METHODS["tnerf-resfields-small"], data, out)
+    without_clouds(config.pipeline)
+    assert isinstance(config.pipeline.datamanager, DynamicDataManagerConfig)
+    config.pipeline.datamanager.dataparser = replace(_parser(data), data=OwliiDataParserConfig.data)
+    model = config.pipeline.model
+    assert isinstance(model, DynamicModelConfig)
+    model.background = background
+    if background != "plate":
+        model.sampler.kind = "uniform"
+    if background == "field":
+        model.hull_start_steps = HULL_START_STEPS
+    change(model)
+    return config
+
+
+# Plates
+
+
+def test_the_median_is_known_where_nothing_stays(room: Path) -> None:
+    """It is the room where the ball hides it for less than half of the time, and known where it does so seldom."""
+    capture = _capture(room)
+    images = _images(capture)
+    plates = find_plates(capture, images)
+    for camera, name in enumerate(TRAIN):
+        empty = look(name, None)[0]
+        pictures = [look(name, frame)[0].astype(int) for frame in range(NUM_FRAMES)]
+        hidden = np.mean([np.abs(picture - empty).max(axis=-1) > TOLERANCE for picture in pictures], axis=0)
+        assert np.array_equal(plates.colours[camera].numpy()[hidden < 0.5], empty[hidden < 0.5])
+        assert np.array_equal(plates.known[camera].numpy()[hidden < 0.5], (hidden <= 0.25)[hidden < 0.5])
+    assert plates.names == TRAIN and 0.5 < plates.known.float().mean() < 0.99
+
+
+def test_what_stands_half_of_the_time_is_unknown(room: Path, tmp_path: Path) -> None:
+    """A camera before which a patch stands in every second frame."""
+    folder = tmp_path / "capture"
+    shutil.copytree(room, folder)
+    for path in sorted((folder / "cam1" / "rgb").iterdir())[::2]:
+        picture = np.array(Image.open(path))
+        picture[:6, :6] = 255 - picture[:6, :6]
+        Image.fromarray(picture).save(path)
+    capture = _capture(folder)
+    plates = find_plates(capture, _images(capture))
+    changed = np.abs(255 - 2 * look("cam1", None)[0][:6, :6].astype(int)).max(axis=-1) > TOLERANCE
+    assert changed.mean() > 0.9
+    assert not plates.known[0][:6, :6][torch.from_numpy(changed)].any()
+
+
+def test_a_plate_that_is_given_is_known_everywhere(tmp_path: Path) -> None:
+    write_room_capture(tmp_path / "capture", plates=True)
+    capture = _capture(tmp_path / "capture")
+    images = _images(capture)
+    plates = find_plates(capture, images)
+    assert plates.known.all()
+    assert torch.equal(plates.colours, torch.from_numpy(np.stack([look(name, None)[0] for name in TRAIN])))
+    masks = np.stack([look(name, frame)[1] for name in TRAIN for frame in range(NUM_FRAMES)])
+    found = plates.masks(images).numpy()
+    assert (found & masks).sum() > 0.95 * (found | masks).sum()
+
+
+def test_pixels_before_a_plate() -> None:
+    """Known and hidden, known and seen, unknown: what is behind, and whether it is surely hidden."""
+    plates = Plates(
+        torch.tensor([100, 150, 200], dtype=torch.uint8).expand(1, 1, 3, 3).clone(),
+        torch.tensor([[[True, True, False]]]),
+        torch.tensor([0]),
+        ("cam",),
+    )
+    plate = torch.tensor([100.0, 150.0, 200.0])
+    shown = torch.stack((plate + torch.tensor([0.0, HIDDEN + 1.0, 0.0]), plate + HIDDEN - 1.0, 0.0 * plate)) / 255.0
+    indices = torch.tensor([[0, 0, 0], [0, 0, 1], [0, 0, 2]])
+    found = plates.at(indices, shown)
+    torch.testing.assert_close(found["behind"], torch.stack((plate / 255.0, plate / 255.0, shown[2])))
+    assert found["known"].tolist() == [True, True, False]
+    assert found["hidden"].tolist() == [True, False, False]
+
+
+def test_cameras_without_plates_are_refused(room: Path, tmp_path: Path) -> None:
+    capture = _capture(room)
+    first, second = capture.images[:2]
+    moved = replace(second, camera=replace(second.camera, pose=second.camera.pose + np.eye(3, 4) * 0.01))
+    message = (
+        "^--pipeline.model.background plate: expected cameras that stand still, found cam1 moving between .*000.png"
+    )
+    with pytest.raises(ValueError, match=message):
+        check_plates(replace(capture, images=(first, moved, *capture.images[2:])))
+    with pytest.raises(ValueError, match="expected cameras that stand still in 3 frames or more, found 2 of cam1"):
+        check_plates(replace(capture, images=capture.images[:2]))
+    write_room_capture(tmp_path / "capture", plates=True)
+    check_plates(replace(_capture(tmp_path / "capture"), images=_capture(tmp_path / "capture").images[:1]))
+    Image.new("RGB", (4, 4)).save(tmp_path / "capture" / "cam2" / PLATE_FILE)
+    with pytest.raises(ValueError, match=r"cam2/plate.png: expected 40x40 pixels as the camera's images, found 4x4"):
+        _capture(tmp_path / "capture")
+
+
+def test_moving_cameras_are_refused_before_training(demo_capture: Path, tmp_path: Path) -> None:
+    config = _config("plate", demo_capture, tmp_path)
+    dataparser = OwliiDataParserConfig(train_cameras=("cam_test",), test_cameras=("cam_train_1",))
+    config.pipeline.datamanager.dataparser = dataparser  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(ValueError, match="background plate: expected cameras that stand still, found cam_test moving"):
+        config.setup(local_rank=0, world_size=1).setup()
+
+
+def test_a_field_has_no_masks_to_sample_by(room: Path, tmp_path: Path) -> None:
+    config = _config("field", room, tmp_path, lambda model: setattr(model.sampler, "kind", "occupancy"))
+    with pytest.raises(ValueError, match=r"^model.sampler.kind: expected hierarchical or uniform, .* got occupancy$"):
+        config.setup(local_rank=0, world_size=1).setup()
+
+
+# Rendering
+
+
+def _rays(count: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    origins = 3.0 * torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=-1)
+    targets = 1.5 * (torch.rand(count, 3, generator=generator) - 0.5)
+    return origins, torch.nn.functional.normalize(targets - origins, dim=-1)
+
+
+def test_a_background_ray_is_walked_from_sample_to_sample() -> None:
+    torch.manual_seed(0)
+    field = BackgroundField().double().eval()
+    with torch.no_grad():
+        field.encoding.hash_table.mul_(3e3)
+        origins, directions = (each.double() for each in _rays(6))
+        box = BOX.double()
+        found = render_background(field, origins, directions, box)
+        for ray in range(6):
+            start = distance_past_box(origins[ray : ray + 1], directions[ray : ray + 1], box).item()
+            passed, expected = 1.0, torch.zeros(3, dtype=torch.float64)
+            for sample in range(NUM_SAMPLES):
+                share = (sample + 0.5) / NUM_SAMPLES
+                position = origins[ray] + directions[ray] * (start + share / (1.0 - share))
+                zero = torch.zeros(1, 1, dtype=torch.float64)
+                outputs = field(RaySamples(Frustums(position[None], directions[ray, None], zero, zero, zero)))
+                opacity = 1.0
+                if sample < NUM_SAMPLES - 1:
+                    near, far = (edge / (NUM_SAMPLES - edge) for edge in (sample, sample + 1))
+                    opacity = 1.0 - np.exp(-outputs[FieldHeadNames.DENSITY].item() * (far - near))
+                expected += passed * opacity * outputs[FieldHeadNames.RGB][0]
+                passed *= 1.0 - opacity
+            torch.testing.assert_close(found[ray].double(), expected, atol=1e-5, rtol=0)
+    assert found.std() > 0.01
+
+
+def test_the_background_lies_outside_the_box() -> None:
+    origins, directions = _rays(200)
+    distances = distance_past_box(origins, directions, BOX)
+    near, far = intersect_box(origins, directions, BOX)
+    meets = near < far
+    assert 20 < meets.sum() < 200
+    assert torch.equal(distances[meets], far[meets])
+    beyond = origins + directions * (distances[:, None] + 0.01)
+    assert not ((beyond > BOX[0]) & (beyond < BOX[1])).all(dim=-1).any()
+
+
+def test_what_is_seen_before_another_background(room: Path, tmp_path: Path) -> None:
+    """C = C_scene + (1 - opacity) C_behind, ray by ray, and RGBA is what the background has no part in."""
+    trainer = _config("field", room, tmp_path).setup(local_rank=0, world_size=1)
+    trainer.setup()
+    model, rays = trainer.pipeline.model.eval(), trainer.pipeline.datamanager.next_train(0)[0]
+    with torch.no_grad():
+        outputs = model(rays)
+        rendering, opacity = outputs["rendering"], outputs["accumulation"]
+        known = torch.ones_like(rendering.rgb[:, 0], dtype=torch.bool)
+        alone = rendering.before(torch.zeros_like(rendering.rgb), known).rgb
+        behind = outputs["background"]
+        assert opacity.min() < 0.1 and opacity.max() > 0.9
+        torch.testing.assert_close(rendering.rgb, alone + (1.0 - opacity) * behind)
+        rgba = model.get_rgba_image(outputs)
+    torch.testing.assert_close(rgba[:, :3] * opacity + (1.0 - opacity) * behind, outputs["rgb"], atol=1e-5, rtol=0)
+
+
+def test_opacity_where_it_is_known() -> None:
+    accumulation, opaque = torch.tensor([0.0, 0.3, 0.9, 0.5]), torch.tensor([1.0, 1.0, 1.0, 0.0])
+    expected = opacity_cross_entropy(accumulation[:3], opaque[:3]) * 3 / 4
+    torch.testing.assert_close(opacity_where(accumulation, opaque), expected)
+    assert opacity_where(accumulation, torch.zeros(4)) == 0.0
+
+
+# Learning
+
+
+def _learned(background: Background, data: Path, out: Path) -> tuple[float, float]:
+    """PSNR on the ball (dB) and overlap of opacity and mask, in the camera that is held out, after some steps."""
+
+    def enlarge(model: DynamicModelConfig) -> None:
+        model.sampler.num_samples = 16
+        model.sampler.resolution = 32 if background == "plate" else model.sampler.resolution
+        model.hull_start_steps = {"color": 0, "plate": 100, "field": model.hull_start_steps}[background]
+
+    config = _config(background, data, out, enlarge)
+    config.pipeline.datamanager.train_num_rays_per_batch = 96  # pyright: ignore[reportAttributeAccessIssue]
+    config.optimizers["field"]["optimizer"].lr = 2e-3
+    config.max_num_iterations = 60 if background == "plate" else 250
+    config.steps_per_eval_batch = 0
+    pipeline = trained(config).pipeline.eval()
+    dataset, errors, overlaps = pipeline.datamanager.eval_dataset, [], []
+    for index in (0, 3, 6):
+        outputs, item = pipeline.model.get_outputs_for_camera(dataset.cameras[index : index + 1]), dataset[index]
+        mask, opaque = item["mask"][..., 0], outputs["accumulation"][..., 0] > 0.5
+        errors.append((outputs["rgb"] - item["image"])[mask].square().mean().item())
+        overlaps.append(((mask & opaque).sum() / (mask | opaque).sum()).item())
+    return -10.0 * np.log10(np.mean(errors)), float(np.mean(overlaps))
+
+
+@pytest.fixture(scope="module")
+def baseline(room: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[float, float]:
+    """What is learned before a colour."""
+    return _learned("color", room, tmp_path_factory.mktemp("color"))
+
+
+@pytest.mark.parametrize("background", ["plate", "field"])
+def test_without_masks_the_subject_is_learned_before_its_own_background(
+    background: Background, room: Path, baseline: tuple[float, float], tmp_path: Path
+) -> None:
+    psnr, overlap = _learned(background, room, tmp_path)
+    print(background, psnr, overlap, baseline)
+    assert overlap > baseline[1] + 0.3
+    assert psnr > baseline[0] + 2.0
