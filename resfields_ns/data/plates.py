@@ -45,15 +45,16 @@ class Plates:
     def at(self, indices: Int[Tensor, "rays 3"], colours: Float[Tensor, "rays 3"]) -> dict[str, Tensor]:
         """What is `behind` pixels (image, row, column) that show some `colours`, in [0, 1].
 
-        Where it is not `known`, it counts as what the pixel shows, as it may be seen or hidden. It is surely `hidden`
-        where the pixel shows something else.
+        Where it is not `known`, it counts as what the pixel shows, as it may be seen or hidden. It is `hidden`
+        where the pixel surely shows something else, and `seen` where it does not.
         """
         image, row, column = indices.unbind(dim=-1)
         camera = self.camera_index[image]
         plates = self.colours[camera, row, column].float() / 255.0
         known = self.known[camera, row, column]
-        hidden = known & (255.0 * (colours - plates).abs().amax(dim=-1) > HIDDEN)
-        return {"behind": torch.where(known[:, None], plates, colours), "known": known, "hidden": hidden}
+        difference = 255.0 * (colours - plates).abs().amax(dim=-1)
+        hidden, seen = known & (difference > HIDDEN), known & (difference <= TOLERANCE)
+        return {"behind": torch.where(known[:, None], plates, colours), "known": known, "hidden": hidden, "seen": seen}
 
     def before(self, image: int, picture: UInt8[Tensor, "height width 3"]) -> Bool[np.ndarray, "height width"]:
         """Where an image, given its picture, may show something before the plate: unless it shows what is known."""

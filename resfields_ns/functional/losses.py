@@ -28,11 +28,20 @@ def opacity_cross_entropy(
     return F.binary_cross_entropy(accumulation.clamp(margin, 1.0 - margin), foreground)
 
 
-def opacity_where(
-    accumulation: Float[Tensor, "rays"], opaque: Float[Tensor, "rays"], margin: float = 1e-3
+def opacity_where_known(
+    accumulation: Float[Tensor, "rays"],
+    opaque: Float[Tensor, "rays"],
+    empty: Float[Tensor, "rays"],
+    margin: float = 1e-3,
 ) -> Float[Tensor, ""]:
-    """Mean of `opacity_cross_entropy` in which only rays count that are known to be opaque (1, else 0)."""
-    return -(opaque * accumulation.clamp(min=margin).log()).mean()
+    """`opacity_cross_entropy` over rays that are known to be opaque, and over those known to be empty (1, else 0).
+
+    Both count alike, however many they are; a kind that has none counts as 0.
+    """
+    opacity = accumulation.clamp(margin, 1.0 - margin)
+    missing = -(opaque * opacity.log()).sum() / opaque.sum().clamp(min=1.0)
+    fog = -(empty * (1.0 - opacity).log()).sum() / empty.sum().clamp(min=1.0)
+    return 0.5 * (missing + fog)
 
 
 def eikonal(gradient: Float[Tensor, "points 3"], in_scene: Bool[Tensor, "rays"] | None = None) -> Float[Tensor, ""]:

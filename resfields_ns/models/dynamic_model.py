@@ -85,7 +85,7 @@ class DynamicModelConfig(SequenceModelConfig):
     surface_density: float = option(0.001, above=0, acts=when("density", "nerf"))
     """NeRF density at which a surface is extracted (the released code's)."""
     opacity_loss_weight: float = option(0.1, least=0, acts=unless("background", "field"), data="masks")
-    """Weight of the cross-entropy between rendered opacity and mask, or what surely hides the plate."""
+    """Weight of the cross-entropy between rendered opacity and mask, or what surely hides or shows the plate."""
     eikonal_loss_weight: float = option(0.1, least=0, acts=_IS_DISTANCE)
     """Weight of the eikonal loss on signed distances."""
     eikonal_fraction: float = option(1.0, above=0, most=1, acts=(_IS_DISTANCE, when_any("eikonal_loss_weight")))
@@ -303,7 +303,8 @@ class DynamicModel(Model, SurfaceModel):
             opacity = losses.opacity_cross_entropy(rendering.accumulation[:, 0], foreground)
             terms["opacity"] = config.opacity_loss_weight * opacity
         if "hidden" in batch and config.opacity_loss_weight > 0.0:
-            opacity = losses.opacity_where(rendering.accumulation[:, 0], batch["hidden"].to(target))
+            hidden, seen = batch["hidden"].to(target), batch["seen"].to(target)
+            opacity = losses.opacity_where_known(rendering.accumulation[:, 0], hidden, seen)
             terms["opacity"] = config.opacity_loss_weight * opacity
         if not self.training:
             return terms

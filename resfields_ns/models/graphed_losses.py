@@ -8,7 +8,7 @@ from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.rendering import Rays
 
-TARGETS = ("image", "mask", "depth", "behind", "known", "hidden")
+TARGETS = ("image", "mask", "depth", "behind", "known", "hidden", "seen")
 """What the images, and plates, may hold at rays."""
 
 
