@@ -6,6 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -71,6 +72,18 @@ VARIANTS = {
     for name, method in METHODS.items()
     for variant, change in family_of(method).variants.items()
 }
+
+
+def _with_background(background: Literal["plate", "field"]) -> MethodSpecification:
+    """A method whose background is the scene's own."""
+    method = deepcopy(METHODS["tnerf-resfields"])
+    model = method.config.pipeline.model
+    assert isinstance(model, DynamicModelConfig)
+    model.background = background
+    return method
+
+
+BACKGROUNDS = {f"background-{kind}": _with_background(kind) for kind in ("plate", "field")}
 
 
 def tiny_config(method: MethodSpecification, data: Path, output_dir: Path) -> ResFieldsTrainerConfig:

@@ -260,6 +260,7 @@ def _learned(background: Background, data: Path, out: Path) -> tuple[float, floa
     config.steps_per_eval_batch = 0
     pipeline = trained(config).pipeline.eval()
     dataset, errors, overlaps = pipeline.datamanager.eval_dataset, [], []
+    assert dataset is not None
     for index in (0, 3, 6):
         outputs, item = pipeline.model.get_outputs_for_camera(dataset.cameras[index : index + 1]), dataset[index]
         mask, opaque = item["mask"][..., 0], outputs["accumulation"][..., 0] > 0.5

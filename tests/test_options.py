@@ -328,7 +328,7 @@ def test_two_places_of_the_data_are_refused(capsys: pytest.CaptureFixture[str]) 
 
 def test_accumulating_gradients_of_no_group_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     said = refusal(capsys, *["tnerf-resfields", "--gradient-accumulation-steps", "fields", "2"])
-    assert "--gradient-accumulation-steps: expected groups among field, planes, got fields" in said
+    assert "--gradient-accumulation-steps: expected groups among field, planes, background, got fields" in said
 
 
 @pytest.mark.parametrize("method", ["video-resfields", "sdf-resfields", "sceneflow-resfields"])
