@@ -64,6 +64,7 @@ tnerf      |                          | model.sparsity-start-step 2       | spar
 tnerf      |                          | model.coarse-loss-weight 0.2      | sampler.kind is uniform, not hierarchical
 tnerf      |                          | model.sampler.num-fine-samples 2  | kind is uniform, not hierarchical
 tnerf      |                          | model.sampler.resolution 2        | kind is uniform, not occupancy
+tnerf      |                          | model.hull-least-views 3          | sampler.kind is uniform and hull-start-steps
 hexplane   |                          | model.window-steps 2              | no encoding of the field opens
 tnerf      | field.encoding none      | field.num-frequencies 2           | encoding is none, not positional
 tnerf      |                          | field.gaussian-waves 2            | encoding is positional, not gaussian

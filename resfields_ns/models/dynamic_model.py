@@ -61,6 +61,12 @@ def _has_window(config: "DynamicModelConfig") -> str | None:
     return None if config.field.has_window else "no encoding of the field opens from coarse to fine"
 
 
+def _uses_hull(config: "DynamicModelConfig") -> str | None:
+    if SAMPLERS[config.sampler.kind].needs_masks or config.hull_start_steps > 0:
+        return None
+    return f"sampler.kind is {config.sampler.kind} and hull-start-steps is 0"
+
+
 @dataclass
 class DynamicModelConfig(SequenceModelConfig):
     """A dynamic field seen through a density; the defaults are the paper's."""
@@ -103,6 +109,9 @@ class DynamicModelConfig(SequenceModelConfig):
     """Steps in which the encodings open from coarse to fine."""
     hull_start_steps: int = option(0, least=0)
     """Steps in which the field is fitted to the visual hull of the masks before it is rendered."""
+    hull_least_views: int = option(2, least=0, most=255, acts=_uses_hull)
+    """Cameras that must see a place for the hull to hold it, in frames that have so many: what one alone sees are
+    columns behind its subject."""
 
     @property
     def parameter_groups(self) -> frozenset[str]:

@@ -83,8 +83,10 @@ class DynamicPipeline(SequencePipeline):
         dataset = self.datamanager.train_dataset
         masks = self.datamanager.train_rays.arrays["mask"]
         frame_index, num_frames = dataset.capture.frame_index, dataset.capture.num_frames
-        box = dataset.scene_box.aabb
-        return carve_visual_hull(dataset.cameras, masks, frame_index, num_frames, box, resolution, conservative)
+        box, least_views = dataset.scene_box.aabb, self.model.config.hull_least_views
+        return carve_visual_hull(
+            dataset.cameras, masks, frame_index, num_frames, box, resolution, conservative, least_views
+        )
 
     def evaluate_frames(self, output_path: Path | None) -> list[dict[str, Any]]:
         """Metrics of every evaluation image, with its camera and frame; pictures go to `output_path`.
