@@ -5,10 +5,10 @@
       transform x y z r11 ... r33               where it stands, in millimetres; rows r11 r12 r13, r21 ... are its axes
                                                 right, up and back, in the world
       intrinsic focalLengthU ... centerPointV   in 1/64 pixel of the sensor
-                radialDistortion1 to 3, tangentalDistortion1 and 2   k1 k2 k3 p1 p2, times 64
+                radialDistortion1 to 3, tangentalDistortion1 and 2   k1 k2 k3 p1 p2
 
-Numbers are understood as Pose2Sim's reader does. Pixels count from the centre of the first one. The world is in metres
-here.
+Pose2Sim's reader divides the distortion by 64 too; boards in its own example's pictures have the file's (docs/videos.md).
+Pixels count from the centre of the first one. The world is in metres here.
 """
 
 from contextlib import suppress
@@ -72,7 +72,7 @@ def _camera(camera: ElementTree.Element, name: str) -> Camera:
         raise ValueError(f"{name}: expected a window and focal lengths above 0, found {size[0]}x{size[1]}, {fx}, {fy}")
     if abs(skew) > LARGEST_SKEW * fx:
         raise ValueError(f"{name}: expected a camera without skew, found a skew of {skew:g} pixels")
-    coefficients = _numbers(camera, "intrinsic", tuple(_COEFFICIENTS), name) / _UNITS_PER_PIXEL
+    coefficients = _numbers(camera, "intrinsic", tuple(_COEFFICIENTS), name)
     axes = _numbers(camera, "transform", tuple(f"r{i}{j}" for i in (1, 2, 3) for j in (1, 2, 3)), name).reshape(3, 3)
     check_rotation(axes, f"{name}: transform")
     position = _METRES_PER_UNIT * _numbers(camera, "transform", ("x", "y", "z"), name)
