@@ -297,11 +297,12 @@ class DynamicModel(Model, SurfaceModel):
         self, outputs: dict[str, Tensor], batch: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """Metrics of one image against the masked ground truth on the background, and pictures of the two."""
-        from resfields_ns.models.image_metrics import image_metrics, images_to_show
+        from resfields_ns.models.image_metrics import image_metrics, images_to_show, mask_metrics
 
         target = self.ground_truth(batch).to(outputs["rgb"])
         mask = batch["mask"][..., 0].to(target.device) if "mask" in batch else None
-        return image_metrics(outputs["rgb"], target, mask), images_to_show(outputs, target)
+        metrics = image_metrics(outputs["rgb"], target, mask) | mask_metrics(outputs["accumulation"], mask)
+        return metrics, images_to_show(outputs, target)
 
     def ground_truth(self, batch: dict[str, Any]) -> Float[Tensor, "h w 3"]:
         """The image, with the model's background where a mask says that nothing of the scene is."""

@@ -27,6 +27,13 @@ def image_metrics(
     return results
 
 
+def mask_metrics(accumulation: Float[Tensor, "h w 1"], mask: Bool[Tensor, "h w"] | None) -> dict[str, float]:
+    """Overlap (IoU) of what is rendered with a mask that has some foreground."""
+    if mask is None or not mask.any():
+        return {}
+    return {"mask_iou": metrics.mask_iou(accumulation[..., 0], mask)}
+
+
 def images_to_show(outputs: dict[str, Tensor], target: Float[Tensor, "h w 3"]) -> dict[str, Tensor]:
     """Ground truth beside prediction [h, 2w, 3], and accumulation, depth and normals as colours [h, w, 3]."""
     accumulation = outputs["accumulation"]

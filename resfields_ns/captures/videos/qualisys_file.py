@@ -7,7 +7,7 @@
       intrinsic focalLengthU ... centerPointV   in 1/64 pixel of the sensor
                 radialDistortion1 to 3, tangentalDistortion1 and 2   k1 k2 k3 p1 p2
 
-Pose2Sim's reader divides the distortion by 64 too; boards in its own example's pictures have the file's (docs/videos.md).
+Pose2Sim's reader divides distortion by 64 too; the boards in its own example say that it is not (docs/videos.md).
 Pixels count from the centre of the first one. The world is in metres here.
 """
 
