@@ -16,7 +16,7 @@ from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.graphed_losses import GraphedLosses
 from resfields_ns.options import Options, option
-from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images
+from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images, own_images
 
 NUM_SURFACE_POINTS = 100_000  # the paper's released evaluation
 
@@ -87,7 +87,7 @@ class DynamicPipeline(SequencePipeline):
         return carve_visual_hull(dataset.cameras, masks, frame_index, num_frames, box, resolution, conservative)
 
     def evaluate_frames(self, output_path: Path | None) -> list[dict[str, Any]]:
-        """Metrics of every evaluation image, with its camera and frame; pictures go to `output_path`.
+        """Metrics of every one of `own_images`, with its camera and frame; pictures go to `output_path`.
 
         `chamfer_l1_x1000` is measured where the capture has ground-truth clouds (points in normalised units); it is
         None for a frame whose field has no surface.
@@ -97,7 +97,8 @@ class DynamicPipeline(SequencePipeline):
         if capture.clouds is None:
             return results
         chamfers: dict[int, float | None] = {}
-        for result, frame in zip(results, capture.frame_index.tolist(), strict=True):
+        for result, image in zip(results, own_images(capture), strict=True):
+            frame = capture.images[image].frame
             if frame not in chamfers:
                 time = timeline.times_from_frames(torch.tensor(frame), capture.num_frames).item()
                 chamfers[frame] = self._chamfer(time, capture.clouds[frame])
