@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import socket
 import traceback
 from collections.abc import Callable
@@ -9,10 +10,14 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
+from nerfstudio.utils import comms
 
+from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
+from resfields_ns.host.host_configs import SequenceModelConfig
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from resfields_ns.models.video_model import VideoModelConfig
@@ -31,12 +36,17 @@ class Case:
 
     method: str
     change: Callable[[ResFieldsTrainerConfig], None] = lambda config: None
+    processes: int = 2
 
     def config(self, data: Path, folder: Path) -> ResFieldsTrainerConfig:
-        """A tiny configuration, evaluated where it is asked for alone."""
+        """A tiny configuration whose Adam does not make a step of rounding errors."""
         config = tiny_config(METHODS[self.method], data, folder)
         config.timestamp = "run"
         self.change(config)
+        model = config.pipeline.model
+        assert isinstance(model, SequenceModelConfig)
+        for group in model.parameter_groups:
+            config.optimizers[group]["optimizer"].eps = 1e-3
         return config
 
     @property
@@ -62,7 +72,8 @@ def _one_frame(config: ResFieldsTrainerConfig) -> None:
 def _hash_grid(config: ResFieldsTrainerConfig) -> None:
     model = config.pipeline.model
     assert isinstance(model, VideoModelConfig)
-    config.pipeline.model = replace(model, network="hash-grid")
+    grid = HashGridFieldConfig(num_levels=3, log2_hashmap_size=8)
+    config.pipeline.model = replace(model, network="hash-grid", field=VideoModelConfig().field, hash_grid=grid)
 
 
 def _supervised(supervision: str) -> Callable[[ResFieldsTrainerConfig], None]:
@@ -73,13 +84,13 @@ def _supervised(supervision: str) -> Callable[[ResFieldsTrainerConfig], None]:
 
 
 CASES = {
-    "rgbd": Case("tnerf-resfields-rgbd", _hierarchical),
+    "rgbd": Case("tnerf-resfields-rgbd", _hierarchical, processes=3),
     "small": Case("tnerf-resfields-small"),
-    "one-frame": Case("dynerf-resfields", _one_frame),
+    "one-frame": Case("nerfies-resfields", _one_frame),
     "planes": Case("hexplane-resfields"),
     "video": Case("video-resfields"),
     "hash-grid": Case("video-resfields", _hash_grid),
-    "sdf": Case("sdf-resfields"),
+    "distances": Case("sdf-resfields"),
     "oriented-points": Case("sdf-resfields", _supervised("oriented-points")),
     "occupancy": Case("sdf-resfields", _supervised("occupancy")),
     "sceneflow": Case("sceneflow-resfields"),
@@ -87,23 +98,29 @@ CASES = {
 """Every task, every loss and every sampler."""
 
 
-def _train(config: ResFieldsTrainerConfig) -> dict[str, Any]:
-    """Train, and say what was told of every step, what was learnt and what is measured."""
+def _train(config: ResFieldsTrainerConfig, kill_at: int | None = None) -> dict[str, Any]:
+    """Train, and say what was told of every step, what was learnt, what is measured, and on how many images here."""
     seed_everything()
     config.save_config()
     trainer = config.setup(local_rank=0, world_size=1)
     trainer.setup()
+    start = {name: value.clone() for name, value in trainer.pipeline.state_dict().items()}
     iteration, told = trainer.train_iteration, []
 
     def recorded(step: int) -> tuple[Any, Any, Any]:
+        if step == kill_at and comms.is_main_process():
+            os.kill(os.getpid(), signal.SIGKILL)
         loss, losses, metrics = iteration(step)
         told.append({name: value.item() for name, value in {"loss": loss, **losses}.items()})
         return loss, losses, metrics
 
     trainer.train_iteration = recorded
     trainer.train()
-    metrics = trainer.pipeline.get_average_eval_image_metrics(output_path=config.output_dir / "pictures")
-    return {"told": told, "state": trainer.pipeline.state_dict(), "metrics": metrics}
+    model = trainer.pipeline.model
+    with patch.object(model, "get_outputs_for_camera", wraps=model.get_outputs_for_camera) as rendered:
+        metrics = trainer.pipeline.get_average_eval_image_metrics(output_path=config.output_dir / "pictures")
+    state = trainer.pipeline.state_dict()
+    return {"told": told, "start": start, "state": state, "metrics": metrics, "images": rendered.call_count}
 
 
 def _work(rank: int, count: int, port: int, case: str, data: Path, folder: Path, changes: dict[str, Any]) -> None:
@@ -111,16 +128,17 @@ def _work(rank: int, count: int, port: int, case: str, data: Path, folder: Path,
     torch.set_num_threads(1)
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count))
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    kill_at = changes.pop("kill_at", None)
     try:
-        found = _train(replace(CASES[case].config(data, folder), **changes))
+        found = _train(replace(CASES[case].config(data, folder), **changes), kill_at)
     except BaseException:
         (folder / f"{rank}.txt").write_text(traceback.format_exc())
         raise
     torch.save(found, folder / f"{rank}.pt")
 
 
-def _together(count: int, case: str, data: Path, folder: Path, **changes: Any) -> list[dict[str, Any]]:
-    """What each of several processes found."""
+def _launch(count: int, case: str, data: Path, folder: Path, **changes: Any) -> list[int | None]:
+    """How several processes end."""
     folder.mkdir(exist_ok=True)
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
@@ -136,7 +154,14 @@ def _together(count: int, case: str, data: Path, folder: Path, **changes: Any) -
     finally:
         for worker in workers:
             worker.kill()
-    assert [worker.exitcode for worker in workers] == [0] * count, [f.read_text() for f in folder.glob("*.txt")]
+            worker.join()
+    return [worker.exitcode for worker in workers]
+
+
+def _together(count: int, case: str, data: Path, folder: Path, **changes: Any) -> list[dict[str, Any]]:
+    """What each of several processes found."""
+    ends = _launch(count, case, data, folder, **changes)
+    assert ends == [0] * count, [path.read_text() for path in folder.glob("*.txt")]
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(count)]
 
 
@@ -145,20 +170,42 @@ def _alone(case: str, data: Path, folder: Path, **changes: Any) -> dict[str, Any
     return _train(replace(CASES[case].config(data, folder), **changes))
 
 
-def _same(states: list[dict[str, torch.Tensor]], expected: dict[str, torch.Tensor]) -> None:
-    """The processes have one state, bit by bit, and it is the expected one but for rounding."""
-    for name, value in expected.items():
-        assert all(torch.equal(state[name], states[0][name]) for state in states), name
-        torch.testing.assert_close(states[0][name], value, rtol=1e-3, atol=1e-5, msg=lambda text: f"{name}: {text}")
+def _assert_one(several: list[dict[str, Any]], one: dict[str, Any]) -> None:
+    """Processes have one state, bit by bit: that of one process, but for less than a thousandth of what it learnt."""
+    for name, expected in one["state"].items():
+        values = [found["state"][name] for found in several]
+        assert all(torch.equal(value, values[0]) for value in values), name
+        error, learnt = (values[0] - expected).float().norm(), (expected - one["start"][name]).float().norm()
+        assert error <= 1e-3 * learnt + 1e-7, (name, error, learnt)
 
 
 @over("case", {name: name for name in CASES})
 def test_processes_train_and_evaluate_as_one(case: str, tiny_data: Callable[[Family], Path], tmp_path: Path) -> None:
-    data = tiny_data(CASES[case].family)
-    one, several = _alone(case, data, tmp_path / "one"), _together(2, case, data, tmp_path / "several")
-    _same([found["state"] for found in several], one["state"])
+    family, count = CASES[case].family, CASES[case].processes
+    one = _alone(case, tiny_data(family), tmp_path / "one")
+    several = _together(count, case, tiny_data(family), tmp_path / "several")
+    _assert_one(several, one)
+    assert len(one["told"]) == 4
     for found in several:
-        assert len(found["told"]) == len(one["told"]) == 4
         for mine, expected in zip(found["told"], one["told"], strict=True):
-            assert mine == pytest.approx(expected, rel=2e-4, abs=1e-6)
-        assert found["metrics"].keys() == one["metrics"].keys()
+            assert mine == pytest.approx(expected, rel=1e-4, abs=1e-6)
+        for name in family.metrics:
+            assert found["metrics"][name] == pytest.approx(one["metrics"][name], rel=1e-3, nan_ok=True)
+        assert [frame["frame"] for frame in found["metrics"]["per_frame"]] == list(family.frames)
+    assert sum(found["images"] for found in several) == one["images"] == len(family.frames)
+    assert max(found["images"] for found in several) == -(-len(family.frames) // count)
+    pictures = [{path.name for path in (tmp_path / run).rglob("eval_*.png")} for run in ("one", "several")]
+    assert pictures[0] == pictures[1] and len(pictures[0]) >= len(family.frames)
+
+
+@over("case", {name: name for name in ("small", "distances")})
+def test_what_two_processes_began_one_ends(case: str, tiny_data: Callable[[Family], Path], tmp_path: Path) -> None:
+    """The first is killed, and the other ends, in the third step; one goes on from the only checkpoint."""
+    data = tiny_data(CASES[case].family)
+    one = _alone(case, data, tmp_path / "one")
+    killed = CASES[case].config(data, tmp_path / "killed")
+    ends = _launch(2, case, data, tmp_path / "killed", kill_at=2, steps_per_save=1)
+    assert ends[0] == -signal.SIGKILL and ends[1] != 0
+    assert [path.name for path in killed.get_checkpoint_dir().iterdir()] == ["step-000000001.ckpt"]
+    rest = {"load_dir": killed.get_checkpoint_dir(), "max_num_iterations": 2}
+    _assert_one([_alone(case, data, tmp_path / "resumed", **rest)], one)

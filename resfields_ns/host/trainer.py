@@ -16,6 +16,7 @@ from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, Va
 from nerfstudio.engine.optimizers import AdamOptimizerConfig, Optimizers
 from nerfstudio.engine.schedulers import Scheduler, SchedulerConfig
 from nerfstudio.engine.trainer import Trainer
+from nerfstudio.utils import comms
 from nerfstudio.utils.decorators import check_main_thread
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
@@ -228,14 +229,14 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
     def set_timestamp(self) -> None:
         """Set the run's time, one for all its processes: the host's first word to a config whose run it will launch."""
         super().set_timestamp()
-        if join_launched(self.machine.device_type) is not None:
-            self.timestamp = from_first(self.timestamp)
+        join_launched(self.machine.device_type)
+        self.timestamp = from_first(self.timestamp)
         let_host_launch(self.machine)
 
-    @check_main_thread
     def save_config(self) -> None:
-        """Write the config.yml, by one process."""
-        super().save_config()
+        """Write the config.yml, by the first process or on the first machine alone."""
+        if comms.is_main_process() and self.machine.machine_rank == 0:
+            super().save_config()
 
     def get_checkpoint_dir(self) -> Path:
         """Where the run's checkpoints lie: while the host loads a run, beside the config.yml that it reads."""
@@ -302,6 +303,7 @@ class ResFieldsTrainer(Trainer):
     def __init__(self, config: ResFieldsTrainerConfig, local_rank: int = 0, world_size: int = 1) -> None:
         del world_size
         launched = join_launched(config.machine.device_type)
+        config.timestamp = from_first(config.timestamp)
         super().__init__(config, local_rank if launched is None else launched, world_size=1)
         restore_random_state(from_first(capture_random_state()))
 
