@@ -17,10 +17,13 @@ import torch
 from nerfstudio.utils import comms
 
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
+from resfields_ns.functional import shares
+from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.host.host_configs import SequenceModelConfig
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from resfields_ns.models.video_model import VideoModelConfig
+from resfields_ns.pipelines import sequence_pipeline
 from tests.cases import over
 from tests.family import Family
 from tests.methods import METHODS, family_of, seed_everything, tiny_config
@@ -175,7 +178,7 @@ def _assert_one(several: list[dict[str, Any]], one: dict[str, Any]) -> None:
     for name, expected in one["state"].items():
         values = [found["state"][name] for found in several]
         assert all(torch.equal(value, values[0]) for value in values), name
-        error, learnt = (values[0] - expected).float().norm(), (expected - one["start"][name]).float().norm()
+        error, learnt = (values[0].float() - expected).norm(), (expected - one["start"][name].float()).norm()
         assert error <= 1e-3 * learnt + 1e-7, (name, error, learnt)
 
 
@@ -209,3 +212,29 @@ def test_what_two_processes_began_one_ends(case: str, tiny_data: Callable[[Famil
     assert [path.name for path in killed.get_checkpoint_dir().iterdir()] == ["step-000000001.ckpt"]
     rest = {"load_dir": killed.get_checkpoint_dir(), "max_num_iterations": 2}
     _assert_one([_alone(case, data, tmp_path / "resumed", **rest)], one)
+
+
+@pytest.mark.parametrize("sizes", [(5,), (4, 4, 4, 4), (3, 1, 7), tuple([69, 68] * 8)])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_shares_are_all_of_a_batch_in_order(
+    sizes: tuple[int, ...], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each row is in one share, none is empty, and segments are cut only where they are fewer than processes."""
+    monkeypatch.setattr(shares, "num_processes", lambda: count)
+    segments, shared = TimeSegments(torch.linspace(0, 1, len(sizes)), sizes), []
+    for rank in range(count):
+        monkeypatch.setattr(shares, "process_rank", lambda rank=rank: rank)
+        shared.append(shares.own_rows(sizes))
+    assert [start for start, _ in shared] == [0, *(stop for _, stop in shared[:-1])] and shared[-1][1] == sum(sizes)
+    assert all(start < stop for start, stop in shared)
+    parts = [segments.rows(start, stop) for start, stop in shared]
+    assert torch.equal(torch.cat([part.expand(part.times) for part in parts]), segments.expand(segments.times))
+    if count <= len(sizes):
+        assert [size for part in parts for size in part.sizes] == list(sizes)
+
+
+def test_more_processes_than_rays_are_refused(demo_capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny_config(METHODS["tnerf-resfields"], demo_capture, demo_capture)
+    monkeypatch.setattr(sequence_pipeline, "num_processes", lambda: 65)
+    with pytest.raises(ValueError, match="expected a batch of 65 or more for as many processes, got 64"):
+        config.pipeline.setup(device="cpu")

@@ -12,6 +12,7 @@ from torch import Tensor
 from resfields_ns import timeline
 from resfields_ns.data.dynamic_data import DynamicDataManager
 from resfields_ns.data.visual_hull import carve_visual_hull
+from resfields_ns.functional.shares import num_processes
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.graphed_losses import GraphedLosses
@@ -47,6 +48,8 @@ class DynamicPipeline(SequencePipeline):
             self.datamanager.train_rays.load_depth()
         self.graphed_losses: GraphedLosses | None = None
         if self.config.cuda_graph and self.test_mode != "inference":
+            if num_processes() > 1:
+                raise ValueError(f"pipeline.cuda-graph: expected one process, got {num_processes()}")
             if self.model.device.type != "cuda":
                 raise ValueError(f"pipeline.cuda-graph: expected a GPU, got {self.model.device.type}")
             self.graphed_losses = GraphedLosses(self.model, self.datamanager.train_rays.segment_sizes)
