@@ -175,10 +175,11 @@ def _alone(case: str, data: Path, folder: Path, **changes: Any) -> dict[str, Any
 
 def _assert_one(several: list[dict[str, Any]], one: dict[str, Any]) -> None:
     """Processes have one state, bit by bit: that of one process, but for less than a thousandth of what it learnt."""
-    for name, expected in one["state"].items():
+    for name in one["state"]:
         values = [found["state"][name] for found in several]
         assert all(torch.equal(value, values[0]) for value in values), name
-        error, learnt = (values[0].float() - expected).norm(), (expected - one["start"][name].float()).norm()
+        value, expected, start = (state.float() for state in (values[0], one["state"][name], one["start"][name]))
+        error, learnt = (value - expected).norm(), (expected - start).norm()
         assert error <= 1e-3 * learnt + 1e-7, (name, error, learnt)
 
 
