@@ -14,12 +14,15 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from nerfstudio.configs.base_config import MachineConfig
+from nerfstudio.scripts import train
 from nerfstudio.utils import comms
 
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
 from resfields_ns.functional import shares
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.host.host_configs import SequenceModelConfig
+from resfields_ns.host.processes import let_host_launch
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from resfields_ns.models.video_model import VideoModelConfig
@@ -27,6 +30,7 @@ from resfields_ns.pipelines import sequence_pipeline
 from tests.cases import over
 from tests.family import Family
 from tests.methods import METHODS, family_of, seed_everything, tiny_config
+from tests.test_options import refusal
 
 TIMEOUT = 240  # seconds, for a busy machine
 _SPAWN = multiprocessing.get_context("forkserver")
@@ -63,13 +67,18 @@ def _hierarchical(config: ResFieldsTrainerConfig) -> None:
     assert isinstance(model, DynamicModelConfig)
     model.sampler.kind, model.sampler.num_fine_samples = "hierarchical", 8
     model.eikonal_fraction = 0.5
-    config.pipeline.datamanager.train_num_rays_per_batch = 67
-    config.pipeline.datamanager.frames_per_batch = 3
+    datamanager: Any = config.pipeline.datamanager
+    datamanager.train_num_rays_per_batch, datamanager.frames_per_batch = 67, 3
 
 
 def _one_frame(config: ResFieldsTrainerConfig) -> None:
     """Fewer segments than processes."""
-    config.pipeline.datamanager.frames_per_batch = 1
+    datamanager: Any = config.pipeline.datamanager
+    datamanager.frames_per_batch = 1
+
+
+def _evaluated_meanwhile(config: ResFieldsTrainerConfig) -> None:
+    config.steps_per_eval_batch = config.steps_per_eval_image = config.steps_per_eval_all_images = 2
 
 
 def _hash_grid(config: ResFieldsTrainerConfig) -> None:
@@ -81,7 +90,8 @@ def _hash_grid(config: ResFieldsTrainerConfig) -> None:
 
 def _supervised(supervision: str) -> Callable[[ResFieldsTrainerConfig], None]:
     def change(config: ResFieldsTrainerConfig) -> None:
-        config.pipeline.datamanager.supervision = supervision
+        datamanager: Any = config.pipeline.datamanager
+        datamanager.supervision = supervision
 
     return change
 
@@ -91,7 +101,7 @@ CASES = {
     "small": Case("tnerf-resfields-small"),
     "one-frame": Case("nerfies-resfields", _one_frame),
     "planes": Case("hexplane-resfields"),
-    "video": Case("video-resfields"),
+    "video": Case("video-resfields", _evaluated_meanwhile),
     "hash-grid": Case("video-resfields", _hash_grid),
     "distances": Case("sdf-resfields"),
     "oriented-points": Case("sdf-resfields", _supervised("oriented-points")),
@@ -213,6 +223,35 @@ def test_what_two_processes_began_one_ends(case: str, tiny_data: Callable[[Famil
     assert [path.name for path in killed.get_checkpoint_dir().iterdir()] == ["step-000000001.ckpt"]
     rest = {"load_dir": killed.get_checkpoint_dir(), "max_num_iterations": 2}
     _assert_one([_alone(case, data, tmp_path / "resumed", **rest)], one)
+
+
+def test_the_host_starts_processes_on_cpus(demo_capture: Path, tmp_path: Path) -> None:
+    """As ns-train does: one config.yml, one checkpoint, and what one process learns."""
+    one = _alone("rgbd", demo_capture, tmp_path / "one")
+    config = CASES["rgbd"].config(demo_capture, tmp_path / "several")
+    config.machine = replace(config.machine, num_devices=2)
+    train.main(config)
+    (checkpoint,) = config.get_checkpoint_dir().iterdir()
+    _assert_one([{"state": torch.load(checkpoint, weights_only=True)["pipeline"]}], one)
+    assert [path.parent for path in (tmp_path / "several").rglob("config.yml")] == [config.get_base_dir()]
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    message = "^--machine.num-devices: expected at most 2, the GPUs of this machine, got 3"
+    with pytest.raises(ValueError, match=message):
+        let_host_launch(MachineConfig(num_devices=3))
+
+
+def test_torchrun_starts_the_processes_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    message = "expected 1 under torchrun, which has started 4 processes, got 2 and 1"
+    assert message in refusal(capsys, "tnerf-resfields", "--machine.num-devices", "2")
+    said = refusal(capsys, "tnerf-resfields", "--pipeline.cuda-graph", "True")
+    assert "--pipeline.cuda-graph: expected False, as it does nothing while 4 processes train" in said
 
 
 @pytest.mark.parametrize("sizes", [(5,), (4, 4, 4, 4), (3, 1, 7), tuple([69, 68] * 8)])
