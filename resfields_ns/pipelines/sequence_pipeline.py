@@ -27,7 +27,6 @@ from resfields_ns.functional.shares import num_processes, own_rows, process_rank
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.old_runs import renewed_state
 from resfields_ns.host.processes import from_all, join_launched
-from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.layers import part_losses
 
 PACKAGES = ("resfields-ns", "nerfstudio", "torch", "numpy")
@@ -169,8 +168,8 @@ class SequencePipeline(VanillaPipeline, ABC):
             start, stop = own_rows(inputs.segments.sizes)
             share = inputs.rows(start, stop)
         else:
-            times = ray_times(inputs, self.model.config.fallback_time)
-            start, stop = own_rows(TimeSegments.from_times(times).sizes)
+            assert isinstance(inputs, RayBundle) and inputs.times is not None
+            start, stop = own_rows(TimeSegments.from_times(inputs.times[:, 0]).sizes)
             share = inputs[start:stop]
         with sharing():
             return self._distributed(share, {name: values[start:stop] for name, values in batch.items()})
