@@ -8,7 +8,7 @@ from importlib.metadata import version
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from nerfstudio.models.base_model import Model
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineConfig
 from rich.progress import track
 from torch import Tensor, nn
+from torch.cuda.amp.grad_scaler import GradScaler
 from torch.nn.parallel import DistributedDataParallel
 from torchvision.utils import save_image
 
@@ -127,9 +128,18 @@ class SequencePipeline(VanillaPipeline, ABC):
     seed: Tensor
     step: Tensor
 
-    def __init__(self, config: VanillaPipelineConfig, device: str, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        config: VanillaPipelineConfig,
+        device: str,
+        test_mode: Literal["test", "val", "inference"] = "val",
+        world_size: int = 1,
+        local_rank: int = 0,
+        grad_scaler: GradScaler | None = None,
+    ) -> None:
+        del world_size
         join_launched(torch.device(device).type)
-        super().__init__(config, device, *args, **kwargs)
+        super().__init__(config, device, test_mode, 1, local_rank, grad_scaler)
         rows, processes = self.datamanager.get_train_rays_per_batch(), num_processes()
         if self.test_mode == "val" and rows < processes:
             raise ValueError(
