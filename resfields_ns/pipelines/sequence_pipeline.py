@@ -8,7 +8,7 @@ from importlib.metadata import version
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -131,7 +131,7 @@ class SequencePipeline(VanillaPipeline, ABC):
     def __init__(
         self,
         config: VanillaPipelineConfig,
-        device: str,
+        device: str | torch.device,
         test_mode: Literal["test", "val", "inference"] = "val",
         world_size: int = 1,
         local_rank: int = 0,
@@ -139,7 +139,7 @@ class SequencePipeline(VanillaPipeline, ABC):
     ) -> None:
         del world_size
         join_launched(torch.device(device).type)
-        super().__init__(config, device, test_mode, 1, local_rank, grad_scaler)
+        super().__init__(config, cast(str, device), test_mode, 1, local_rank, grad_scaler)
         rows, processes = self.datamanager.get_train_rays_per_batch(), num_processes()
         if self.test_mode == "val" and rows < processes:
             raise ValueError(
