@@ -39,6 +39,8 @@ tnerf      | --vis viewer             | --pipeline.datamanager.eval-num-rays-per
 video      | --steps-per-eval-batch 0 | --pipeline.datamanager.eval-samples-per-batch 5 | steps-per-eval-batch is 0
 tnerf      |                          | --machine.machine-rank 1          | num-machines is 1
 tnerf      |                          | --machine.dist-url tcp://here:1   | num-devices and num-machines are 1
+tnerf      | --machine.num-devices 2  | --pipeline.cuda-graph True        | 2 processes train
+tnerf      | --machine.num-devices 3  | --start-paused True               | 3 processes train
 tnerf      | --vis viewer             | --logging.relative-log-dir logs   | vis is viewer and logging.profiler is basic
 tnerf      | --vis viewer --logging.local-writer.enable False | --logging.steps-per-log 5 | vis is viewer and
 tnerf      | --logging.local-writer.enable False | --logging.local-writer.stats-to-track ETA | enable is False

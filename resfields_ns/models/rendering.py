@@ -8,6 +8,7 @@ from torch import Tensor
 
 from resfields_ns.fields.dynamic_field import DynamicField
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
+from resfields_ns.functional.shares import random_rows
 from resfields_ns.functional.volume import composite, compositing_weights
 from resfields_ns.models.samplers import SampledRays, Sampler
 
@@ -122,7 +123,7 @@ def raw_anywhere(field: DynamicField, rendering: Rendering, box: Float[Tensor, "
     """The field's number at random points of a box, half as many as samples, at the rays' times."""
     num_rays, num_samples, _ = rendering.positions.shape
     count = max(1, num_samples // 2)
-    positions = box[0] + (box[1] - box[0]) * torch.rand(num_rays * count, 3, device=box.device)
+    positions = box[0] + (box[1] - box[0]) * random_rows(num_rays * count, 3, box.device)
     return field.raw_and_feature(TimedPoints(positions, rendering.segments.repeat(count)))[0]
 
 

@@ -12,11 +12,12 @@ from torch import Tensor
 from resfields_ns import timeline
 from resfields_ns.data.dynamic_data import DynamicDataManager
 from resfields_ns.data.visual_hull import carve_visual_hull
+from resfields_ns.functional.shares import num_processes
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.graphed_losses import GraphedLosses
 from resfields_ns.options import Options, option
-from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images
+from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images, own_images
 
 NUM_SURFACE_POINTS = 100_000  # the paper's released evaluation
 
@@ -47,6 +48,8 @@ class DynamicPipeline(SequencePipeline):
             self.datamanager.train_rays.load_depth()
         self.graphed_losses: GraphedLosses | None = None
         if self.config.cuda_graph and self.test_mode != "inference":
+            if num_processes() > 1:
+                raise ValueError(f"pipeline.cuda-graph: expected one process, got {num_processes()}")
             if self.model.device.type != "cuda":
                 raise ValueError(f"pipeline.cuda-graph: expected a GPU, got {self.model.device.type}")
             self.graphed_losses = GraphedLosses(self.model, self.datamanager.train_rays.segment_sizes)
@@ -89,7 +92,7 @@ class DynamicPipeline(SequencePipeline):
         )
 
     def evaluate_frames(self, output_path: Path | None) -> list[dict[str, Any]]:
-        """Metrics of every evaluation image, with its camera and frame; pictures go to `output_path`.
+        """Metrics of every one of `own_images`, with its camera and frame; pictures go to `output_path`.
 
         `chamfer_l1_x1000` is measured where the capture has ground-truth clouds (points in normalised units); it is
         None for a frame whose field has no surface.
@@ -99,7 +102,8 @@ class DynamicPipeline(SequencePipeline):
         if capture.clouds is None:
             return results
         chamfers: dict[int, float | None] = {}
-        for result, frame in zip(results, capture.frame_index.tolist(), strict=True):
+        for result, image in zip(results, own_images(capture), strict=True):
+            frame = capture.images[image].frame
             if frame not in chamfers:
                 time = timeline.times_from_frames(torch.tensor(frame), capture.num_frames).item()
                 chamfers[frame] = self._chamfer(time, capture.clouds[frame])
