@@ -11,6 +11,7 @@ from resfields_ns.captures.array_files import map_array
 from resfields_ns.captures.camera import LARGEST_SKEW, Camera, Lens, check_depths, check_rotation
 from resfields_ns.captures.json_file import read_array, read_json, read_number
 from resfields_ns.captures.lens import check_lens
+from resfields_ns.captures.untrusted import check_file
 
 CAMERA_FILE = "camera.json"
 
@@ -73,7 +74,8 @@ def read_llff_poses(path: Path) -> list[LLFFRow]:
 
     Raises ValueError if the file is missing or holds anything but rows of such cameras.
     """
-    rows = map_array(path, "a NumPy array of cameras")
+    check_file(path, "the cameras")
+    rows = map_array(path, "a NumPy array")
     if rows.ndim != 2 or rows.shape[1] != 17 or rows.dtype.kind not in "iuf":
         raise ValueError(f"{path}: expected rows of 17 numbers, found shape {rows.shape} of {rows.dtype}")
     return [_llff_row(np.array(row, dtype=np.float64), f"{path}: row {index}") for index, row in enumerate(rows)]

@@ -4,7 +4,7 @@ Pictures are upright: turned as their EXIF orientation tells, as calibrations se
 """
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from jaxtyping import Float32, Shaped, UInt8, UInt16
 from PIL import ExifTags, Image, ImageOps
 
 from resfields_ns.captures.array_files import map_array
-from resfields_ns.captures.untrusted import blamed, check_file
+from resfields_ns.captures.untrusted import blamed
 from resfields_ns.files import list_folder
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -29,7 +29,12 @@ _MOST_PIXELS_PER_BYTE = 2000  # PNG and JPEG compress a picture of one colour le
 
 
 @contextmanager
-def open_image(source: Path | BytesIO, name: str | None = None) -> Iterator[Image.Image]:
+def open_image(
+    source: Path | BytesIO,
+    name: str | None = None,
+    expected: str = "an image",
+    found: str = "a file that cannot be read",
+) -> Iterator[Image.Image]:
     """An image file, or its content, as Pillow opens it: PNG, JPEG or, where a file is called so, TIFF.
 
     The content tells the format, and Pillow knows others, of which one starts a program (EPS). Raises ValueError, also
@@ -37,10 +42,12 @@ def open_image(source: Path | BytesIO, name: str | None = None) -> Iterator[Imag
     none, is broken, or has too many pixels for its bytes or for memory.
     """
     name = name or str(source)
-    if isinstance(source, Path):
-        check_file(source, "an image")
     is_tiff = isinstance(source, Path) and source.suffix.lower() in (".tif", ".tiff")
-    with blamed(name, "an image"), Image.open(source, formats=_DEPTH_FORMATS if is_tiff else _FORMATS) as image:
+    with ExitStack() as opened:
+        opened.enter_context(blamed(name, expected, found))
+        if isinstance(source, Path) and source.exists() and not source.is_file():
+            raise ValueError("it is a folder, a pipe or a device")
+        image = opened.enter_context(Image.open(source, formats=_DEPTH_FORMATS if is_tiff else _FORMATS))
         size = source.stat().st_size if isinstance(source, Path) else source.getbuffer().nbytes
         if image.width * image.height > min(_MOST_PIXELS, _MOST_PIXELS_PER_BYTE * size):
             raise ValueError(f"{image.width}x{image.height} pixels in {size} bytes")

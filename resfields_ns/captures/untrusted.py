@@ -4,7 +4,6 @@ A reader takes a file's content from here, or opens it after `check_file`, and r
 `blamed`. What a file counts is held against its bytes before anything is allocated or looped over.
 """
 
-import math
 import os
 import re
 from collections.abc import Iterator
@@ -38,7 +37,7 @@ def read_bytes(path: Path, expected: str, largest: int = LARGEST_TEXT) -> bytes:
     check_file(path, expected)
     size = path.stat().st_size
     if size > largest:
-        raise ValueError(f"{path}: expected {expected}, of at most {largest} bytes, found {size}")
+        raise ValueError(f"{path}: expected {expected}, found a file of {size} bytes, above {largest}")
     with blamed(path, expected):
         return path.read_bytes()
 
@@ -54,7 +53,7 @@ def read_lines(path: Path, expected: str) -> Iterator[str]:
 
 
 @contextmanager
-def blamed(name: Path | str, expected: str) -> Iterator[None]:
+def blamed(name: Path | str, expected: str, found: str = "a file that cannot be read") -> Iterator[None]:
     """Make one ValueError, which names a file, of whatever a library's parser raises in the block.
 
     What names it already, or an option, stays as it is. A broken file can raise any exception, MemoryError and
@@ -63,10 +62,10 @@ def blamed(name: Path | str, expected: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, ValueError) and (str(name) in str(error) or str(error).startswith("--")):
+        if isinstance(error, ValueError) and str(error).startswith((str(name), "--")):
             raise
-        said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(f"{name}: expected {expected}, found a file that cannot be read ({said})") from None
+        said = str(error) if isinstance(error, ValueError | OSError) else repr(error)
+        raise ValueError(f"{name}: expected {expected}, found {found} ({' '.join(said.split())[:200]})") from None
 
 
 def check_numbers(values: npt.ArrayLike, name: str, largest: float = LARGEST_COORDINATE) -> None:
@@ -86,9 +85,9 @@ def path_beside(path: Path, named: str, name: str) -> Path:
     return path.parent / inside
 
 
-def check_count(count: int, bytes_each: float, available: int, name: str) -> None:
+def check_count(count: int, bytes_each: int, available: int, name: str) -> None:
     """Raise ValueError if `count` entries of so many bytes each, at least, are more than the bytes that are left."""
-    if count < 0 or math.ceil(count * bytes_each) > available:
+    if count < 0 or count * bytes_each > available:
         raise ValueError(
-            f"{name}: expected at most {int(available / bytes_each)} entries in {available} bytes, found {count}"
+            f"{name}: expected at most {available // bytes_each} entries in {available} bytes, found {count}"
         )

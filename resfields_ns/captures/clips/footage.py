@@ -113,7 +113,7 @@ class FolderFootage(Footage):
     def pictures(self, frames: list[int]) -> Iterator[Picture]:
         """Read frames, given in ascending order."""
         for frame in frames:
-            with open_image(self.files[frame]) as image:
+            with open_image(self.files[frame], expected="a picture", found="a broken file") as image:
                 picture = rgb_picture(upright(image))
             yield picture
 

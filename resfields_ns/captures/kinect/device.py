@@ -72,7 +72,7 @@ class DeviceCalibration:
 
 def parse_calibration(data: bytes, depth_mode: CameraMode, color_mode: CameraMode, name: str) -> DeviceCalibration:
     """Parse the attachment; `name` says in errors where it comes from."""
-    with blamed(name, "JSON"):
+    with blamed(name, "JSON", "data that cannot be read"):
         content = json.loads(data.rstrip(b"\0").decode("utf-8-sig"))
     information = content.get("CalibrationInformation") if isinstance(content, dict) else None
     cameras = read_list(information, "Cameras", f"{name}: CalibrationInformation")

@@ -116,16 +116,16 @@ class Recording:
             for track, time, packet in _packets(container, tracks, self.path):
                 if time not in wanted[track]:
                     continue
-                name = f"{self.path}: {time / 1e6:.6f} s of the track {track}"
-                with blamed(name, "an image"):
-                    image = _decode(packet, name)
+                expected = f"an image at {time / 1e6:.6f} s of the track {track}"
+                with blamed(self.path, expected, "data that cannot be read"):
+                    image = _decode(packet, self.path)
                 yield track, time, image
 
 
-def _decode(packet: av.Packet, name: str) -> np.ndarray:
+def _decode(packet: av.Packet, path: Path) -> np.ndarray:
     """The image of a packet, as RGB or depth; those of an MJPG track are JPEG files, decoded as such."""
     if packet.stream.codec_context.name == "mjpeg":
-        with open_image(io.BytesIO(bytes(packet)), name) as image:
+        with open_image(io.BytesIO(bytes(packet)), str(path)) as image:
             return np.array(image.convert("RGB"))
     (frame,) = packet.decode()
     if frame.format.name in _TO_RGB:

@@ -145,7 +145,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 
 def read_picture(source: Path | BytesIO, name: str) -> UInt8[np.ndarray, "height width 3"]:
     """Colours of an image; `name` says in errors which one it is. Transparency is dropped."""
-    with open_image(source, name) as image:
+    with open_image(source, name, "a texture image", "one that cannot be read") as image:
         return np.array(image.convert("RGB"))
 
 

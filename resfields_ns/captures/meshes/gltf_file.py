@@ -35,7 +35,7 @@ class GltfFile:
         chunks = _read_chunks(path) if path.suffix.lower() == ".glb" else {_JSON_CHUNK: read_bytes(path, _EXPECTED)}
         if len(chunks.get(_JSON_CHUNK, b"")) > LARGEST_TEXT:
             raise ValueError(f"{path}: expected at most {LARGEST_TEXT} bytes of JSON, found {len(chunks[_JSON_CHUNK])}")
-        with blamed(path, "glTF 2.0"):
+        with blamed(path, "glTF 2.0", "a file that is not"):
             self.json: dict[str, Any] = json.loads(chunks[_JSON_CHUNK])
             version = self.json["asset"]["version"]
         if not str(version).startswith("2."):

@@ -234,7 +234,7 @@ class GltfSequence(MeshSequence):
         self.path = path
         self.fps = _FPS if fps is None else fps
         Limits(above=0).check("--fps", self.fps)
-        with blamed(path, "glTF 2.0"):
+        with blamed(path, "glTF 2.0", "one that breaks its rules"):
             file = GltfFile(path)
             self.channels = read_channels(file, animation)
             self.nodes: list[dict[str, Any]] = file.json["nodes"]

@@ -88,7 +88,7 @@ def read_colmap_model(folder: Path, sizes: Sizes) -> Calibration:
 
 def _read(path: Path, reader: Callable[[Path], _Read]) -> _Read:
     check_file(path, _EXPECTED)
-    with blamed(path, _EXPECTED):
+    with blamed(path, _EXPECTED, "one that cannot be read"):
         return reader(path)
 
 

@@ -93,23 +93,24 @@ def read_rotation(record: dict[str, Any], key: str, name: str) -> Float64[np.nda
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read OpenCV's YAML; matrices become nested lists."""
-    text = read_bytes(path, "OpenCV's YAML").decode("utf-8-sig", errors="replace")
-    _check_nesting(text, path)
+    content = read_bytes(path, "OpenCV's YAML")
     with blamed(path, "OpenCV's YAML"):
+        text = content.decode("utf-8-sig")
+        _check_nesting(text)
         storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
         root = storage.root()
-        content = {key: _node_value(root.getNode(key)) for key in root.keys()}  # noqa: SIM118 (no dict)
+        record = {key: _node_value(root.getNode(key)) for key in root.keys()}  # noqa: SIM118 (no dict)
         storage.release()
-    return content
+    return record
 
 
-def _check_nesting(text: str, path: Path) -> None:
+def _check_nesting(text: str) -> None:
     """Raise ValueError for what is not YAML, or so deeply nested that OpenCV's parser runs out of its stack.
 
     A level is an open bracket or, outside of brackets, a column of indentation, a dash or a colon.
     """
     if not text.startswith("%YAML"):  # OpenCV would read XML and JSON
-        raise ValueError(f"{path}: expected OpenCV's YAML, which begins with %YAML, found {text[:20]!r}")
+        raise ValueError("it does not begin with %YAML")
     depth = 0
     for number, line in enumerate(text.splitlines(), start=1):
         if line.lstrip().startswith("#"):
@@ -120,7 +121,7 @@ def _check_nesting(text: str, path: Path) -> None:
             depth = max(depth + (1 if bracket in "[{" else -1), 0)
             levels = max(levels, depth)
         if levels > _MOST_LEVELS:
-            raise ValueError(f"{path}: expected at most {_MOST_LEVELS} levels, found {levels} in line {number}")
+            raise ValueError(f"{levels} levels in line {number}, of at most {_MOST_LEVELS}")
 
 
 def read_length(record: dict[str, Any], key: str, name: str) -> int:
