@@ -22,6 +22,7 @@ from jaxtyping import Float64
 from resfields_ns.captures.camera import LARGEST_SKEW, Camera, Lens, check_rotation
 from resfields_ns.captures.json_file import read_number
 from resfields_ns.captures.poses import OPENGL_FROM_OPENCV
+from resfields_ns.captures.untrusted import blamed, read_bytes
 from resfields_ns.captures.videos.calibration import Calibration, Sizes, named_as
 
 _SUFFIXES = (".txt", ".xml")
@@ -48,10 +49,9 @@ def knows_qualisys_file(path: Path) -> bool:
 
 def read_qualisys_file(path: Path, sizes: Sizes) -> Calibration:
     """Read the cameras of videos, which are named by their serials."""
-    try:
-        root = ElementTree.fromstring(path.read_bytes())
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
-        raise ValueError(f"{path}: expected XML, found a file that cannot be read ({error})") from None
+    content = read_bytes(path, "an XML file")
+    with blamed(path, "XML"):
+        root = ElementTree.fromstring(content)
     cameras: dict[str, ElementTree.Element] = {}
     for camera in root.iterfind("cameras/camera"):
         serial = camera.get("serial", "")
@@ -76,7 +76,7 @@ def _camera(camera: ElementTree.Element, name: str) -> Camera:
     axes = _numbers(camera, "transform", tuple(f"r{i}{j}" for i in (1, 2, 3) for j in (1, 2, 3)), name).reshape(3, 3)
     check_rotation(axes, f"{name}: transform")
     position = _METRES_PER_UNIT * _numbers(camera, "transform", ("x", "y", "z"), name)
-    return Camera(
+    seen = Camera(
         width=size[0],
         height=size[1],
         fx=fx,
@@ -86,6 +86,7 @@ def _camera(camera: ElementTree.Element, name: str) -> Camera:
         lens=Lens(**dict(zip(_COEFFICIENTS.values(), coefficients.tolist(), strict=True))),
         pose=np.column_stack([axes.T, position]) * OPENGL_FROM_OPENCV,
     )
+    return seen.check(name)
 
 
 def _numbers(camera: ElementTree.Element, kind: str, keys: tuple[str, ...], name: str) -> Float64[np.ndarray, "keys"]:
