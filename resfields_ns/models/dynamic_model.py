@@ -29,6 +29,7 @@ from resfields_ns.host.old_runs import renewed_model_options
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
 from resfields_ns.layers import largest_rank, parameter_groups, set_progress, show_residuals
+from resfields_ns.models.colour_correction import ColourCorrection
 from resfields_ns.models.rendering import Rays, Rendering, raw_anywhere, render, rendered_normals
 from resfields_ns.models.samplers import (
     CarveHull,
@@ -74,6 +75,9 @@ class DynamicModelConfig(SequenceModelConfig):
     """Where rays are sampled."""
     background_color: Literal["white", "black"] = "white"
     """What stands behind the scene, in training, evaluation and rendering."""
+    colour_correction: Literal["none", "gain", "affine"] = "none"
+    """Learned for each training camera but the first, which stays as it is: a gain and an offset per channel, or a 3x3
+    matrix with an offset. Pictures show the scene as the first camera sees it."""
     initial_beta: float = option(0.1, above=0, acts=_IS_DISTANCE)
     """Start of the VolSDF density's scale beta, in scene units."""
     surface_density: float = option(0.001, above=0, acts=when("density", "nerf"))
@@ -106,9 +110,10 @@ class DynamicModelConfig(SequenceModelConfig):
 
     @property
     def parameter_groups(self) -> frozenset[str]:
-        """The field, and those of its parts that learn at a rate of their own."""
+        """The field, and what learns at a rate of its own: some of its parts, and the correction of colours."""
         parts = chosen(self.field.warp), chosen(self.field.ambient)
-        return super().parameter_groups.union(*(part.parameter_groups for part in parts))
+        colours = set() if self.colour_correction == "none" else {"colour_correction"}
+        return super().parameter_groups.union(colours, *(part.parameter_groups for part in parts))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over the options of a run's config.yml."""
@@ -120,6 +125,11 @@ class DynamicModelConfig(SequenceModelConfig):
             raise ValueError("this method starts from masks: expected a mask folder in every camera, found none")
         if not capture.has_depth and self.depth_loss_weight > 0.0:
             raise ValueError("model.depth-loss-weight: expected a depth folder in every camera, found none")
+        if self.colour_correction != "none" and len(capture.camera_names) == 1:
+            raise ValueError(
+                f"model.colour-correction: expected none for a single training camera ({capture.camera_names[0]}), as "
+                f"the first stays as it is, got {self.colour_correction}"
+            )
 
 
 class DynamicModel(Model, SurfaceModel):
@@ -139,16 +149,25 @@ class DynamicModel(Model, SurfaceModel):
         self.residual_controls = ResidualControls(largest_rank(self.field), partial(show_residuals, self.field))
 
     def populate_modules(self) -> None:
-        """Build field and sampler."""
+        """Build field, sampler and, where there is one, the correction of cameras' colours."""
         super().populate_modules()
         density = DENSITIES[self.config.density](self.config)
         self.field: DynamicField = self.config.field.setup(num_frames=self.num_frames, density=density)
         box = self.scene_box.aabb.to(torch.float32)
         self.sampler = SAMPLERS[self.config.sampler.kind](self.config.sampler, box, self.num_frames)
+        self.colour_correction: ColourCorrection | None = None
+        if self.config.colour_correction != "none":
+            images = sequence_of(self.kwargs["metadata"], Capture).images
+            self.colour_correction = ColourCorrection(
+                self.config.colour_correction, [image.camera_name for image in images]
+            )
 
     def get_param_groups(self) -> dict[str, list[nn.Parameter]]:
-        """The parameters of the field, and of those of its parts that learn at a rate of their own."""
-        return parameter_groups(self.field, rest="field")
+        """The parameters of the field, and of what learns at a rate of its own."""
+        groups = parameter_groups(self.field, rest="field")
+        if self.colour_correction is not None:
+            groups["colour_correction"] = list(self.colour_correction.parameters())
+        return groups
 
     def get_training_callbacks(
         self, training_callback_attributes: TrainingCallbackAttributes
@@ -259,14 +278,15 @@ class DynamicModel(Model, SurfaceModel):
         target = batch["image"].to(self.device)
         everywhere = torch.ones_like(target[:, 0])
         foreground = batch["mask"].to(target) if "mask" in batch else everywhere
-        terms = {"colour": losses.masked_l1(rendering.rgb, target, foreground)}
+        terms = {"colour": losses.masked_l1(self._as_seen(rendering.rgb, batch), target, foreground)}
         if "mask" in batch and config.opacity_loss_weight > 0.0:
             opacity = losses.opacity_cross_entropy(rendering.accumulation[:, 0], foreground)
             terms["opacity"] = config.opacity_loss_weight * opacity
         if not self.training:
             return terms
         for coarse in rendering.coarse:
-            terms["coarse_colour"] = config.coarse_loss_weight * losses.masked_l1(coarse.rgb, target, foreground)
+            rgb = self._as_seen(coarse.rgb, batch)
+            terms["coarse_colour"] = config.coarse_loss_weight * losses.masked_l1(rgb, target, foreground)
         if config.depth_loss_weight > 0.0:
             depth = batch["depth"].to(target)
             valid = (depth > 0.0) & (foreground > 0.0)
@@ -279,6 +299,12 @@ class DynamicModel(Model, SurfaceModel):
             terms["sparsity"] = config.sparsity_loss_weight * sparsity
         return terms
 
+    def _as_seen(self, rgb: Float[Tensor, "rays 3"], batch: dict[str, Any]) -> Float[Tensor, "rays 3"]:
+        """Rendered colours as the training cameras of a batch show them; as they are for cameras of an evaluation."""
+        if self.colour_correction is None or not self.training:
+            return rgb
+        return self.colour_correction(rgb, batch["indices"][:, 0])
+
     def get_metrics_dict(self, outputs: dict[str, Any], batch: dict[str, Any]) -> dict[str, Tensor]:
         """What to watch while training: the parameters of the density."""
         del outputs, batch
@@ -287,12 +313,18 @@ class DynamicModel(Model, SurfaceModel):
     def get_image_metrics_and_images(
         self, outputs: dict[str, Tensor], batch: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Metrics of one image against the masked ground truth on the background, and pictures of the two."""
-        from resfields_ns.models.image_metrics import image_metrics, images_to_show
+        """Metrics of one image against the masked ground truth on the background, and pictures of the two.
+
+        Where cameras' colours are corrected, also metrics once the image's own pixels have corrected the rendering.
+        """
+        from resfields_ns.models.image_metrics import colour_corrected_metrics, image_metrics, images_to_show
 
         target = self.ground_truth(batch).to(outputs["rgb"])
         mask = batch["mask"][..., 0].to(target.device) if "mask" in batch else None
-        return image_metrics(outputs["rgb"], target, mask), images_to_show(outputs, target)
+        metrics = image_metrics(outputs["rgb"], target, mask)
+        if self.colour_correction is not None:
+            metrics |= colour_corrected_metrics(self.colour_correction.kind, outputs["rgb"], target, mask)
+        return metrics, images_to_show(outputs, target)
 
     def ground_truth(self, batch: dict[str, Any]) -> Float[Tensor, "h w 3"]:
         """The image, with the model's background where a mask says that nothing of the scene is."""

@@ -8,8 +8,8 @@ from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.rendering import Rays
 
-TARGETS = ("image", "mask", "depth")
-"""What the images may hold at rays."""
+TARGETS = ("image", "mask", "depth", "indices")
+"""What the images may hold at rays, and which pixels the rays are of."""
 
 
 def fixed_losses(

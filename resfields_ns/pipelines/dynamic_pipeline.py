@@ -116,10 +116,12 @@ class DynamicPipeline(SequencePipeline):
         return 1000.0 * chamfer_l1(torch.from_numpy(points).float(), read_points(cloud))
 
     def task_facts(self) -> dict[str, Any]:
-        """Cameras, background and the resolution of the Chamfer distance."""
+        """Cameras, background, the resolution of the Chamfer distance, and learned corrections of training cameras."""
+        corrections = self.model.colour_correction
         return {
             "split": "test",
             "cameras": sorted(self.datamanager.eval_dataset.capture.camera_names),
             "background": self.model.config.background_color,
             "chamfer_resolution": self.config.chamfer_resolution,
+            **({} if corrections is None else {"colour_corrections": corrections.by_camera()}),
         }
