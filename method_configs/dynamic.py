@@ -63,7 +63,7 @@ tnerf_resfields_small = method_specification(
         optimizers={
             "field": decaying_adam(1e-3),
             "planes": decaying_adam(1e-2),
-            "colour_correction": decaying_adam(5e-3),
+            "colour_correction": decaying_adam(1e-2),
         },
     ),
     "tnerf-resfields sized for two CPU cores and minutes; it starts from the masks' visual hull.",

@@ -53,7 +53,7 @@ tnerf      | --vis viewer_legacy      | --viewer.default-composite-depth False |
 tnerf      | --load-config run/config.yml | --steps-per-save 5                | load-config replaces all options
 tnerf      |                          | --optimizers.planes.optimizer.lr 1.0 | the model has no parameters in the group
 hexplane   | field.ambient.kind none  | --optimizers.planes.optimizer.lr 1.0 | the model has no parameters in the group
-tnerf      |                          | --optimizers.colour-correction.optimizer.lr 1.0 | the model has no parameters in the
+tnerf      |                          | --optimizers.colour-correction.optimizer.lr 1.0 | the model has no parameters
 tnerf      | model.density nerf       | model.initial-beta 0.2            | density is nerf, not volsdf
 tnerf      |                          | model.surface-density 0.2         | density is volsdf, not nerf
 tnerf      | model.density nerf       | model.eikonal-loss-weight 0.2     | density is nerf, not volsdf
