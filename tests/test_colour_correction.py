@@ -14,12 +14,13 @@ from nerfstudio.utils.eval_utils import eval_setup
 from PIL import Image
 
 from resfields_ns.captures.demo_capture import write_demo_capture
+from resfields_ns.data.dynamic_data import DynamicDataManagerConfig
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.models.colour_correction import ColourCorrection, Correction, Kind, fit_correction
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from resfields_ns.models.image_metrics import colour_corrected_metrics, image_metrics
-from resfields_ns.pipelines.dynamic_pipeline import DynamicPipelineConfig
+from resfields_ns.pipelines.dynamic_pipeline import DynamicPipeline, DynamicPipelineConfig
 from tests.cases import over
 from tests.methods import METHODS, tiny_config, trained
 from tests.ray_family import without_clouds
@@ -123,7 +124,7 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _config(kind: ModelKind, capture: Path, output_dir: Path, steps: int) -> ResFieldsTrainerConfig:
     config = tiny_config(METHODS["tnerf-resfields-small"], capture, output_dir)
     model, datamanager = config.pipeline.model, config.pipeline.datamanager
-    assert isinstance(model, DynamicModelConfig)
+    assert isinstance(model, DynamicModelConfig) and isinstance(datamanager, DynamicDataManagerConfig)
     model.field = replace(model.field, hidden_dim=64)
     model.colour_correction = kind
     model.hull_start_steps = 20
@@ -139,7 +140,9 @@ def _config(kind: ModelKind, capture: Path, output_dir: Path, steps: int) -> Res
 
 
 def test_known_exposures_are_learned_and_the_scene_is_that_of_the_first_camera(twins: Path, tmp_path: Path) -> None:
-    without, corrected = (trained(_config(each, twins, tmp_path, steps=300)).pipeline for each in ("none", "gain"))
+    without = trained(_config("none", twins, tmp_path, steps=300)).pipeline
+    corrected = trained(_config("gain", twins, tmp_path, steps=300)).pipeline
+    assert isinstance(corrected, DynamicPipeline)
     before, after = _foreground_psnr(without), _foreground_psnr(corrected)
     assert [*before] == [("cam_train_1", "psnr_foreground"), ("twin", "psnr_foreground")]
     assert after["cam_train_1", "psnr_foreground"] > before["cam_train_1", "psnr_foreground"] + 0.8
@@ -176,9 +179,11 @@ def test_a_run_with_corrections_resumes_reloads_and_is_evaluated(kind: Kind, twi
         assert torch.equal(resumed[name], expected), name
     config = whole.config.get_base_dir() / "config.yml"
     _, pipeline, _, _ = eval_setup(config)
-    learned = dict(pipeline.model.colour_correction.named_parameters())
-    for name, parameter in whole.pipeline.model.colour_correction.named_parameters():
-        assert parameter.any() and torch.equal(learned[name], parameter)
+    loaded = pipeline.state_dict()
+    learned = {name: values for name, values in whole.pipeline.state_dict().items() if "colour_correction" in name}
+    assert len(learned) == 2
+    for name, values in learned.items():
+        assert values.any() and torch.equal(loaded[name], values)
     ComputePSNR(config, tmp_path / "metrics.json").main()
     results = json.loads((tmp_path / "metrics.json").read_text())["results"]
     for name in _NAMES:
@@ -187,7 +192,8 @@ def test_a_run_with_corrections_resumes_reloads_and_is_evaluated(kind: Kind, twi
 
 def test_a_single_camera_cannot_be_corrected(twins: Path, tmp_path: Path) -> None:
     config = _config("gain", twins, tmp_path, steps=4)
-    config.pipeline.datamanager.dataparser.train_cameras = ("twin",)
+    assert isinstance(config.pipeline.datamanager, DynamicDataManagerConfig)
+    config.pipeline.datamanager.dataparser = OwliiDataParserConfig(train_cameras=("twin",), test_cameras=("twin",))
     message = r"model.colour-correction: expected none for a single training camera \(twin\), as .*, got gain$"
     with pytest.raises(ValueError, match=f"^{message}"):
         config.setup(local_rank=0, world_size=1).setup()

@@ -67,7 +67,7 @@ class ColourCorrection(nn.Module):
 
     def __init__(self, kind: Kind, cameras: list[str]) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind: Kind = kind
         self.names = list(dict.fromkeys(cameras))
         self.register_buffer("cameras", torch.tensor([self.names.index(name) for name in cameras]), persistent=False)
         others = len(self.names) - 1
