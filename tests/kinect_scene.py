@@ -242,13 +242,13 @@ _Lens = tuple[tuple[float, ...], tuple[int, int], tuple[int, int], tuple[int, in
 
 @lru_cache
 def _image(kind: str, lens: _Lens, pose: tuple[float, ...], time: int) -> np.ndarray:
-    image = view(_directions(*lens), np.array(pose).reshape(4, 4), time / 1e6)[kind]
+    image = view(ray_directions(*lens), np.array(pose).reshape(4, 4), time / 1e6)[kind]
     image.flags.writeable = False
     return image
 
 
 @lru_cache
-def _directions(
+def ray_directions(
     lens: tuple[float, ...], sensor: tuple[int, int], offset: tuple[int, int], size: tuple[int, int]
 ) -> np.ndarray:
     """Where the pixels of an image look, with z = 1: the distortion undone by Newton's method."""

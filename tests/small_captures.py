@@ -26,10 +26,15 @@ def points_at(time: float) -> np.ndarray:
     return START + time * VELOCITY
 
 
-def write_dnerf_capture(folder: Path, alpha: bool = True) -> None:
-    """Write D-NeRF's layout: one camera angle, OpenGL poses, alpha around the points; validation in between."""
+def write_dnerf_capture(folder: Path, alpha: bool = True, intrinsics: dict[str, float] | None = None) -> None:
+    """Write D-NeRF's layout: one camera angle, OpenGL poses, alpha around the points; validation in between.
+
+    `intrinsics` (fl_x, fl_y, cx, cy, k1, k2, k3, p1, p2) are written beside the angle, and those of the pictures.
+    """
     angle = 0.7
     focal = 0.5 * SIZE[0] / np.tan(0.5 * angle)
+    optics = dict.fromkeys(("k1", "k2", "k3", "p1", "p2"), 0.0) | {"fl_x": focal, "fl_y": focal}
+    optics |= {"cx": SIZE[0] / 2, "cy": SIZE[1] / 2, **(intrinsics or {})}
     all_times = {
         "train": np.arange(NUM_FRAMES) / (NUM_FRAMES - 1),
         "val": np.array([0.0, 0.5]),
@@ -43,14 +48,23 @@ def write_dnerf_capture(folder: Path, alpha: bool = True) -> None:
             pose = np.eye(4)
             pose[:3] = np.column_stack([right, -down, -forward, position])
             local = (points_at(time) - position) @ pose[:3, :3]
-            pixels = np.array([SIZE[0] / 2, SIZE[1] / 2]) + focal * local[:, :2] * [1, -1] / -local[:, 2:]
-            picture = _picture(pixels)
+            picture = _picture(_distorted_pixels(local[:, :2] * [1, -1] / -local[:, 2:], optics))
             if alpha:
                 picture = np.dstack([picture, np.where(picture.max(axis=2) > 20, 255, 0).astype(np.uint8)])
             Image.fromarray(picture).save(folder / split / f"r_{index:03d}.png")
             frames.append({"file_path": f"./{split}/r_{index:03d}", "time": time, "transform_matrix": pose.tolist()})
-        content = {"camera_angle_x": angle, "frames": frames}
+        content = {"camera_angle_x": angle, **(intrinsics or {}), "frames": frames}
         (folder / f"transforms_{split}.json").write_text(json.dumps(content))
+
+
+def _distorted_pixels(plane: np.ndarray, optics: dict[str, float]) -> np.ndarray:
+    x, y = plane.T
+    k1, k2, k3, p1, p2 = (optics[key] for key in ("k1", "k2", "k3", "p1", "p2"))
+    r = x * x + y * y
+    radial = 1 + k1 * r + k2 * r**2 + k3 * r**3
+    u = x * radial + 2 * p1 * x * y + p2 * (r + 2 * x * x)
+    v = y * radial + 2 * p2 * x * y + p1 * (r + 2 * y * y)
+    return np.column_stack([optics["fl_x"] * u + optics["cx"], optics["fl_y"] * v + optics["cy"]])
 
 
 def write_n3v_capture(folder: Path, num_frames: dict[str, int] | None = None) -> None:
@@ -151,12 +165,7 @@ def _nerfies_camera(azimuth: float) -> dict:
 
 def _nerfies_pixels(camera: dict, points: np.ndarray) -> np.ndarray:
     local = (points - camera["position"]) @ np.array(camera["orientation"]).T
-    x, y = local[:, 0] / local[:, 2], local[:, 1] / local[:, 2]
-    k1, k2, k3 = camera["radial_distortion"]
-    p1, p2 = camera["tangential_distortion"]
-    r = x * x + y * y
-    radial = 1 + k1 * r + k2 * r**2 + k3 * r**3
-    u = x * radial + 2 * p1 * x * y + p2 * (r + 2 * x * x)
-    v = y * radial + 2 * p2 * x * y + p1 * (r + 2 * y * y)
-    focal, aspect = camera["focal_length"], camera["pixel_aspect_ratio"]
-    return np.column_stack([focal * u, focal * aspect * v]) + camera["principal_point"]
+    (k1, k2, k3), (p1, p2) = camera["radial_distortion"], camera["tangential_distortion"]
+    focal, (cx, cy) = camera["focal_length"], camera["principal_point"]
+    optics = {"fl_x": focal, "fl_y": focal * camera["pixel_aspect_ratio"], "cx": cx, "cy": cy}
+    return _distorted_pixels(local[:, :2] / local[:, 2:], {**optics, "k1": k1, "k2": k2, "k3": k3, "p1": p1, "p2": p2})

@@ -8,6 +8,7 @@ from resfields_ns.captures.camera import (
     CropWindow,
     Lens,
     Similarity,
+    check_rotation,
     check_same_similarity,
     decompose_projection,
 )
@@ -61,6 +62,13 @@ def test_scale_of_a_similarity() -> None:
 def test_refuses_what_is_no_similarity(matrix: np.ndarray) -> None:
     with pytest.raises(ValueError, match="here: expected one uniform scale with a translation, found"):
         Similarity(matrix).check("here")
+
+
+@pytest.mark.parametrize("entry", [1.01, -1.0, 1e300, np.inf, np.nan])
+def test_refuses_what_is_no_rotation(entry: float) -> None:
+    check_rotation(np.eye(3), "R")
+    with pytest.raises(ValueError, match=r"R: expected a rotation, found \[\["):
+        check_rotation(np.diag([1.0, entry, 1.0]), "R")
 
 
 def test_similarities_must_agree() -> None:

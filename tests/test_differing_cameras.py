@@ -15,6 +15,8 @@ from resfields_ns.captures.capture_writer import write_cameras
 from resfields_ns.captures.checks.look_over import look_over
 from resfields_ns.captures.poses import camera_around_origin
 from resfields_ns.captures.sequence import Capture
+from resfields_ns.captures.video_file import probe_video
+from resfields_ns.captures.videos.calibration import read_calibration
 from resfields_ns.commands.videos import videos
 from resfields_ns.data.dynamic_data import DynamicDataManagerConfig, RayBatches
 from resfields_ns.data.dynamic_dataset import DynamicDataset
@@ -169,12 +171,39 @@ _CALIBRATED = Camera(1088, 1920, 1500.0, 1500.0, 540.0, 950.0)
         ((540, 960), "automatic", (750.0, 750.0, 268.0, 475.0)),
         ((363, 640), "automatic", (1500.0 * 363 / 1088, 500.0, 540.0 * 363 / 1088, 950.0 / 3)),
         ((1088, 1920), "cropped", (1500.0, 1500.0, 540.0, 950.0)),
+        ((1088, 1920), "padded", (1500.0, 1500.0, 540.0, 950.0)),
+        ((544, 1000), "padded", (750.0, 750.0, 270.0, 495.0)),
     ],
 )
 def test_pictures_of_another_size_than_calibrated(size: tuple[int, int], fit, expected: tuple[float, ...]) -> None:
     camera = _CALIBRATED.fitted(size, fit)
     assert camera.size == size
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("sideways", [False, True])
+def test_bars_are_found(sideways: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """1088 columns made 1080 leave seven rows at each end, as dark as coding makes them."""
+    size, (width, height) = ((1920, 1080), (1920, 1088)) if sideways else ((1080, 1920), (1088, 1920))
+    calibration = tmp_path / "calibration.toml"
+    picture = np.full((1920, 1080, 3), 90, np.uint8)
+    padded = picture.copy()
+    padded[:7], padded[-7:] = 3, 3
+    found = {}
+    for name, shown in {"whole": picture, "padded": padded, "night": padded // 10}.items():
+        path = tmp_path / f"{name}.mp4"
+        write_video(path, [np.ascontiguousarray(shown.swapaxes(0, 1)) if sideways else shown])
+        calibration.write_text(
+            f"[{name}]\nsize = [{width}, {height}]\nrotation = [0, 0, 0]\ntranslation = [0, 0, 0]\n"
+            f"matrix = [[1500, 0, {width / 2 - 0.5}], [0, 1500, {height / 2 - 0.5}], [0, 0, 1]]\n"
+        )
+        camera = read_calibration(calibration, {name: probe_video(path)}).cameras[name]
+        assert camera.size == size and (camera.cx, camera.cy) == pytest.approx((size[0] / 2, size[1] / 2))
+        found[name] = camera.fx
+    assert found == pytest.approx({"whole": 1500.0, "padded": 1500.0 * 1080 / 1088, "night": 1500.0})
+    printed = capsys.readouterr().out
+    assert printed.count("taken as cut about the middle") == 2
+    assert printed.count("taken as scaled as a whole, with bars at both ends") == 1
 
 
 def test_a_crop_sees_what_it_kept() -> None:

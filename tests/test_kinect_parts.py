@@ -53,18 +53,55 @@ def test_parameters_are_of_the_whole_sensor(depth: str, color: str) -> None:
     np.testing.assert_allclose(calibration.translation, Device.translation)
 
 
-def test_colour_calibrated_for_wide_images() -> None:
+@pytest.mark.parametrize("sensor", [(4096, 2304), (3840, 2160), (1366, 768)])
+def test_colour_calibrated_for_wide_images(sensor: tuple[int, int]) -> None:
     """Rows of a 16:9 calibration count from row 384 of the sensor's 3072."""
 
     def widen(information: dict[str, Any]) -> None:
         color = information["Cameras"][1]
-        color["SensorHeight"] = 2304
+        color["SensorWidth"], color["SensorHeight"] = sensor
         parameters = color["Intrinsics"]["ModelParameters"]
         parameters[1] = (parameters[1] * 3072 - 384) / 2304
         parameters[3] = parameters[3] * 3072 / 2304
 
     wide, whole = _parse(widen).color, _parse().color
     assert (wide.cy, wide.fy) == pytest.approx((whole.cy, whole.fy))
+
+
+def _vendors_calibration(information: dict[str, Any]) -> None:
+    """The calibration of the tests of the vendor's SDK (MIT licence), but for what it leaves at zero."""
+    depth, color = information["Cameras"]
+    color["SensorWidth"], color["SensorHeight"] = 3840, 2160
+    depth["Intrinsics"]["ModelParameters"] = [
+        *(0.5021858215332031, 0.5017953515052795, 0.4928196966648102, 0.4929271340370178),
+        *(0.5825164318084717, 0.006136116571724415, -0.0013186802389100194),
+        *(0.9256134629249573, 0.1256897747516632, -0.006530247628688812),
+        *(0, 0, -2.0833556845900603e-05, -0.00012877916742581874),
+    ]
+    color["Intrinsics"]["ModelParameters"] = [
+        *(0.4962615370750427, 0.5045394897460938, 0.48109495639801025, 0.8550289273262024),
+        *(-1.05756676197052, -1.399342656135559, 1.7508856058120728),
+        *(-1.1485179662704468, -1.1924415826797485, 1.6220585107803345),
+        *(0, 0, -1.2259531104064081e-05, 0.0006910160882398486),
+    ]
+    color["Rt"]["Rotation"] = [
+        *(0.9999947547912598, 8.952798089012504e-05, -0.0032330064568668604),
+        *(0.0001289974752580747, 0.9977173209190369, 0.0675286054611206),
+        *(0.00323167210444808, -0.06752867251634598, 0.9977120757102966),
+    ]
+    color["Rt"]["Translation"] = [-0.03194226697087288, -0.0024762286338955164, 0.0036488529294729233]
+
+
+def test_the_vendors_own_numbers() -> None:
+    """Its tests expect these of depth pixel (256, 256) at 1000 mm; pixels count from the centre of the first one."""
+    calibration = _parse(_vendors_calibration, "WFOV_2X2BINNED", "2160P")
+    plane = calibration.depth.plane_coordinates(np.array([256.5, 256.5]))
+    point = 1000.0 * np.append(plane, 1.0)
+    np.testing.assert_allclose(point, [-2.45376134, -1.66107690, 1000.0], atol=1e-3)
+    in_color = calibration.rotation @ point + 1000.0 * calibration.translation
+    np.testing.assert_allclose(in_color, [-37.6291695, 63.3947754, 1001.46521], atol=1e-3)
+    pixel = calibration.color.pixels_of(in_color) - 0.5
+    np.testing.assert_allclose(pixel, [1835.689453, 1206.290039], atol=1e-3)
 
 
 def test_calibration_may_begin_and_end_as_devices_write_it() -> None:
@@ -100,6 +137,10 @@ def test_calibration_may_begin_and_end_as_devices_write_it() -> None:
         (
             lambda i: i["Cameras"][1]["Intrinsics"]["ModelParameters"].__setitem__(2, 0.0),
             "ModelParameters: expected focal lengths above 0, found 0, 0.6306",
+        ),
+        (
+            lambda i: i["Cameras"][1].update(SensorHeight=2048),
+            "LocationPV0: SensorWidth, SensorHeight: expected 4:3 or 16:9, found 4096x2048",
         ),
     ],
 )

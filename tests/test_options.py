@@ -119,6 +119,7 @@ _NEEDS_DATA = {
     "--pipeline.datamanager.background-margin 0.5": "masks",
     "owlii --mask-threshold 5": "masks",
     "owlii --depth-kind ray": "depth",
+    "owlii --depth-unit 0.01": "depth",
     "dnerf-capture --mask-threshold 5": "masks",
     "kinect-rgbd --mask-threshold 5": "masks",
 }

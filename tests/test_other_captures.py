@@ -13,6 +13,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig, Datapa
 from nerfstudio.scripts.eval import ComputePSNR
 from PIL import Image
 
+from resfields_ns.captures.checks.layouts import recognise_dataparser
 from resfields_ns.captures.sequence import Capture
 from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.dataparsers.dnerf_capture import DNeRFCaptureConfig
@@ -108,6 +109,81 @@ def test_points_land_on_their_pixels(name: str, split: str, image_scale: float, 
     outputs = FORMATS[name].parse(captures[name], split, image_scale=image_scale)
     for index in range(len(outputs.image_filenames)):
         assert _errors_in_pixels(outputs, index).max() < 0.25
+
+
+INTRINSICS = {"fl_x": 62.0, "fl_y": 59.0, "cx": 29.0, "cy": 18.0}
+INTRINSICS |= {"k1": -0.05, "k2": 0.1, "k3": 0.02, "p1": 0.01, "p2": -0.015}
+
+
+def _in_one_file(capture: Path, lists: bool = True, per_frame: bool = False) -> None:
+    """Make nerfstudio's `transforms.json` of D-NeRF's files, with names of images in full."""
+    frames, named = [], {}
+    for split in SPLITS:
+        path = capture / f"transforms_{split}.json"
+        content = json.loads(path.read_text())
+        for frame in content["frames"]:
+            frame["file_path"] = frame["file_path"].removeprefix("./") + ".png"
+            frame.update({key: content[key] for key in INTRINSICS if key in content} if per_frame else {})
+        named[f"{split}_filenames"] = [frame["file_path"] for frame in content["frames"]]
+        frames += content["frames"][::-1]
+        path.unlink()
+    shared = {} if per_frame else {key: content[key] for key in content if key != "frames"}
+    whole = {"camera_model": "OPENCV", "frames": frames} | shared | (named if lists else {})
+    (capture / "transforms.json").write_text(json.dumps(whole))
+
+
+@over("image_scale", {"whole": 1.0, "other": 0.8})
+@over("layout", {"shared": None, "one file": False, "each frame": True})
+@over("scale", {"same": 1, "twice": 2})
+def test_dnerf_intrinsics(scale: int, layout: bool | None, image_scale: float, tmp_path: Path) -> None:
+    """They count before the angle, whether shared or of each frame, for pictures of any size."""
+    write_dnerf_capture(tmp_path, intrinsics=INTRINSICS)
+    for path in tmp_path.glob("*.json"):
+        content = json.loads(path.read_text())
+        content |= {key: scale * content[key] for key in ("fl_x", "fl_y", "cx", "cy")}
+        path.write_text(json.dumps(content | {"w": scale * SIZE[0], "h": scale * SIZE[1]}))
+    if layout is not None:
+        _in_one_file(tmp_path, per_frame=layout)
+        if layout:
+            content = json.loads((tmp_path / "transforms.json").read_text())
+            content |= {"w": scale * SIZE[0], "h": scale * SIZE[1], "fl_x": 1.0, "k1": 9.0}
+            (tmp_path / "transforms.json").write_text(json.dumps(content))
+    for split in SPLITS:
+        outputs = FORMATS["dnerf"].parse(tmp_path, split, image_scale=image_scale)
+        for index in range(len(outputs.image_filenames)):
+            assert _errors_in_pixels(outputs, index).max() < 0.25
+
+
+def test_one_file_of_all_splits(captures: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_dnerf_capture(tmp_path / "lists")
+    _in_one_file(tmp_path / "lists")
+    for split in SPLITS:
+        expected = FORMATS["dnerf"].parse(captures["dnerf"], split)
+        outputs = FORMATS["dnerf"].parse(tmp_path / "lists", split)
+        assert outputs.cameras.times is not None and expected.cameras.times is not None
+        torch.testing.assert_close(outputs.cameras.times, expected.cameras.times.flip(0))
+        torch.testing.assert_close(outputs.cameras.camera_to_worlds, expected.cameras.camera_to_worlds.flip(0))
+    write_dnerf_capture(tmp_path / "no lists")
+    _in_one_file(tmp_path / "no lists", lists=False)
+    everything, evaluation = (FORMATS["dnerf"].parse(tmp_path / "no lists", split) for split in ("train", "val"))
+    assert len(everything.image_filenames) == NUM_FRAMES + 2 + 3
+    assert evaluation.image_filenames == everything.image_filenames
+    assert recognise_dataparser(tmp_path / "no lists") == "dnerf-capture"
+    assert "has no val_filenames: evaluation uses the training images" in " ".join(capsys.readouterr().out.split())
+
+
+def test_masks_that_the_file_names(tmp_path: Path) -> None:
+    write_dnerf_capture(tmp_path, alpha=False)
+    path = tmp_path / "transforms_train.json"
+    content = json.loads(path.read_text())
+    random = np.random.default_rng(0)
+    masks = [np.where(random.random((SIZE[1], SIZE[0])) < 0.3, 255, 0).astype(np.uint8) for _ in range(NUM_FRAMES)]
+    for index, (frame, mask) in enumerate(zip(content["frames"], masks, strict=True)):
+        Image.fromarray(mask).save(tmp_path / f"mask{index}.png")
+        frame["mask_path"] = f"mask{index}.png"
+    path.write_text(json.dumps(content))
+    loaded = DynamicDataset(FORMATS["dnerf"].parse(tmp_path)).load_arrays()["mask"]
+    assert all(np.array_equal(mask > 127, array.numpy()) for mask, array in zip(masks, loaded, strict=True))
 
 
 @over("split", SPLITS)

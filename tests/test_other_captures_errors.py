@@ -159,11 +159,36 @@ def test_transforms_that_are_not_json(content: bytes, dnerf: Path) -> None:
         (_put(3, "frames", 3, "file_path"), "frame 3: file_path: expected text, found 3"),
         (_put([[1, 0], [0]], "frames", 0, "transform_matrix"), "frame 0: transform_matrix: expected 4x4 numbers"),
         (_put(2.0, "frames", 0, "transform_matrix", 0, 0), "frame 0: transform_matrix: expected a rotation, found [["),
+        (_put("OPENCV_FISHEYE", "camera_model"), "camera_model: expected one of SIMPLE_PINHOLE, PINHOLE, "),
+        (_put(True, "is_fisheye"), "camera_model: expected one of SIMPLE_PINHOLE, PINHOLE, "),
+        (_put(0.0, "fl_x"), "fl_x: expected a number above 0, found 0"),
+        (_put("29", "frames", 1, "cx"), "frame 1: cx: expected a number, found '29'"),
+        (_put(float("inf"), "k1"), "k1: expected finite numbers, found inf"),
+        (_put(0.1, "k4"), "k4: expected 0, as a lens with k1, k2, k3, p1, p2 has, found 0.1"),
+        (_put([0.1, 0.2], "distortion_params"), "distortion_params: expected 6 numbers, found [0.1, 0.2]"),
+        (lambda c: c.update(camera_model="FULL_OPENCV", k4=0.1), "expected a lens without k4, k5 and k6: undistort"),
     ],
 )
 def test_broken_transforms(change: _Change, message: str, dnerf: Path) -> None:
     path = _change_json(dnerf / "transforms_train.json", change)
     _expect(DNeRFCaptureConfig(data=dnerf), path, message)
+
+
+def test_transforms_for_pictures_of_another_shape(dnerf: Path) -> None:
+    path = _change_json(dnerf / "transforms_train.json", lambda content: content.update(w=48, h=20))
+    message = f"r_000.png: expected pictures in the proportion of 48x20, as {path} tells, found 48x40"
+    _expect(DNeRFCaptureConfig(data=dnerf), message)
+
+
+def test_lists_of_a_split(dnerf: Path) -> None:
+    path = dnerf / "transforms.json"
+    (dnerf / "transforms_train.json").rename(path)
+    _change_json(path, _put(["r_7.png"], "test_filenames"))
+    _expect(
+        DNeRFCaptureConfig(data=dnerf), path, "test_filenames: expected files of frames, found 'r_7.png'", split="val"
+    )
+    _change_json(path, _put([], "train_filenames"))
+    _expect(DNeRFCaptureConfig(data=dnerf), path, "train_filenames: expected one or more files, found none")
 
 
 def test_dnerf_images(dnerf: Path) -> None:

@@ -1,7 +1,7 @@
 """The package: nothing is forgotten in pyproject.toml, imports go one way, and the wheel is whole."""
 
 import ast
-import importlib
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -44,15 +44,20 @@ _MAY_IMPORT = {
 }
 """Every room of the package, and what it may import beside itself."""
 
+_NOT_DECLARED = {"resfields_ns", "tests", "benchmarks", "scripts", "triton"}
+"""Modules of this repository, and Triton, which torch brings where it can use it."""
+
 _IMPORT_WITH_TORCH_ALONE = """
-import importlib, sys
+import importlib.util, sys
 import jaxtyping, numpy, torch
+if importlib.util.find_spec("triton"):
+    import triton.language  # torch brings it
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
         if top not in sys.stdlib_module_names and top not in ("jaxtyping", "numpy", "resfields_ns", "torch"):
-            raise ImportError(f"{name} is neither torch, numpy nor jaxtyping")
+            raise ImportError(f"{name} is neither torch with its Triton, numpy nor jaxtyping")
 
 sys.meta_path.insert(0, Refuse())
 for name in sys.argv[1:]:
@@ -150,6 +155,8 @@ def test_functional_and_layers_need_torch_alone() -> None:
     modules = ["resfields_ns.timeline"]
     for room in _TENSOR_ROOMS:
         modules += [f"resfields_ns.{room}.{path.stem}" for path in (_FOLDERS["resfields_ns"] / room).glob("*.py")]
+    if importlib.util.find_spec("triton") is None:
+        modules.remove("resfields_ns.functional.fused_mlp")
     command = [sys.executable, "-c", _IMPORT_WITH_TORCH_ALONE, *modules]
     result = subprocess.run(command, capture_output=True, text=True, cwd=_ROOT, check=False)
     assert result.returncode == 0, result.stderr
@@ -209,7 +216,7 @@ def test_what_is_imported_is_a_dependency(folders: tuple[str | Path, ...]) -> No
     paths = [path for folder in folders for path in (_ROOT / folder).rglob("*.py")]
     modules = {module.partition(".")[0] for path in paths for module in _imported(path)}
     distributions = packages_distributions()
-    for module in modules - set(sys.stdlib_module_names) - {"resfields_ns", "tests", "benchmarks", "scripts"}:
+    for module in modules - set(sys.stdlib_module_names) - _NOT_DECLARED:
         assert {name.lower() for name in distributions[module]} & declared, f"{module} of {distributions[module]}"
 
 

@@ -12,7 +12,7 @@ from resfields_ns.captures.videos.alignment import read_clocks
 from resfields_ns.captures.videos.calibration import find_videos
 from resfields_ns.captures.videos.synchronisation import LEAST_CERTAINTY, Link, Signal, correlate, find_offsets
 from resfields_ns.commands.videos import videos
-from tests.timed_videos import SIZE, gray, write_timed_video
+from tests.timed_videos import SIZE, ffmpeg, gray, write_timed_video
 from tests.video_scene import BOX, make_cameras, write_opencv_yaml
 
 STARTS = {"cam0": 1.0, "cam1": 1.6217, "cam2": 0.7391}
@@ -88,6 +88,15 @@ def test_sound_tells_offsets_to_milliseconds(tmp_path: Path) -> None:
     assert max(map(abs, _errors(found).values())) < 0.006
     assert {found[name].by for name in ("cam1", "cam2")} == {"sound"}
     assert min(found[name].certainty for name in ("cam1", "cam2")) > 2.0
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_track_that_starts_late_is_heard_at_its_time(suffix: str, tmp_path: Path) -> None:
+    folder = _write(tmp_path / "videos", _STILL, _sounds())
+    whole = (folder / "cam1.mp4").rename(tmp_path / "whole.mp4")
+    late = ["-itsoffset", 0.256, "-ss", 0.256, "-i", whole]
+    ffmpeg("-i", whole, *late, "-map", "0:v", "-map", "1:a", "-c", "copy", folder / f"cam1{suffix}")
+    assert max(map(abs, _errors(_find(folder)).values())) < 0.006
 
 
 def test_movement_tells_offsets_to_half_a_frame(views: dict[str, list[np.ndarray]], tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from tests.video_scene import (
     write_colmap_binary,
     write_llff,
     write_opencv_yaml,
+    write_qualisys,
     write_videos,
 )
 
@@ -80,6 +81,13 @@ def test_points_lie_on_their_pixels_with_llff_poses(tmp_path: Path) -> None:
     cameras = make_cameras(np.zeros(8), simple=True)
     write_videos(tmp_path / "videos", cameras)
     videos(tmp_path / "videos", tmp_path / "capture", write_llff(tmp_path / "calibration", cameras))
+    assert _largest_error(tmp_path / "capture") < 0.15
+
+
+def test_points_lie_on_their_pixels_with_qualisys(tmp_path: Path) -> None:
+    cameras = make_cameras(np.where(np.arange(8) < 5, DISTORTION, 0.0))
+    write_videos(tmp_path / "videos", cameras)
+    videos(tmp_path / "videos", tmp_path / "capture", write_qualisys(tmp_path / "calibration", cameras), box=BOX)
     assert _largest_error(tmp_path / "capture") < 0.15
 
 

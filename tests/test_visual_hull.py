@@ -3,19 +3,22 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from torch import Tensor
 
+from resfields_ns.captures.camera import Camera, Lens
 from resfields_ns.captures.meshes.mesh_points import read_points
 from resfields_ns.captures.sequence import Capture
 from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.data.pixel_samplers import grow_mask
 from resfields_ns.data.visual_hull import carve_visual_hull
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
-from resfields_ns.host.dataparsing import sequence_of
+from resfields_ns.functional.rays import cell_centres
+from resfields_ns.host.dataparsing import host_cameras, sequence_of
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +108,29 @@ def test_agrees_with_a_loop_over_cells() -> None:
     hull = carve_visual_hull(cameras, masks, frames, 2, box, 9, conservative=False)
     assert torch.equal(hull, _slow_hull(cameras, masks, frames, box, 9))
     assert 0 < hull.sum() < hull.numel()
+
+
+@pytest.mark.parametrize("lens", [Lens(), Lens(k1=0.3, k2=-0.02, p1=0.02), Lens(k1=-0.3, k3=0.01, p2=-0.03)])
+def test_carves_through_lenses(lens: Lens) -> None:
+    """As the camera projects; what lies farther out than the lens model holds is not carved."""
+    pose = np.column_stack([np.diag([1.0, -1.0, -1.0]), [0.1, 0.2, 1.4]])
+    camera = Camera(60, 48, 24.0, 26.0, 31.0, 25.0, lens, pose)
+    cameras = host_cameras([camera], torch.zeros(1))
+    masks = torch.rand(1, 48, 60, generator=torch.Generator().manual_seed(0)) < 0.6
+    box = torch.tensor([[-1.0] * 3, [1.0] * 3])
+    hull = carve_visual_hull(cameras, masks, torch.tensor([0]), 1, box, 16, conservative=False)
+    centres = cell_centres(torch.arange(16**3), (16, 16, 16), box).double().numpy()
+    local = camera.to_camera(centres)
+    squares = (local[:, :2] ** 2).sum(axis=-1) / local[:, 2] ** 2
+    radii = np.linspace(0.0, 3.0, 3001)
+    farther = np.diff(radii * (1.0 + lens.k1 * radii**2 + lens.k2 * radii**4 + lens.k3 * radii**6)) > 0.0
+    limit = np.inf if farther.all() else radii[np.argmin(farther)]
+    pixels, seen = camera.project(centres)
+    seen &= squares < limit**2
+    columns, rows = np.where(seen[:, None], pixels, 0.0).astype(np.int64).T
+    expected = ~seen | masks[0].numpy()[rows, columns]
+    assert (hull.flatten().numpy() != expected).mean() < 1e-3
+    assert (seen & ~expected).sum() > 100 and (lens.k1 >= 0.0 or (squares > limit**2).any())
 
 
 @pytest.mark.parametrize("conservative", [True, False])

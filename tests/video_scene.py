@@ -169,10 +169,138 @@ def write_llff(folder: Path, cameras: dict[str, Camera]) -> Path:
     return folder / "poses_bounds.npy"
 
 
+def write_easymocap(folder: Path, cameras: dict[str, Camera]) -> Path:
+    """The last camera has its rotation as a vector alone, and no size."""
+    folder.mkdir()
+    intrinsics, extrinsics = (
+        cv2.FileStorage(str(folder / f"{kind}.yml"), cv2.FILE_STORAGE_WRITE) for kind in ("intri", "extri")
+    )
+    for storage in (intrinsics, extrinsics):
+        storage.startWriteStruct("names", cv2.FileNode_SEQ)
+        for name in cameras:
+            storage.write("", name)
+        storage.endWriteStruct()
+    for name, camera in cameras.items():
+        values = opencv_values(camera)
+        intrinsics.write(f"K_{name}", values["camera_matrix"])
+        intrinsics.write(f"dist_{name}", values["distortion_coefficients"])
+        extrinsics.write(f"R_{name}", cv2.Rodrigues(camera.rotation)[0])
+        extrinsics.write(f"T_{name}", camera.translation[:, None])
+        if name != NAMES[-1]:
+            intrinsics.write(f"W_{name}", SIZE[0])
+            intrinsics.write(f"H_{name}", SIZE[1])
+            extrinsics.write(f"Rot_{name}", camera.rotation)
+    intrinsics.release()
+    extrinsics.release()
+    return folder
+
+
+def toml_table(header: str, camera: Camera, **more: Any) -> str:
+    """A table of anipose: its numbers are OpenCV's."""
+    values = opencv_values(camera)
+    record = {
+        "size": [float(length) for length in SIZE],
+        "matrix": values["camera_matrix"].tolist(),
+        "distortions": camera.distortion.tolist(),
+        "rotation": cv2.Rodrigues(camera.rotation)[0][:, 0].tolist(),
+        "translation": camera.translation.tolist(),
+        **more,
+    }
+    return "\n".join([f"[{header}]", *(f"{key} = {json.dumps(value)}" for key, value in record.items()), "", ""])
+
+
+def write_anipose(folder: Path, cameras: dict[str, Camera]) -> Path:
+    """Tables whose order is not that of the names, with what else such files hold."""
+    folder.mkdir()
+    reverse = list(cameras.items())[::-1]
+    tables = [toml_table(f"cam_{index}", camera, name=name) for index, (name, camera) in enumerate(reverse)]
+    path = folder / "calibration.toml"
+    path.write_text("".join(tables) + "[metadata]\nadjusted = false\nerror = 0.5\n")
+    return path
+
+
+def write_caliscope(folder: Path, cameras: dict[str, Camera]) -> Path:
+    """Rotations as matrices, and a camera without a video that was never calibrated; of videos named by number."""
+    folder.mkdir()
+    tables = [
+        toml_table(f"cameras.{name.removeprefix('cam_')}", camera, rotation=camera.rotation.tolist(), fisheye=False)
+        for name, camera in cameras.items()
+    ]
+    (folder / "camera_array.toml").write_text("".join(tables) + "[cameras.7]\ncam_id = 7\nsize = [64, 48]\n")
+    (folder / "charuco.toml").write_text("columns = 4\nrows = 5\n")
+    return folder
+
+
+def write_pose2sim(folder: Path, cameras: dict[str, Camera]) -> Path:
+    """Cameras that are called as the folders of their pictures of a board."""
+    folder.mkdir()
+    tables = [toml_table(f"int_{name}_img", camera, name=f"int_{name}_img") for name, camera in cameras.items()]
+    (folder / "Calib.toml").write_text("".join(tables))
+    return folder
+
+
+def write_qualisys(folder: Path, cameras: dict[str, Camera]) -> Path:
+    """The video shows a part of the sensor; lengths in millimetres, pixels in 64ths; without k4 to k6."""
+    folder.mkdir()
+    left, top = 8, 4
+    parts = []
+    for name, camera in cameras.items():
+        k1, k2, p1, p2, k3 = 64 * camera.distortion[:5]
+        right, up, back = camera.rotation * [[1.0], [-1.0], [-1.0]]
+        x, y, z = -1000.0 * camera.rotation.T @ camera.translation
+        (fx, fy), (cx, cy) = 64 * np.array(camera.focal), 64 * (np.array(camera.principal) - 0.5 + [left, top])
+        axes = " ".join(
+            f'r{row}{column}="{value!r}"'
+            for row, axis in enumerate((right, up, back), start=1)
+            for column, value in enumerate(axis.tolist(), start=1)
+        )
+        parts.append(
+            f'<camera active="1" model="none" serial="{name}" viewrotation="0">'
+            f'<fov_video left="{left}" top="{top}" right="{left + SIZE[0] - 1}" bottom="{top + SIZE[1] - 1}"/>'
+            f'<transform x="{x}" y="{y}" z="{z}" {axes}/>'
+            f'<intrinsic focalLengthU="{fx}" focalLengthV="{fy}" centerPointU="{cx}" centerPointV="{cy}" skew="0.0" '
+            f'radialDistortion1="{k1}" radialDistortion2="{k2}" radialDistortion3="{k3}" '
+            f'tangentalDistortion1="{p1}" tangentalDistortion2="{p2}"/></camera>'
+        )
+    path = folder / "Calib.qca.txt"
+    path.write_text(
+        f"<?xml version='1.0' encoding='ASCII'?>\n<calibration><cameras>{''.join(parts)}</cameras></calibration>"
+    )
+    return path
+
+
+def transforms_frame(camera: Camera) -> dict[str, Any]:
+    """A frame of nerfstudio, for pictures twice as large."""
+    pose = np.eye(4)
+    pose[:3] = np.column_stack([camera.rotation.T, -camera.rotation.T @ camera.translation]) * [1, -1, -1, 1]
+    (fx, fy), (cx, cy) = 2 * np.array(camera.focal), 2 * np.array(camera.principal)
+    k1, k2, p1, p2, k3, k4, k5, k6 = camera.distortion.tolist()
+    return {
+        **{"fl_x": fx, "fl_y": fy, "cx": cx, "cy": cy, "w": 2 * SIZE[0], "h": 2 * SIZE[1]},
+        **{"k1": k1, "k2": k2, "k3": k3, "k4": k4, "k5": k5, "k6": k6, "p1": p1, "p2": p2},
+        "transform_matrix": pose.tolist(),
+    }
+
+
+def write_transforms(folder: Path, cameras: dict[str, Camera]) -> Path:
+    """Intrinsics of each frame; the last camera has two of them."""
+    folder.mkdir()
+    frames = [{"file_path": f"images/{name}.png", **transforms_frame(camera)} for name, camera in cameras.items()]
+    frames[-1]["file_path"] = f"images/{NAMES[-1]}/000.png"
+    frames.append(frames[-1] | {"file_path": f"images/{NAMES[-1]}/001.png"})
+    (folder / "transforms.json").write_text(json.dumps({"camera_model": "FULL_OPENCV", "frames": frames}))
+    return folder
+
+
 FORMATS: dict[str, Callable[[Path, dict[str, Camera]], Path]] = {
     "OpenCV's YAML": write_opencv_yaml,
     "OpenCV's JSON": write_opencv_json,
     "JSON": write_json,
     "COLMAP's text": write_colmap_text,
     "COLMAP's binary": write_colmap_binary,
+    "EasyMocap's": write_easymocap,
+    "anipose's": write_anipose,
+    "Pose2Sim's": write_pose2sim,
+    "nerfstudio's": write_transforms,
 }
+"""Those that hold any lens of ours."""

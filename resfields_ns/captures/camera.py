@@ -132,9 +132,10 @@ class Similarity:
         return self
 
 
-Fit = Literal["automatic", "scaled", "cropped"]
+Fit = Literal["automatic", "scaled", "cropped", "padded"]
 """What was done to pictures after their camera was calibrated: each side was scaled by itself; or both were scaled
-alike, and then cut about the middle. Automatic: scaled where the proportion has stayed, else cropped."""
+alike, and then cut about the middle, or given bars at both ends. Automatic: scaled where the proportion has stayed,
+else cropped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,9 +189,10 @@ class Camera:
 
     def fitted(self, size: tuple[int, int], fit: "Fit" = "automatic") -> "Camera":
         """The camera of pictures of another (width, height) than that which it was calibrated for; see `chosen_fit`."""
-        if chosen_fit(size, self.size, fit) == "scaled":
+        chosen = chosen_fit(size, self.size, fit)
+        if chosen == "scaled":
             return self.resized(size)
-        scale = max(size[0] / self.width, size[1] / self.height)
+        scale = (min if chosen == "padded" else max)(size[0] / self.width, size[1] / self.height)
         x, y = (scale * self.width - size[0]) / 2, (scale * self.height - size[1]) / 2
         return replace(
             self,
@@ -306,8 +308,9 @@ def check_same_similarity(similarity: Similarity, reference: Similarity, name: s
 
 def check_rotation(rotation: Float64[np.ndarray, "3 3"], name: str) -> None:
     """Raise ValueError if a matrix is no rotation; `name` says where it comes from."""
-    deviation = np.abs(rotation @ rotation.T - np.eye(3)).max()
-    if deviation > _LARGEST_DEVIATION or np.linalg.det(rotation) < 0:
+    bounded = np.clip(rotation, -2.0, 2.0)  # no entry of a rotation is, and products of what is larger overflow
+    deviation = np.abs(bounded @ bounded.T - np.eye(3)).max()
+    if not deviation <= _LARGEST_DEVIATION or np.linalg.det(bounded) < 0:
         raise ValueError(f"{name}: expected a rotation, found {rotation.tolist()}")
 
 
@@ -333,7 +336,7 @@ def check_proportion(name: str, size: tuple[int, int], expected: tuple[int, int]
 
 def chosen_fit(
     size: tuple[int, int], calibrated: tuple[int, int], fit: Fit = "automatic"
-) -> Literal["scaled", "cropped"]:
+) -> Literal["scaled", "cropped", "padded"]:
     """What is taken to have been done to pictures of a (width, height), automatic choice made."""
     if fit != "automatic":
         return fit
@@ -345,9 +348,11 @@ def describe_fit(name: str, size: tuple[int, int], calibrated: tuple[int, int], 
     """A line that says what is taken to have been done to pictures; None where their proportion has stayed."""
     if chosen_fit(size, calibrated) == "scaled":
         return None
-    done = {"scaled": "scaled, each side by itself", "cropped": "cut about the middle"}[
-        chosen_fit(size, calibrated, fit)
-    ]
+    done = {
+        "scaled": "scaled, each side by itself",
+        "cropped": "cut about the middle",
+        "padded": "scaled as a whole, with bars at both ends",
+    }[chosen_fit(size, calibrated, fit)]
     sizes = [f"{width}x{height}" for width, height in (size, calibrated)]
     return f"{name}: pictures of {sizes[0]} under a calibration of {sizes[1]} pixels: taken as {done}"
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from jaxtyping import Float64
@@ -75,7 +76,7 @@ def read_llff_poses(path: Path) -> list[LLFFRow]:
         raise ValueError(f"{path}: expected the cameras, found no such file")
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, SyntaxError, TokenError) as error:
         raise ValueError(f"{path}: expected a NumPy array, found a file that cannot be read ({error})") from None
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != 17 or rows.dtype.kind not in "iuf":
         found = f"shape {rows.shape} of {rows.dtype}" if isinstance(rows, np.ndarray) else "an archive"

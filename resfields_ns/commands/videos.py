@@ -20,7 +20,7 @@ def videos(
     calibration: Path,
     frames: str = "::",
     size: tuple[int, int] | None = None,
-    picture_fit: Literal["automatic", "scaled", "cropped"] = "automatic",
+    picture_fit: Literal["automatic", "scaled", "cropped", "padded"] = "automatic",
     offsets: Path | None = None,
     synchronise: bool = False,
     largest_gap_ms: float | None = None,
@@ -40,13 +40,13 @@ def videos(
     Args:
         videos_folder: Folder of videos, named as their cameras.
         out: Folder to write, new or empty.
-        calibration: Folder of a COLMAP model, folder with a YAML or JSON file of OpenCV for each camera, or an LLFF
-            poses_bounds.npy.
+        calibration: File or folder of a calibration: of OpenCV, COLMAP, EasyMocap, Qualisys, anipose, FreeMoCap,
+            Pose2Sim, caliscope, nerfstudio or LLFF.
         frames: Frames to use, as start:stop:step, counted from the first moment that all videos show.
         size: Width and height of the capture's images; by default those of each video.
         picture_fit: What was done to pictures that are not of the calibration's size: each side scaled by itself, or
-            both scaled alike and then cut about the middle. Automatic: scaled where the proportion has stayed, and else
-            cropped, if it is within 1%.
+            both scaled alike and then cut about the middle, or given bars at both ends. Automatic: scaled where the
+            proportion has stayed, and else padded where the first picture has bars, or cropped, if it is within 1%.
         offsets: JSON file that says where in each video the same moment is: {"cam01": {"frames": 3}}, or seconds.
         synchronise: Find such offsets by the videos' sound, or by the change of their pictures.
         largest_gap_ms: Milliseconds that pictures of one frame may be apart, by default half a frame; frames with

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from nerfstudio.cameras.cameras import Cameras
@@ -39,14 +40,36 @@ def carve_visual_hull(
         camera_to_world = cameras.camera_to_worlds[image]
         in_camera = (centres - camera_to_world[:, 3]) @ camera_to_world[:, :3]
         depth = -in_camera[:, 2]
+        plane = in_camera[:, :2] * torch.tensor([1.0, -1.0]) / depth[:, None]
+        holds = depth > 0
+        if cameras.distortion_params is not None:
+            lens = cameras.distortion_params[image]
+            holds, plane = holds & (plane.square().sum(dim=-1) < _lens_limit(lens)), _distort(plane, lens)
         focal = cameras.fx[image].item()
-        x = (cameras.cx[image] + focal * in_camera[:, 0] / depth).floor().long()
-        y = (cameras.cy[image] - cameras.fy[image] * in_camera[:, 1] / depth).floor().long()
+        x = (cameras.cx[image] + focal * plane[:, 0]).floor().long()
+        y = (cameras.cy[image] + cameras.fy[image] * plane[:, 1]).floor().long()
         height, width = int(cameras.height[image]), int(cameras.width[image])
-        seen = (depth > 0) & (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        seen = holds & (x >= 0) & (x < width) & (y >= 0) & (y < height)
         if conservative and seen.any():
             mask = grow_mask(mask, math.ceil(focal * cell_radius / depth[seen].min().item()) + 1)
         carved = torch.zeros_like(seen)
         carved[seen] = ~mask[y[seen], x[seen]]
         hull[frame_index[image]] &= ~carved
     return hull.view(num_frames, *counts)
+
+
+def _distort(plane: Float[Tensor, "points 2"], lens: Float[Tensor, "6"]) -> Float[Tensor, "points 2"]:
+    """Where plane coordinates appear through a lens of the host's: k1 to k4, of r^2 to r^8, and p1, p2."""
+    k1, k2, k3, k4, p1, p2 = lens
+    (x, y), r2 = plane.unbind(dim=-1), plane.square().sum(dim=-1)
+    radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * (k3 + r2 * k4)))
+    u = x * radial + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x**2)
+    v = y * radial + 2.0 * p2 * x * y + p1 * (r2 + 2.0 * y**2)
+    return torch.stack([u, v], dim=-1)
+
+
+def _lens_limit(lens: Float[Tensor, "6"]) -> float:
+    """The r^2 up to which what lies farther out appears farther out; beyond it the polynomial is no lens."""
+    slope = [1.0, *(factor * k for factor, k in zip((3, 5, 7, 9), lens[:4].tolist(), strict=True))]
+    roots = np.roots(slope[::-1])
+    return min((root.real for root in roots if abs(root.imag) < 1e-9 and root.real > 0.0), default=math.inf)

@@ -17,7 +17,7 @@ The matrices get W-bar_l = u_l^T g-bar_{l-1} + z-bar_l^T h_{l-1}, summed over th
 
 import itertools
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, no_type_check
 
 import torch
@@ -25,6 +25,8 @@ import triton
 import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
+
+from resfields_ns.functional.segments import SizeTable
 
 ROWS = {64: 64, 128: 64, 256: 32}  # points of a program, by width: as many as fit its registers
 CHUNK = 4096  # points that a program sums products over
@@ -98,13 +100,13 @@ class _FusedMLP(torch.autograd.Function):
             "num_warps": 4 if width <= 128 else 8,
             "num_stages": 1,
         }
-        ctx.num_inputs, ctx.sizes, ctx.skip_layers = inputs.shape[1], sizes, skip_layers
+        ctx.sizes, ctx.skip_layers = sizes, skip_layers
         activations = x.new_empty((num_layers, num_points, width) if keep or with_gradient else 1)
         sweep = x.new_empty((num_layers, num_points, width) if keep and with_gradient else 1)
         numbers = x.new_empty(num_points, dtype=torch.float32)
         features = x.new_empty(num_points, feature.shape[1])
         gradient = x.new_empty(x.shape if with_gradient else (0, x.shape[1]), dtype=torch.float32)
-        runs = _runs(sizes, ROWS[width], x.device)
+        runs = _runs(x.device, sizes, ROWS[width])
         if num_points > 0:
             _forward_kernel[(len(runs),)](
                 runs, num_points, x, inputs, hidden, biases, number, feature,
@@ -128,7 +130,7 @@ class _FusedMLP(torch.autograd.Function):
         inputs_bar, hidden_bar, feature_matrix_bar = zeros
         number_matrix_bar, biases_bar = torch.zeros_like(number), number.new_zeros(num_layers, width)
         if num_points > 0:
-            runs = _runs(ctx.sizes, ROWS[width], x.device)
+            runs = _runs(x.device, ctx.sizes, ROWS[width])
             _backward_kernel[(len(runs),)](
                 runs, num_points, inputs, hidden, number, feature, number_bar, feature_bar, gradient_bar,
                 activations, sweep, layer_bars, sweep_bars, x_bar, number_matrix_bar,
@@ -165,7 +167,7 @@ def _add_outer_products(
     rows, columns = left.shape[-1], right.shape[-1]
     tile_rows, tile_columns = min(rows, 128), min(columns, 128)
     num_layers = products.shape[1] if products.dim() == 4 else 1
-    runs = _runs(sizes, CHUNK, left.device)
+    runs = _runs(left.device, sizes, CHUNK)
     _outer_kernel[(len(runs), num_layers, (rows // tile_rows) * (columns // tile_columns))](
         runs, left.shape[-2], first_left, first_right, left, right, products,
         left if column_sums is None else column_sums,
@@ -177,8 +179,7 @@ def _add_outer_products(
     )  # fmt: skip
 
 
-@lru_cache(maxsize=64)
-def _runs(sizes: tuple[int, ...], length: int, device: torch.device) -> Tensor:
+def _make_runs(sizes: tuple[int, ...], length: int) -> Tensor:
     """Runs of at most `length` points within segments: (segment, first point, points)."""
     starts = [0, *itertools.accumulate(sizes)]
     runs = [
@@ -186,7 +187,10 @@ def _runs(sizes: tuple[int, ...], length: int, device: torch.device) -> Tensor:
         for segment in range(len(sizes))
         for start in range(starts[segment], starts[segment + 1], length)
     ]
-    return torch.tensor(runs, dtype=torch.int32).view(-1, 3).to(device)
+    return torch.tensor(runs, dtype=torch.int32).view(-1, 3)
+
+
+_runs = SizeTable(_make_runs)
 
 
 @triton.jit

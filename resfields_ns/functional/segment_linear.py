@@ -5,12 +5,12 @@ The two products below are each other's gradients, so both can be differentiated
 y_k = x_k W_k^T gives dx_k = dy_k W_k and dW_k = dy_k^T x_k.
 """
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+
+from resfields_ns.functional.segments import SizeTable
 
 
 def segment_linear(
@@ -44,7 +44,7 @@ class _SegmentLinear(torch.autograd.Function):
             torch.bmm(_stacked(x, sizes), weights.mT, out=_stacked(y, sizes))
             return y
         if _fits_grouped_mm(x, weights):
-            return F.grouped_mm(x, weights.mT, offs=_ends(sizes, x.device))
+            return F.grouped_mm(x, weights.mT, offs=_ends(x.device, sizes))
         for x_k, weight, y_k in zip(x.split(sizes), weights.unbind(0), y.split(sizes), strict=True):
             torch.mm(x_k, weight.t(), out=y_k)
         return y
@@ -68,7 +68,7 @@ class _SegmentOuter(torch.autograd.Function):
         if len(set(sizes)) == 1:
             return torch.bmm(_stacked(a, sizes).mT, _stacked(b, sizes))
         if _fits_grouped_mm(a, b):
-            return F.grouped_mm(a.t(), b, offs=_ends(sizes, a.device))
+            return F.grouped_mm(a.t(), b, offs=_ends(a.device, sizes))
         products = a.new_empty(len(sizes), a.shape[1], b.shape[1])
         for a_k, b_k, product in zip(a.split(sizes), b.split(sizes), products.unbind(0), strict=True):
             torch.mm(a_k.t(), b_k, out=product)
@@ -100,6 +100,4 @@ def _fits_grouped_mm(points: Tensor, other: Tensor) -> bool:
     return hasattr(F, "grouped_mm") and all(aligned) and all(width % 4 == 0 for width in widths)
 
 
-@lru_cache(maxsize=64)
-def _ends(sizes: tuple[int, ...], device: torch.device) -> Tensor:
-    return torch.tensor(sizes).cumsum(0, dtype=torch.int32).to(device)
+_ends = SizeTable(lambda sizes: torch.tensor(sizes).cumsum(0, dtype=torch.int32))

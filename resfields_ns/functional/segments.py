@@ -3,9 +3,10 @@
 Notation: B items (rays or points) fall into K segments; segment k holds sizes[k] consecutive items of one time.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import TypeVar
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -40,13 +41,30 @@ class TimeSegments:
         """Give every item the value of its segment."""
         if len(self.sizes) == 1:
             return per_segment.expand(self.sizes[0], *per_segment.shape[1:])
-        counts = _counts(self.sizes, per_segment.device)
+        counts = _counts(per_segment.device, self.sizes)
         return per_segment.repeat_interleave(counts, dim=0, output_size=sum(self.sizes))
 
 
-@lru_cache(maxsize=64)
-def _counts(sizes: tuple[int, ...], device: torch.device) -> Tensor:
-    return torch.tensor(sizes, dtype=torch.long).to(device)
+class SizeTable:
+    """Tensors made of sizes of segments: the last 64, and for good those that a recorded CUDA graph reads.
+
+    Args:
+        make: the tensor on the CPU, of the sizes and of what else it depends on
+    """
+
+    def __init__(self, make: Callable[..., Tensor]) -> None:
+        self.recent = lru_cache(maxsize=64)(lambda device, *of: make(*of).to(device))
+        self.recorded: dict[tuple[Any, ...], Tensor] = {}
+
+    def __call__(self, device: torch.device, *of: Any) -> Tensor:
+        """The tensor on a device."""
+        key = (device, *of)
+        if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+            self.recorded.setdefault(key, self.recent(*key))
+        return self.recorded[key] if key in self.recorded else self.recent(*key)
+
+
+_counts = SizeTable(partial(torch.tensor, dtype=torch.long))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ _ENTRY_POINTS = "nerfstudio.dataparser_configs"
 _OURS = "resfields_ns."
 
 _SIGNS = {
-    "dnerf-capture": "transforms_train.json",
+    "dnerf-capture": "transforms*.json",
     "kinect-rgbd": "*/camera.json",
     "n3v": "poses_bounds.npy",
     "nerfies": "dataset.json",

@@ -1,7 +1,8 @@
 """A device's factory calibration (`calibration.json` of its recordings), and the modes of Azure Kinect's cameras.
 
 A calibration is for the whole sensor as a unit square. A mode says which part of the sensor an image shows: the sensor
-binned to some size, then cropped.
+binned to some size, then cropped. Early devices had their colour cameras calibrated in 16:9, for the middle rows of the
+sensor, which is 4:3.
 
 Notation: a point X_d in the depth camera's axes (metres) lies at X_c = R X_d + t in the colour camera's.
 """
@@ -48,8 +49,7 @@ COLOR_MODES = {
 _DEPTH, _COLOR = "CALIBRATION_CameraLocationD0", "CALIBRATION_CameraLocationPV0"
 _MODEL = "CALIBRATION_LensDistortionModelBrownConrady"
 _DEFAULT_RADIUS = 1.7  # where the factory could not tell it
-_LEGACY_SENSOR = (4096, 2304)  # colour calibrated for 16:9, with the 3072 rows of 4:3 cut at both ends
-_LEGACY_ROWS_CUT = 384
+_WIDE_ROWS = 3 / 4  # of the sensor's rows, those that a calibration for 16:9 is about
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,25 @@ def parse_calibration(data: bytes, depth_mode: CameraMode, color_mode: CameraMod
     rotation = read_array(pose, "Rotation", (9,), f"{color_name}: Rt").reshape(3, 3)
     check_rotation(rotation, f"{color_name}: Rt: Rotation")
     return DeviceCalibration(
-        depth=_camera(depth, depth_mode, depth_name),
+        depth=_camera(depth, depth_mode, 1.0, depth_name),
         depth_radius=read_number(depth, "MetricRadius", depth_name) or _DEFAULT_RADIUS,
-        color=_camera(color, color_mode, color_name),
+        color=_camera(color, color_mode, _calibrated_rows(color, color_name), color_name),
         rotation=rotation,
         translation=read_array(pose, "Translation", (3,), f"{color_name}: Rt"),
     )
 
 
-def _camera(camera: dict[str, Any], mode: CameraMode, name: str) -> Camera:
+def _calibrated_rows(camera: dict[str, Any], name: str) -> float:
+    """Which part of the sensor's rows a colour calibration is about, in the middle."""
+    width, height = (read_number(camera, key, name) for key in ("SensorWidth", "SensorHeight"))
+    if width >= 1 and width * 9 // 16 == height:
+        return _WIDE_ROWS
+    if width >= 1 and width * 3 // 4 == height:
+        return 1.0
+    raise ValueError(f"{name}: SensorWidth, SensorHeight: expected 4:3 or 16:9, found {width:g}x{height:g}")
+
+
+def _camera(camera: dict[str, Any], mode: CameraMode, rows: float, name: str) -> Camera:
     intrinsics = _object(camera, "Intrinsics", name)
     model = read_text(intrinsics, "ModelType", f"{name}: Intrinsics")
     if model != _MODEL:
@@ -106,10 +116,7 @@ def _camera(camera: dict[str, Any], mode: CameraMode, name: str) -> Camera:
     cx, cy, fx, fy, k1, k2, k3, k4, k5, k6, _, _, p2, p1 = map(float, parameters[:14])
     if min(fx, fy) <= 0.0:
         raise ValueError(f"{name}: Intrinsics: ModelParameters: expected focal lengths above 0, found {fx:g}, {fy:g}")
-    rows = read_number(camera, "SensorHeight", name)
-    if rows == _LEGACY_SENSOR[1] and read_number(camera, "SensorWidth", name) == _LEGACY_SENSOR[0]:
-        full_rows = rows + 2 * _LEGACY_ROWS_CUT
-        cy, fy = (cy * rows + _LEGACY_ROWS_CUT) / full_rows, fy * rows / full_rows
+    cy, fy = cy * rows + (1.0 - rows) / 2, fy * rows
     return Camera(
         width=mode.size[0],
         height=mode.size[1],

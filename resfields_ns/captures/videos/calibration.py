@@ -1,7 +1,8 @@
 """Calibrations of video cameras, in whatever format."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -9,8 +10,12 @@ from nerfstudio.utils.rich_utils import CONSOLE
 
 from resfields_ns.captures.camera import Camera, Fit, check_proportion, describe_fit
 from resfields_ns.captures.camera_files import read_llff_poses
-from resfields_ns.captures.video_file import Video, probe_video
+from resfields_ns.captures.video_file import Video, decode_frames, probe_video
 from resfields_ns.files import list_folder, natural_order
+
+Sizes = dict[str, tuple[int, int]]
+"""Camera names -> (width, height) of their videos."""
+Known = TypeVar("Known")
 
 
 @dataclass(frozen=True)
@@ -28,18 +33,34 @@ class Calibration:
     points: Float64[np.ndarray, "points 3"] | None = None
 
 
-def read_llff_rows(path: Path, names: list[str]) -> Calibration:
+def named_as(video: str, cameras: dict[str, Known], where: str) -> Known:
+    """What is known of the camera of a video, by its name; `where` says in errors where it is from."""
+    if video not in cameras:
+        raise ValueError(
+            f"{where}: expected a camera named as the video {video!r}, found {', '.join(cameras) or 'no camera'}"
+        )
+    return cameras[video]
+
+
+def camera_names(image: str) -> tuple[str, ...]:
+    """What the camera of an image may be called: as its file `cam.png`, or as a folder `cam` that it lies in."""
+    path = PurePosixPath(image)
+    return path.stem, *path.parts[:-1]
+
+
+def read_llff_rows(path: Path, sizes: Sizes) -> Calibration:
     """Read the cameras; rows are in the order of the names' numbers."""
     rows = read_llff_poses(path)
-    if len(rows) != len(names):
-        raise ValueError(f"{path}: expected one row for each of the {len(names)} videos, found {len(rows)} rows")
-    by_name = dict(zip(sorted(names, key=natural_order), rows, strict=True))
+    if len(rows) != len(sizes):
+        raise ValueError(f"{path}: expected one row for each of the {len(sizes)} videos, found {len(rows)} rows")
+    by_name = dict(zip(sorted(sizes, key=natural_order), rows, strict=True))
     return Calibration(
         cameras={name: row.camera for name, row in by_name.items()},
         depths={name: row.depths for name, row in by_name.items()},
     )
 
 
+_DARK = 16  # of 255; coding leaves bars a little brighter than black
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 
 
@@ -62,31 +83,33 @@ def find_videos(folder: Path) -> dict[str, Video]:
 def read_calibration(path: Path, videos: dict[str, Video], fit: Fit = "automatic") -> Calibration:
     """Read the calibration of videos, for pictures of their size; what lies at `path` tells its format.
 
-    `fit` says what was done to the pictures since, which is told where their proportion is another.
+    `fit` says what was done to the pictures since, which is told where their proportion is another. Automatic: padded
+    where a video's first picture has bars.
     """
-    calibration = _read(path, videos)
+    from resfields_ns.captures.videos.calibration_formats import read_any_format
+
+    calibration = read_any_format(path, {name: video.size for name, video in videos.items()})
+    cameras = {}
     for name, camera in calibration.cameras.items():
-        video = videos[name]
+        video, video_fit = videos[name], fit
         if fit == "automatic":
             check_proportion(str(video.path), video.size, camera.size, str(path))
-        if (line := describe_fit(str(video.path), video.size, camera.size, fit)) is not None:
+            video_fit = "padded" if _has_bars(video, camera.size) else fit
+        if (line := describe_fit(str(video.path), video.size, camera.size, video_fit)) is not None:
             CONSOLE.print(line, soft_wrap=True)
-    cameras = {name: camera.fitted(videos[name].size, fit) for name, camera in calibration.cameras.items()}
+        cameras[name] = camera.fitted(video.size, video_fit)
     return replace(calibration, cameras=cameras)
 
 
-def _read(path: Path, videos: dict[str, Video]) -> Calibration:
-    from resfields_ns.captures.videos.colmap_model import read_colmap_model
-    from resfields_ns.captures.videos.opencv_files import SUFFIXES, read_opencv_files
-
-    if path.suffix == ".npy":
-        return read_llff_rows(path, list(videos))
-    if (path / "cameras.bin").is_file() or (path / "cameras.txt").is_file():
-        return read_colmap_model(path, list(videos))
-    if path.is_dir() and any(file.suffix in SUFFIXES for file in path.iterdir()):
-        return read_opencv_files(path, {name: video.size for name, video in videos.items()})
-    found = "something else" if path.exists() else "nothing there"
-    raise ValueError(
-        f"{path}: expected poses_bounds.npy, a folder with cameras.bin or cameras.txt of COLMAP, or a folder with a "
-        f"YAML or JSON file of OpenCV for each camera, found {found}"
-    )
+def _has_bars(video: Video, calibrated: tuple[int, int]) -> bool:
+    """Whether the first picture is dark where pictures of a calibration's size leave bars if they are made to fit."""
+    scale = min(length / whole for length, whole in zip(video.size, calibrated, strict=True))
+    columns, rows = (int((length - scale * whole) / 2) for length, whole in zip(video.size, calibrated, strict=True))
+    thickness = max(columns, rows)
+    if thickness < 1:
+        return False
+    ((_, picture),) = decode_frames(video, [0])
+    lines = picture if rows else picture.swapaxes(0, 1)
+    bars = [lines[:thickness], lines[-thickness:]]
+    beside = [lines[thickness + 1 : 2 * thickness + 1], lines[-2 * thickness - 1 : -thickness - 1]]
+    return bool(np.mean(bars) < _DARK and np.mean(beside) > 2 * _DARK)

@@ -1,0 +1,1 @@
+"""Masks for captures: made by a segmenter, and mended over views."""
