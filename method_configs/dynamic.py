@@ -36,6 +36,8 @@ _tnerf = ResFieldsTrainerConfig(
         "field": decaying_adam(5e-4),
         "planes": decaying_adam(1e-2),
         "colour_correction": decaying_adam(1e-3),
+        "camera_poses": decaying_adam(1e-4),
+        "camera_times": decaying_adam(1e-3),
     },
     vis="viewer+tensorboard",
 )
@@ -64,6 +66,8 @@ tnerf_resfields_small = method_specification(
             "field": decaying_adam(1e-3),
             "planes": decaying_adam(1e-2),
             "colour_correction": decaying_adam(1e-2),
+            "camera_poses": decaying_adam(1e-3),
+            "camera_times": decaying_adam(1e-2),
         },
     ),
     "tnerf-resfields sized for two CPU cores and minutes; it starts from the masks' visual hull.",

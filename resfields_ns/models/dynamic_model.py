@@ -29,6 +29,7 @@ from resfields_ns.host.old_runs import renewed_model_options
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
 from resfields_ns.layers import largest_rank, parameter_groups, set_progress, show_residuals
+from resfields_ns.models.camera_refinement import CameraRefinement
 from resfields_ns.models.colour_correction import ColourCorrection
 from resfields_ns.models.rendering import Rays, Rendering, raw_anywhere, render, rendered_normals
 from resfields_ns.models.samplers import (
@@ -40,7 +41,7 @@ from resfields_ns.models.samplers import (
     UniformSampler,
 )
 from resfields_ns.models.surface_model import SurfaceModel
-from resfields_ns.options import chosen, option, when, when_any
+from resfields_ns.options import chosen, dashed, option, when, when_any
 
 HULL_START_RESOLUTION = 64
 BACKGROUNDS = {"white": 1.0, "black": 0.0}
@@ -62,6 +63,13 @@ def _has_window(config: "DynamicModelConfig") -> str | None:
     return None if config.field.has_window else "no encoding of the field opens from coarse to fine"
 
 
+def _tells_moments_apart(config: "DynamicModelConfig") -> str | None:
+    field = config.field
+    sees_condition = chosen(field.warp).sees_condition or chosen(field.ambient).sees_condition
+    has_residuals = bool(field.residual_layers) and field.residual != "experts"
+    return None if sees_condition or has_residuals else "nothing of the field changes between frames"
+
+
 @dataclass
 class DynamicModelConfig(SequenceModelConfig):
     """A dynamic field seen through a density; the defaults are the paper's."""
@@ -78,6 +86,11 @@ class DynamicModelConfig(SequenceModelConfig):
     colour_correction: Literal["none", "gain", "affine"] = "none"
     """Learned for each training camera but the first, which stays as it is: a gain and an offset per channel, or a 3x3
     matrix with an offset. Pictures show the scene as the first camera sees it."""
+    refine_poses: bool = False
+    """Learn how each training camera but the first is moved and turned against its calibration."""
+    refine_times: bool = option(False, acts=_tells_moments_apart)
+    """Learn by how much the clock of each training camera but the first is behind. A training step then looks at so
+    many images as it else does at frames."""
     initial_beta: float = option(0.1, above=0, acts=_IS_DISTANCE)
     """Start of the VolSDF density's scale beta, in scene units."""
     surface_density: float = option(0.001, above=0, acts=when("density", "nerf"))
@@ -110,10 +123,15 @@ class DynamicModelConfig(SequenceModelConfig):
 
     @property
     def parameter_groups(self) -> frozenset[str]:
-        """The field, and what learns at a rate of its own: some of its parts, and the correction of colours."""
+        """The field, and what learns at a rate of its own: some of its parts, and corrections of cameras."""
         parts = chosen(self.field.warp), chosen(self.field.ambient)
-        colours = set() if self.colour_correction == "none" else {"colour_correction"}
-        return super().parameter_groups.union(colours, *(part.parameter_groups for part in parts))
+        corrections = {
+            "colour_correction": self.colour_correction != "none",
+            "camera_poses": self.refine_poses,
+            "camera_times": self.refine_times,
+        }
+        learned = {group for group, is_learned in corrections.items() if is_learned}
+        return super().parameter_groups.union(learned, *(part.parameter_groups for part in parts))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over the options of a run's config.yml."""
@@ -125,11 +143,12 @@ class DynamicModelConfig(SequenceModelConfig):
             raise ValueError("this method starts from masks: expected a mask folder in every camera, found none")
         if not capture.has_depth and self.depth_loss_weight > 0.0:
             raise ValueError("model.depth-loss-weight: expected a depth folder in every camera, found none")
-        if self.colour_correction != "none" and len(capture.camera_names) == 1:
-            raise ValueError(
-                f"model.colour-correction: expected none for a single training camera ({capture.camera_names[0]}), as "
-                f"the first stays as it is, got {self.colour_correction}"
-            )
+        for name, off in {"colour_correction": "none", "refine_poses": False, "refine_times": False}.items():
+            if (value := getattr(self, name)) != off and len(capture.camera_names) == 1:
+                raise ValueError(
+                    f"model.{dashed(name)}: expected {off} for a single training camera ({capture.camera_names[0]}), "
+                    f"as the first stays as it is, got {value}"
+                )
 
 
 class DynamicModel(Model, SurfaceModel):
@@ -149,24 +168,28 @@ class DynamicModel(Model, SurfaceModel):
         self.residual_controls = ResidualControls(largest_rank(self.field), partial(show_residuals, self.field))
 
     def populate_modules(self) -> None:
-        """Build field, sampler and, where there is one, the correction of cameras' colours."""
+        """Build field, sampler and, where there are some, corrections of cameras."""
         super().populate_modules()
         density = DENSITIES[self.config.density](self.config)
         self.field: DynamicField = self.config.field.setup(num_frames=self.num_frames, density=density)
         box = self.scene_box.aabb.to(torch.float32)
         self.sampler = SAMPLERS[self.config.sampler.kind](self.config.sampler, box, self.num_frames)
+        capture = sequence_of(self.kwargs["metadata"], Capture)
         self.colour_correction: ColourCorrection | None = None
         if self.config.colour_correction != "none":
-            images = sequence_of(self.kwargs["metadata"], Capture).images
-            self.colour_correction = ColourCorrection(
-                self.config.colour_correction, [image.camera_name for image in images]
-            )
+            cameras = [image.camera_name for image in capture.images]
+            self.colour_correction = ColourCorrection(self.config.colour_correction, cameras)
+        self.camera_refinement: CameraRefinement | None = None
+        if self.config.refine_poses or self.config.refine_times:
+            self.camera_refinement = CameraRefinement(capture, self.config.refine_poses, self.config.refine_times)
 
     def get_param_groups(self) -> dict[str, list[nn.Parameter]]:
         """The parameters of the field, and of what learns at a rate of its own."""
         groups = parameter_groups(self.field, rest="field")
         if self.colour_correction is not None:
             groups["colour_correction"] = list(self.colour_correction.parameters())
+        if self.camera_refinement is not None:
+            groups |= self.camera_refinement.parameter_groups()
         return groups
 
     def get_training_callbacks(
@@ -200,6 +223,8 @@ class DynamicModel(Model, SurfaceModel):
         without a time are seen at `fallback_time`.
         """
         rays = Rays(ray_bundle.origins, ray_bundle.directions, ray_times(ray_bundle, self.config.fallback_time))
+        if self.training and self.camera_refinement is not None:
+            rays = self.camera_refinement(rays, ray_bundle.camera_indices[:, 0])
         rendering = self._render(rays)
         behind = distance_behind_box(rays.origins, self.sampler.box)
         outputs: dict[str, Any] = {
@@ -218,6 +243,8 @@ class DynamicModel(Model, SurfaceModel):
 
     def training_losses(self, rays: Rays, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The losses of rays and of what the images hold at them."""
+        if self.camera_refinement is not None:
+            rays = self.camera_refinement(rays, batch["indices"][:, 0])
         return self._losses(self._render(rays), batch)
 
     @property
@@ -306,9 +333,10 @@ class DynamicModel(Model, SurfaceModel):
         return self.colour_correction(rgb, batch["indices"][:, 0])
 
     def get_metrics_dict(self, outputs: dict[str, Any], batch: dict[str, Any]) -> dict[str, Tensor]:
-        """What to watch while training: the parameters of the density."""
+        """What to watch while training: the parameters of the density, and how cameras were corrected."""
         del outputs, batch
-        return self.field.density.metrics()
+        cameras = {} if self.camera_refinement is None else self.camera_refinement.metrics()
+        return self.field.density.metrics() | cameras
 
     def get_image_metrics_and_images(
         self, outputs: dict[str, Tensor], batch: dict[str, Any]
