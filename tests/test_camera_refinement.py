@@ -1,7 +1,6 @@
 """Cameras that are a little wrong: corrections are as said, tell of themselves, and find their way back."""
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,23 +13,25 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from resfields_ns.captures.camera import Camera, Similarity
-from resfields_ns.captures.capture_writer import write_cameras
-from resfields_ns.captures.demo_capture import write_demo_capture
+from resfields_ns.captures.poses import camera_around_origin
 from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
 from resfields_ns.data.dynamic_data import DynamicDataManagerConfig
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
-from resfields_ns.functional.segments import TimeSegments
+from resfields_ns.fields.densities import LaplaceDensity
+from resfields_ns.fields.dynamic_field import DynamicField
+from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.models.camera_refinement import CameraRefinement
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from resfields_ns.models.graphed_losses import fixed_losses
 from resfields_ns.models.rendering import Rays, render
+from resfields_ns.models.samplers import SamplerConfig, UniformSampler
 from resfields_ns.pipelines.dynamic_pipeline import DynamicPipeline, DynamicPipelineConfig
 from tests.cases import over
 from tests.family import Family
 from tests.methods import METHODS, seed_everything, tiny_config, trained
-from tests.ray_family import RAY_FAMILY, without_clouds
+from tests.ray_family import RAY_FAMILY
 
 _NAMES = ("left", "right", "left", "top", "right", "top")
 _FRAMES = (0, 0, 2, 1, 3, 4)
@@ -89,11 +90,7 @@ def test_corrected_rays_are_those_of_corrected_cameras(batch: tuple[Capture, np.
     refinement = CameraRefinement(capture, poses=True, times=True)
     for parameter in refinement.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    rotations, translations, delays = (
-        np.concatenate([np.zeros_like(part[:1]), part])
-        for parameter in refinement.parameters()
-        for part in [parameter.numpy(force=True)]
-    )
+    rotations, translations, delays = map(_with_zero, refinement.parameters())
     places = [capture.camera_names.index(name) for name in _NAMES]
     corrected = [
         _moved(image.camera, rotations[place], translations[place])
@@ -276,3 +273,83 @@ def test_a_single_camera_cannot_be_refined(option: str, tiny_data: Callable[[Fam
     message = rf"model.{option.replace('_', '-')}: expected False for a single training camera \(cam_train_3\), as .*"
     with pytest.raises(ValueError, match=f"^{message}, got True$"):
         config.setup(local_rank=0, world_size=1).setup()
+
+
+class _Balls(DynamicField):
+    """A scene that is known: coloured balls that go their ways."""
+
+    def __init__(self) -> None:
+        torch.nn.Module.__init__(self)
+        self.density = LaplaceDensity(0.02)
+        self.colour = lambda feature, directions: feature
+        self.starts = torch.tensor([[-0.4, 0.1, 0.2], [0.3, -0.3, -0.2], [0.1, 0.4, -0.1]])
+        self.paths = torch.tensor([[0.5, 0.2, -0.3], [-0.2, 0.5, 0.3], [0.2, -0.4, 0.5]])
+
+    def raw_and_feature(self, points: TimedPoints) -> tuple[Tensor, Tensor]:
+        times = points.segments.expand(points.segments.times)[:, None, None]
+        distances = (points.positions[:, None] - self.starts - times * self.paths).norm(dim=-1)
+        colours = 0.5 + 0.5 * (8.0 * points.positions + distances.argmin(dim=1)[:, None]).sin()
+        return distances.amin(dim=1) - 0.25, colours
+
+
+def test_wrong_cameras_of_a_scene_that_is_known_are_found_again() -> None:
+    """Turned by 1 degree, moved by 1 cm and half a frame behind; the first is right."""
+    names = ("front", "side", "back", "above")
+    turned, moved = np.deg2rad(1.0), 0.01 / _METRES
+    random = np.random.default_rng(0)
+    right = [
+        camera_around_origin(azimuth, elevation, 3.0, (64, 64), 100.0)
+        for azimuth, elevation in ((0.0, 10.0), (80.0, 20.0), (190.0, 0.0), (270.0, 60.0))
+    ]
+    errors = random.normal(size=(2, 4, 3))
+    errors *= np.array([turned, moved])[:, None, None] / np.linalg.norm(errors, axis=-1, keepdims=True)
+    errors[:, 0] = 0.0
+    delays = np.array([0.0, 0.5, -0.4, 0.0])
+    wrong = [_moved(camera, *error) for camera, error in zip(right, errors.swapaxes(0, 1), strict=True)]
+    images = tuple(
+        CapturedImage(Path("0.png"), name, camera, float(frame))
+        for frame in range(1, 4)
+        for name, camera in zip(names, wrong, strict=True)
+    )
+    box = np.array([[-1.0] * 3, [1.0] * 3])
+    capture = Capture(Frames(tuple(range(_NUM_FRAMES))), images, Similarity.of(_METRES, np.zeros(3)), box)
+    refinement = CameraRefinement(capture, poses=True, times=True)
+    scene = _Balls()
+    sampler = UniformSampler(SamplerConfig(num_samples=40), torch.from_numpy(box).float(), _NUM_FRAMES)
+    torch.manual_seed(0)
+    refinement_groups = refinement.parameter_groups()
+    optimizer = torch.optim.Adam(
+        [
+            {"params": refinement_groups["camera_poses"], "lr": 1e-3},
+            {"params": refinement_groups["camera_times"], "lr": 2e-2},
+        ]
+    )
+    steps = 150
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, total_iters=steps)
+    rows = torch.arange(len(images)).repeat_interleave(20)
+    behind = torch.from_numpy(delays).float()[rows % 4] / (_NUM_FRAMES - 1)
+    for _ in range(steps):
+        pixels = random.uniform(12.0, 52.0, (len(rows), 2))
+        given = _rays(capture, pixels, rows, wrong * 3)
+        true = _rays(capture, pixels, rows, right * 3)
+        with torch.no_grad():
+            target = render(scene, sampler, Rays(true.origins, true.directions, true.times + behind), 1.0)
+        seen = render(scene, sampler, refinement(given, rows), 1.0)
+        loss = (seen.rgb - target.rgb).abs().mean() + (seen.accumulation - target.accumulation).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    found = [_with_zero(parameter) for parameter in refinement.parameters()]
+    np.testing.assert_allclose(found[2], delays, rtol=0.0, atol=0.05)
+    points = random.uniform(-0.5, 0.5, (100, 3))
+    for place in range(1, 4):
+        corrected = _moved(wrong[place], found[0][place], found[1][place])
+        expected = right[place].project(points)[0]
+        before, after = (np.abs(camera.project(points)[0] - expected).mean() for camera in (wrong[place], corrected))
+        assert after < 0.1 * before, (before, after)
+
+
+def _with_zero(parameter: Tensor) -> np.ndarray:
+    values = parameter.numpy(force=True)
+    return np.concatenate([np.zeros_like(values[:1]), values])

@@ -102,7 +102,7 @@ class RayBatches:
             )
 
     def draw_images(self) -> None:
-        """Let a batch look at `frames_per_batch` images, each equally often, one after the other, in place of frames."""
+        """Let a batch look at as many images as at frames else, each equally often, one after the other."""
         self.pixels.group(torch.arange(len(self.dataset)))
 
     def load_depth(self) -> None:

@@ -5,8 +5,6 @@ that its ray along d goes along R exp([w]x) R^T d = exp([R w]x) d. A camera with
 the moment i + s.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -18,7 +16,7 @@ from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.layers import Part
 from resfields_ns.models.rendering import Rays
 
-POSE_PENALTY = 0.1  # weight of the mean square of rotations (radians) and translations (normalised units)
+POSE_PENALTY = 1.0  # weight of the mean square of rotations (radians) and translations (normalised units)
 TIME_PENALTY = 1e-3  # weight of the mean square of delays (frames)
 
 
@@ -95,26 +93,32 @@ class CameraRefinement(Part):
     def metrics(self) -> dict[str, Tensor]:
         """`by_camera`, as numbers to watch."""
         return {
-            f"{name}_{number}": torch.tensor(value)
-            for name, numbers in self.by_camera().items()
-            for number, value in numbers.items()
+            f"{camera}_{name}": value
+            for name, values in self._amounts().items()
+            for camera, value in zip(self.names, values, strict=True)
         }
 
-    def by_camera(self) -> dict[str, dict[str, Any]]:
-        """How far each camera was moved (`moved_mm`), turned (`turned_degrees`), and is behind (`delay_frames`).
+    def by_camera(self) -> dict[str, dict[str, float]]:
+        """How far each camera was moved (`moved_mm`), turned (`turned_degrees`), and is late (`delay_frames`).
 
         Also `delay_ms` where the rate of the frames is known. Worlds count in metres.
         """
-        told: dict[str, dict[str, Any]] = {name: {} for name in self.names}
+        amounts = {name: values.tolist() for name, values in self._amounts().items()}
+        return {
+            camera: {name: values[place] for name, values in amounts.items()} for place, camera in enumerate(self.names)
+        }
+
+    @torch.no_grad()
+    def _amounts(self) -> dict[str, Float[Tensor, "cameras"]]:
+        amounts: dict[str, Tensor] = {}
         if self.rotation is not None and self.translation is not None:
-            angles = _with_first(self.rotation).norm(dim=-1).rad2deg().tolist()
-            distances = (1000.0 * self.metres_per_unit * _with_first(self.translation).norm(dim=-1)).tolist()
-            for name, distance, angle in zip(self.names, distances, angles, strict=True):
-                told[name] |= {"moved_mm": distance, "turned_degrees": angle}
+            amounts["moved_mm"] = 1000.0 * self.metres_per_unit * _with_first(self.translation).norm(dim=-1)
+            amounts["turned_degrees"] = _with_first(self.rotation).norm(dim=-1).rad2deg()
         if self.delay is not None:
-            for name, delay in zip(self.names, _with_first(self.delay).tolist(), strict=True):
-                told[name] |= {"delay_frames": delay} | ({"delay_ms": 1000.0 * delay / self.rate} if self.rate else {})
-        return told
+            amounts["delay_frames"] = _with_first(self.delay)
+            if self.rate is not None:
+                amounts["delay_ms"] = 1000.0 / self.rate * amounts["delay_frames"]
+        return amounts
 
 
 def _with_first(corrections: Float[Tensor, "others *rest"]) -> Float[Tensor, "cameras *rest"]:
