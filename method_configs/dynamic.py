@@ -35,7 +35,7 @@ _tnerf = ResFieldsTrainerConfig(
     optimizers={
         "field": decaying_adam(5e-4),
         "planes": decaying_adam(1e-2),
-        "colour_correction": decaying_adam(1e-3),
+        "colour_correction": decaying_adam(1e-3, start_share=0.1),
         "camera_poses": decaying_adam(1e-4),
         "camera_times": decaying_adam(1e-3),
     },
@@ -65,9 +65,9 @@ tnerf_resfields_small = method_specification(
         optimizers={
             "field": decaying_adam(1e-3),
             "planes": decaying_adam(1e-2),
-            "colour_correction": decaying_adam(1e-2),
-            "camera_poses": decaying_adam(1e-3),
-            "camera_times": decaying_adam(1e-2),
+            "colour_correction": decaying_adam(3e-3, start_share=0.6),
+            "camera_poses": decaying_adam(2e-3),
+            "camera_times": decaying_adam(3e-2),
         },
     ),
     "tnerf-resfields sized for two CPU cores and minutes; it starts from the masks' visual hull.",

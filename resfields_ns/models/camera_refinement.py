@@ -17,7 +17,7 @@ from resfields_ns.layers import Part
 from resfields_ns.models.rendering import Rays
 
 POSE_PENALTY = 1.0  # weight of the mean square of rotations (radians) and translations (normalised units)
-TIME_PENALTY = 1e-3  # weight of the mean square of delays (frames)
+TIME_PENALTY = 1e-4  # weight of the mean square of delays (frames)
 
 
 class CameraRefinement(Part):

@@ -224,6 +224,7 @@ class DynamicModel(Model, SurfaceModel):
         """
         rays = Rays(ray_bundle.origins, ray_bundle.directions, ray_times(ray_bundle, self.config.fallback_time))
         if self.training and self.camera_refinement is not None:
+            assert ray_bundle.camera_indices is not None
             rays = self.camera_refinement(rays, ray_bundle.camera_indices[:, 0])
         rendering = self._render(rays)
         behind = distance_behind_box(rays.origins, self.sampler.box)
