@@ -1,6 +1,7 @@
 """Cameras that are a little wrong: corrections are as said, tell of themselves, and find their way back."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from resfields_ns.captures.camera import Camera, Similarity
+from resfields_ns.captures.capture_writer import write_cameras
+from resfields_ns.captures.demo_capture import write_demo_capture
 from resfields_ns.captures.poses import camera_around_origin
 from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
 from resfields_ns.data.dynamic_data import DynamicDataManagerConfig
@@ -21,6 +24,7 @@ from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 from resfields_ns.fields.densities import LaplaceDensity
 from resfields_ns.fields.dynamic_field import DynamicField
 from resfields_ns.functional.segments import TimedPoints
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.models.camera_refinement import CameraRefinement
@@ -275,6 +279,45 @@ def test_pictures_of_an_evaluation_have_cameras_as_they_are_given(
         for parameter in _refinement(pipeline).parameters():
             torch.nn.init.normal_(parameter, std=0.3)
         assert torch.equal(pipeline.model(rays)["rgb"], before)
+
+
+def test_wrong_cameras_of_a_capture_are_pulled_back_while_its_scene_is_learned(tmp_path: Path) -> None:
+    """Two of four cameras, each turned by 1 degree and moved by 1 cm: where they see the scene comes closer to right."""
+    data, size = tmp_path / "capture", 48
+    write_demo_capture(data, num_frames=3, size=size)
+    shutil.rmtree(data / "cloud")
+    right = _first_cameras(data)
+    random = np.random.default_rng(1)
+    for name in ("cam_train_3", "cam_train_8"):
+        error = random.normal(size=(2, 3))
+        error *= np.array([[np.deg2rad(1.0)], [0.01 / _METRES]]) / np.linalg.norm(error, axis=1, keepdims=True)
+        capture = _read(data)
+        write_cameras(data / name, [_moved(right[name], *error).moved(capture.to_world)] * 3, capture.to_world)
+    config = _config(data, tmp_path / "run", 300, poses=True)
+    model, datamanager = config.pipeline.model, config.pipeline.datamanager
+    assert isinstance(model, DynamicModelConfig) and isinstance(datamanager, DynamicDataManagerConfig)
+    model.field = replace(model.field, hidden_dim=64)
+    model.hull_start_steps, datamanager.train_num_rays_per_batch = 60, 192
+    without_clouds(config.pipeline)
+    config.optimizers["field"]["optimizer"].lr = 3e-3
+    refinement = _refinement(trained(config).pipeline)
+    assert refinement.rotation is not None and refinement.translation is not None
+    rotations, translations = _with_zero(refinement.rotation), _with_zero(refinement.translation)
+    points, given, pixels = random.uniform(-0.4, 0.4, (200, 3)), _first_cameras(data), {}
+    for place, name in enumerate(refinement.names):
+        expected = right[name].project(points)[0]
+        seen = given[name], _moved(given[name], rotations[place], translations[place])
+        pixels[name] = [np.linalg.norm(camera.project(points)[0] - expected, axis=1).mean() for camera in seen]
+    before, after = np.sum([*pixels.values()], axis=0)
+    assert before > 2.0 and after < 0.6 * before, pixels
+
+
+def _read(data: Path) -> Capture:
+    return sequence_of(OwliiDataParserConfig(data=data).setup().get_dataparser_outputs("train"), Capture)
+
+
+def _first_cameras(data: Path) -> dict[str, Camera]:
+    return {image.camera_name: image.camera for image in _read(data).images if image.frame == 0}
 
 
 @pytest.mark.parametrize("option", ["refine_poses", "refine_times"])
