@@ -36,7 +36,7 @@ from resfields_ns.pipelines.dynamic_pipeline import DynamicPipeline, DynamicPipe
 from tests.cases import over
 from tests.family import Family
 from tests.methods import METHODS, seed_everything, tiny_config, trained
-from tests.ray_family import RAY_FAMILY
+from tests.ray_family import RAY_FAMILY, without_clouds
 
 _NAMES = ("left", "right", "left", "top", "right", "top")
 _FRAMES = (0, 0, 2, 1, 3, 4)
@@ -282,7 +282,7 @@ def test_pictures_of_an_evaluation_have_cameras_as_they_are_given(
 
 
 def test_wrong_cameras_of_a_capture_are_pulled_back_while_its_scene_is_learned(tmp_path: Path) -> None:
-    """Two of four cameras, each turned by 1 degree and moved by 1 cm: where they see the scene comes closer to right."""
+    """Two of four, each turned by 1 degree and moved by 1 cm: where they see the scene comes closer to right."""
     data, size = tmp_path / "capture", 48
     write_demo_capture(data, num_frames=3, size=size)
     shutil.rmtree(data / "cloud")

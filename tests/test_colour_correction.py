@@ -134,6 +134,9 @@ def _config(kind: ModelKind, capture: Path, output_dir: Path, steps: int) -> Res
     assert isinstance(config.pipeline, DynamicPipelineConfig)
     without_clouds(config.pipeline)
     config.optimizers["field"]["optimizer"].lr = 3e-3
+    if kind != "none":  # two cameras of one place see the same light: nothing to wait for
+        config.optimizers["colour_correction"]["optimizer"].lr = 1e-2
+        config.optimizers["colour_correction"]["scheduler"].start_share = 0.0
     config.max_num_iterations = steps
     config.steps_per_eval_image = 1000
     return config
@@ -188,6 +191,16 @@ def test_a_run_with_corrections_resumes_reloads_and_is_evaluated(kind: Kind, twi
     results = json.loads((tmp_path / "metrics.json").read_text())["results"]
     for name in _NAMES:
         assert {name, f"{name}_colour_corrected"} <= results.keys()
+
+
+def test_corrections_wait_until_the_scene_is_known(twins: Path, tmp_path: Path) -> None:
+    config = _config("gain", twins, tmp_path, steps=4)
+    config.optimizers["colour_correction"]["scheduler"].start_share = 0.6
+    config.steps_per_save, config.save_only_latest_checkpoint = 1, False
+    trained(config)
+    for step in range(4):
+        state = torch.load(config.get_checkpoint_dir() / f"step-{step:09d}.ckpt", weights_only=True)["pipeline"]
+        assert state["_model.colour_correction.gain"].any() == (step >= 0.6 * 4)
 
 
 def test_a_single_camera_cannot_be_corrected(twins: Path, tmp_path: Path) -> None:
