@@ -198,7 +198,7 @@ def test_corrections_wait_until_the_scene_is_known(twins: Path, tmp_path: Path) 
     config.optimizers["colour_correction"]["scheduler"].start_share = 0.6
     config.steps_per_save, config.save_only_latest_checkpoint = 1, False
     trained(config)
-    for step in range(4):
+    for step in range(1, 4):
         state = torch.load(config.get_checkpoint_dir() / f"step-{step:09d}.ckpt", weights_only=True)["pipeline"]
         assert state["_model.colour_correction.gain"].any() == (step >= 0.6 * 4)
 
