@@ -57,8 +57,11 @@ _ALWAYS_ACT = {
     "viewer.quit_on_train_completion",
     *("pipeline.datamanager.data", "pipeline.datamanager.dataparser.data"),
     *("pipeline.datamanager.train_num_rays_per_batch", "pipeline.model.eval_num_rays_per_chunk"),
-    *(f"optimizers.field.optimizer.{name}" for name in ("lr", "eps", "max_norm", "weight_decay")),
-    *(f"optimizers.planes.optimizer.{name}" for name in ("lr", "eps", "max_norm", "weight_decay")),
+    *(
+        f"optimizers.{group}.optimizer.{name}"
+        for group in ("field", "planes", "colour_correction", "camera_poses", "camera_times")
+        for name in ("lr", "eps", "max_norm", "weight_decay")
+    ),
 }
 """Options of the host that act wherever what holds them does: each was looked up in the host's code and ours."""
 

@@ -55,6 +55,10 @@ tnerf      | --vis viewer_legacy      | --viewer.default-composite-depth False |
 tnerf      | --load-config run/config.yml | --steps-per-save 5                | load-config replaces all options
 tnerf      |                          | --optimizers.planes.optimizer.lr 1.0 | the model has no parameters in the group
 hexplane   | field.ambient.kind none  | --optimizers.planes.optimizer.lr 1.0 | the model has no parameters in the group
+tnerf      |                          | --optimizers.colour-correction.optimizer.lr 1.0 | the model has no parameters
+tnerf      |                          | --optimizers.camera-poses.optimizer.lr 1.0 | the model has no parameters in the
+tnerf      | model.refine-poses True  | --optimizers.camera-times.optimizer.lr 1.0 | the model has no parameters in the
+tnerf      | field.ambient.kind none field.residual-layers | model.refine-times True | nothing of the field changes
 tnerf      | model.density nerf       | model.initial-beta 0.2            | density is nerf, not volsdf
 tnerf      |                          | model.surface-density 0.2         | density is volsdf, not nerf
 tnerf      | model.density nerf       | model.eikonal-loss-weight 0.2     | density is nerf, not volsdf
@@ -326,7 +330,9 @@ def test_two_places_of_the_data_are_refused(capsys: pytest.CaptureFixture[str]) 
 
 def test_accumulating_gradients_of_no_group_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     said = refusal(capsys, *["tnerf-resfields", "--gradient-accumulation-steps", "fields", "2"])
-    assert "--gradient-accumulation-steps: expected groups among field, planes, got fields" in said
+    assert (
+        "--gradient-accumulation-steps: expected groups among field, planes, colour_correction, camera_poses, " in said
+    )
 
 
 @pytest.mark.parametrize("method", ["video-resfields", "sdf-resfields", "sceneflow-resfields"])

@@ -101,6 +101,10 @@ class RayBatches:
                 self.arrays["mask"], frame_index, config.background_margin, height, width
             )
 
+    def draw_images(self) -> None:
+        """Let a batch look at as many images as at frames else, each equally often, one after the other."""
+        self.pixels.group(torch.arange(len(self.dataset)))
+
     def load_depth(self) -> None:
         """Let batches have the `depth` of their pixels: distances along the rays in normalised units, 0 for none."""
         self.arrays["depth"] = self.dataset.load_depth()

@@ -30,6 +30,12 @@ class TimeSegments:
         return cls(distinct, tuple(sizes.tolist()))
 
     @classmethod
+    def from_sizes(cls, times: Float[Tensor, "batch"], sizes: tuple[int, ...]) -> "TimeSegments":
+        """Runs of known sizes, each of the time of its first item; empty ones are left out. Differentiable."""
+        starts = [sum(sizes[:index]) for index, size in enumerate(sizes) if size > 0]
+        return cls(torch.cat([times[start : start + 1] for start in starts]), tuple(size for size in sizes if size > 0))
+
+    @classmethod
     def single(cls, times: Float[Tensor, "1"], size: int) -> "TimeSegments":
         """One time for all of `size` items."""
         return cls(times, (size,))

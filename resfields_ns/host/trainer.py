@@ -79,22 +79,26 @@ class CosineDecayConfig(Options, SchedulerConfig):
     _target: type = field(default_factory=lambda: CosineDecay)
     final_share: float = option(0.1, least=0, most=1)
     """Final learning rate as a share of the initial one."""
+    start_share: float = option(0.0, least=0, below=1)
+    """Share of the steps that pass before anything is learned."""
     max_steps: Suppress[int] = option(400_000, least=1)
     """Steps of the decay; the trainer sets the length of its run."""
 
 
 class CosineDecay(Scheduler):
-    """Cosine annealing, then constant."""
+    """Cosine annealing, from the start on or joined later, then constant."""
 
     config: CosineDecayConfig
 
     def get_scheduler(self, optimizer: Optimizer, lr_init: float) -> LambdaLR:
         """The schedule as a factor of each group's own learning rate."""
         del lr_init
-        final, max_steps = self.config.final_share, self.config.max_steps
+        final, start, max_steps = self.config.final_share, self.config.start_share, self.config.max_steps
 
         def factor(step: int) -> float:
             progress = min(step / max_steps, 1.0)
+            if progress < start:
+                return 0.0
             return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
         return LambdaLR(optimizer, factor)
@@ -118,9 +122,12 @@ class FusedAdamConfig(Options, AdamOptimizerConfig):
     """Use torch's fused implementation."""
 
 
-def decaying_adam(lr: float, eps: float = 1e-8) -> dict[str, Any]:
-    """The paper's way to train a group of parameters (A.1): Adam whose rate falls to a tenth along a cosine."""
-    return {"optimizer": FusedAdamConfig(lr=lr, eps=eps), "scheduler": CosineDecayConfig()}
+def decaying_adam(lr: float, eps: float = 1e-8, start_share: float = 0.0) -> dict[str, Any]:
+    """The paper's way to train a group of parameters (A.1): Adam whose rate falls to a tenth along a cosine.
+
+    With a `start_share`, the group waits for that share of the steps.
+    """
+    return {"optimizer": FusedAdamConfig(lr=lr, eps=eps), "scheduler": CosineDecayConfig(start_share=start_share)}
 
 
 _WITH_VIEWER = ("viewer", "viewer+wandb", "viewer+tensorboard", "viewer+comet", "viewer_legacy")

@@ -68,7 +68,8 @@ def render(
         background: grey in [0, 1] behind it
         gradient_share: of the samples of a ray, for which the gradient in space is taken; None for none
     """
-    samples = sampler(rays.origins, rays.directions, rays.times, keep_all=rays.segments is not None)
+    cameras = rays.origins.detach(), rays.directions.detach(), rays.times.detach()  # where to look is not learned
+    samples = sampler(*cameras, keep_all=rays.segments is not None)
     coarse: list[Rendering] = []
     for _ in range(sampler.num_refinements):
         coarse.append(_render_samples(field, rays, samples, background, None))
@@ -84,7 +85,9 @@ def _render_samples(
     positions = rays.origins[samples.rays, None] + directions * samples.distances[..., None]
     segments = rays.segments or TimeSegments.from_times(rays.times[samples.rays])
     gradient, raw, feature = _geometry(field, positions, segments, gradient_share)
-    colours = field.colour(feature, directions.expand_as(positions).flatten(end_dim=1)).view(positions.shape).float()
+    colours = (
+        field.colour(feature, directions.expand_as(positions).flatten(end_dim=1)).view(positions.shape).to(positions)
+    )
     with torch.autocast(positions.device.type, enabled=False):
         weights = compositing_weights(field.density(raw.view(positions.shape[:2])), samples.deltas)
         accumulation = _scatter(weights.sum(dim=-1, keepdim=True), samples.rays, num_rays)

@@ -46,6 +46,8 @@ class DynamicPipeline(SequencePipeline):
         super().__init__(*args, **kwargs)
         if self.model.config.depth_loss_weight > 0.0 and self.test_mode != "inference":
             self.datamanager.train_rays.load_depth()
+        if self.model.config.refine_times and self.test_mode != "inference":
+            self.datamanager.train_rays.draw_images()
         self.graphed_losses: GraphedLosses | None = None
         if self.config.cuda_graph and self.test_mode != "inference":
             if num_processes() > 1:
@@ -122,10 +124,13 @@ class DynamicPipeline(SequencePipeline):
         return 1000.0 * chamfer_l1(torch.from_numpy(points).float(), read_points(cloud))
 
     def task_facts(self) -> dict[str, Any]:
-        """Cameras, background and the resolution of the Chamfer distance."""
+        """Cameras, background, the resolution of the Chamfer distance, and learned corrections of training cameras."""
+        corrections, refinement = self.model.colour_correction, self.model.camera_refinement
         return {
             "split": "test",
             "cameras": sorted(self.datamanager.eval_dataset.capture.camera_names),
             "background": self.model.config.background_color,
             "chamfer_resolution": self.config.chamfer_resolution,
+            **({} if corrections is None else {"colour_corrections": corrections.by_camera()}),
+            **({} if refinement is None else {"camera_refinement": refinement.by_camera()}),
         }
