@@ -12,11 +12,11 @@ from jaxtyping import Float64
 from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from nerfstudio.utils.rich_utils import CONSOLE
-from PIL import Image
 
 from resfields_ns.captures.camera import Camera, Similarity, check_proportion, scaled_size
-from resfields_ns.captures.image_files import check_size, image_size, mask_size
+from resfields_ns.captures.image_files import check_size, image_size, mask_size, open_image
 from resfields_ns.captures.json_file import read_json, read_list, read_number, read_text
+from resfields_ns.captures.lens import check_lens
 from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
 from resfields_ns.captures.spaces import CUBE
 from resfields_ns.captures.time_stamps import Moments
@@ -160,7 +160,7 @@ class _Shots:
             if any((camera.lens.k4, camera.lens.k5, camera.lens.k6)):
                 raise ValueError(f"{self.path}: expected a lens without k4, k5 and k6: undistort the images first")
             check_proportion(str(image), size, camera.size, str(self.path))
-            cameras.append(camera.resized(size))
+            cameras.append(check_lens(camera.resized(size), self._name(index)))
         return cameras
 
     def _frame(self, index: int) -> Any:
@@ -188,7 +188,7 @@ def _common_size(images: list[Path]) -> tuple[int, int]:
 def _have_alpha(images: list[Path]) -> bool:
     with_alpha = []
     for image in images:
-        with Image.open(image) as opened:
+        with open_image(image) as opened:
             with_alpha.append(opened.has_transparency_data)
     if len(set(with_alpha)) > 1:
         without = images[with_alpha.index(False)]

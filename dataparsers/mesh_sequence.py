@@ -100,7 +100,7 @@ class MeshDataParser(SequenceDataParser, ABC):
         """The frames used, normalised, and their box; every frame is read once, so that what is broken is found."""
         source = self.open_sequence()
         frames = parse_frames(self.config.frames, len(source))
-        bounds = sequence_bounds(source, frames, Placement(), show_progress=True)
+        bounds = sequence_bounds(source, frames, Placement(), show_progress=True, name=str(self.config.data))
         normalisation = self.normalise(bounds)
         offset = (float(normalisation.offset[0]), float(normalisation.offset[1]), float(normalisation.offset[2]))
         return NormalisedSequence(source, frames, normalisation), bounds.moved(normalisation.scale, offset)

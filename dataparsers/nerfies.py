@@ -18,6 +18,7 @@ from resfields_ns.captures.json_file import read_json, read_list, read_number
 from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
 from resfields_ns.captures.spaces import CUBE, cube_around_frusta
 from resfields_ns.captures.time_stamps import Moments
+from resfields_ns.captures.untrusted import check_numbers
 from resfields_ns.host.dataparsing import SequenceDataParser
 from resfields_ns.options import Options, option
 
@@ -158,6 +159,7 @@ class _Items:
     def _whole_number(self, item: str, key: str) -> int:
         name = f"{self.path}: {item}"
         number = read_number(self._record(item), key, name)
+        check_numbers(number, f"{name}: {key}")
         if number != int(number):
             raise ValueError(f"{name}: {key}: expected a whole number, found {number}")
         return int(number)

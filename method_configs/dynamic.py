@@ -32,7 +32,14 @@ _tnerf = ResFieldsTrainerConfig(
     max_num_iterations=400_000,
     steps_per_eval_all_images=100_000,
     pipeline=_pipeline(DynamicModelConfig()),
-    optimizers={"field": decaying_adam(5e-4), "planes": decaying_adam(1e-2), "background": decaying_adam(1e-2)},
+    optimizers={
+        "field": decaying_adam(5e-4),
+        "planes": decaying_adam(1e-2),
+        "background": decaying_adam(1e-2),
+        "colour_correction": decaying_adam(1e-3, start_share=0.1),
+        "camera_poses": decaying_adam(1e-4),
+        "camera_times": decaying_adam(1e-3),
+    },
     vis="viewer+tensorboard",
 )
 
@@ -56,7 +63,14 @@ tnerf_resfields_small = method_specification(
             rays=384,
             background_margin=0.025,
         ),
-        optimizers={"field": decaying_adam(1e-3), "planes": decaying_adam(1e-2), "background": decaying_adam(1e-2)},
+        optimizers={
+            "field": decaying_adam(1e-3),
+            "planes": decaying_adam(1e-2),
+            "background": decaying_adam(1e-2),
+            "colour_correction": decaying_adam(3e-3, start_share=0.6),
+            "camera_poses": decaying_adam(2e-3),
+            "camera_times": decaying_adam(3e-2),
+        },
     ),
     "tnerf-resfields sized for two CPU cores and minutes; it starts from the masks' visual hull.",
 )

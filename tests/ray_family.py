@@ -49,7 +49,7 @@ RAY_FAMILY = Family(
         for density, layers in product(("volsdf", "nerf"), ("residual", "plain"))
     },
     frames=tuple(range(NUM_FRAMES)),
-    metrics=("psnr", "psnr_foreground", "ssim", "chamfer_l1_x1000"),
+    metrics=("psnr", "psnr_foreground", "mask_iou", "ssim", "chamfer_l1_x1000"),
     facts={"background": "white", "chamfer_resolution": 24},
     learning=Learning("tnerf-resfields", "chamfer_l1_x1000", change=-150.0, learning_rate=2e-3),
     outputs={"normals": 3},

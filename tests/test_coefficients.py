@@ -31,6 +31,15 @@ def test_halfway_between_nodes_is_the_mean(num_rows: int) -> None:
     torch.testing.assert_close(coefficients(times), mean, atol=1e-14, rtol=1e-12)
 
 
+def test_at_a_node_the_derivative_by_time_is_that_of_what_follows() -> None:
+    coefficients = TimeTable(4, width=1, std=1.0).double()
+    slopes = 3.0 * coefficients.table.diff(dim=0)[:, 0]
+    for share in (0.0, 0.4):
+        times = ((torch.arange(3, dtype=torch.float64) + share) / 3.0).requires_grad_()
+        (gradient,) = torch.autograd.grad(coefficients(times).sum(), times)
+        torch.testing.assert_close(gradient, slopes, atol=1e-14, rtol=1e-12)
+
+
 def test_times_beyond_the_sequence_see_its_ends() -> None:
     coefficients = TimeTable(4, width=3, std=0.01)
     assert torch.equal(coefficients(torch.tensor([-0.5, 1.5])), coefficients.table[[0, 3]])

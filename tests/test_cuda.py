@@ -78,6 +78,8 @@ def test_a_graph_has_the_losses_and_gradients_of_the_step_that_it_records(
     model = config.pipeline.model
     assert isinstance(model, DynamicModelConfig)
     model.sampler.kind, model.eikonal_fraction = kind, 1.0
+    model.colour_correction = "affine" if kind == "occupancy" else "none"
+    model.refine_poses = model.refine_times = kind == "occupancy"
     pipeline = config.pipeline.setup(device="cuda")
     pipeline._start_from_masks(0)
     pipeline.train()

@@ -17,18 +17,21 @@ from tests.methods import METHODS, seed_everything, tiny_config
 from tests.ray_family import RAY_FAMILY
 
 
-@pytest.fixture(params=["uniform", "occupancy", "hierarchical"])
+@pytest.fixture(params=[("uniform", "none"), ("occupancy", "gain"), ("hierarchical", "affine")])
 def pipeline(request: pytest.FixtureRequest, tiny_data: Callable[[Family], Path], tmp_path: Path) -> DynamicPipeline:
     """On its way to the first step, of which no number is drawn but a share of the samples."""
     config = tiny_config(METHODS["tnerf-resfields-small"], tiny_data(RAY_FAMILY), tmp_path)
     model = config.pipeline.model
     assert isinstance(model, DynamicModelConfig)
-    model.sampler.kind = request.param
+    model.sampler.kind, model.colour_correction = request.param
     seed_everything()
     made = config.pipeline.setup(device="cpu")
     made._start_from_masks(0)
     made.train()
     made.model.sampler.eval()
+    if made.model.colour_correction is not None:
+        for parameter in made.model.colour_correction.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
     return made
 
 

@@ -51,14 +51,17 @@ _ALWAYS_ACT = {
     *("output_dir", "method_name", "experiment_name", "timestamp", "relative_model_dir", "data", "vis"),
     *("load_dir", "load_config", "save_only_latest_checkpoint", "max_num_iterations", "steps_per_save"),
     *("gradient_accumulation_steps", "machine.seed", "machine.device_type"),
-    *("machine.num_devices", "machine.num_machines"),  # 1, or refused
+    *("machine.num_devices", "machine.num_machines"),
     *("logging.max_buffer_size", "logging.profiler", "logging.local_writer.enable"),
     *("viewer.websocket_host", "viewer.websocket_port", "viewer.max_num_display_images"),
     "viewer.quit_on_train_completion",
     *("pipeline.datamanager.data", "pipeline.datamanager.dataparser.data"),
     *("pipeline.datamanager.train_num_rays_per_batch", "pipeline.model.eval_num_rays_per_chunk"),
-    *(f"optimizers.field.optimizer.{name}" for name in ("lr", "eps", "max_norm", "weight_decay")),
-    *(f"optimizers.planes.optimizer.{name}" for name in ("lr", "eps", "max_norm", "weight_decay")),
+    *(
+        f"optimizers.{group}.optimizer.{name}"
+        for group in ("field", "planes", "colour_correction", "camera_poses", "camera_times")
+        for name in ("lr", "eps", "max_norm", "weight_decay")
+    ),
 }
 """Options of the host that act wherever what holds them does: each was looked up in the host's code and ours."""
 
@@ -97,9 +100,17 @@ def test_what_is_known_to_act_is_there() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--machine.num-devices 2", "--machine.num-devices: expected 1, as a run is one process, got 2"),
-        ("--machine.num-machines 3", "--machine.num-machines: expected 1, as a run is one process, got 3"),
-        ("--machine.num-devices 0", "--machine.num-devices: expected 1, as a run is one process, got 0"),
+        ("--machine.num-devices 0", "--machine.num-devices: expected at least 1, got 0"),
+        ("--machine.num-machines 0", "--machine.num-machines: expected at least 1, got 0"),
+        ("--machine.num-machines 2", "--machine.dist-url: expected tcp://HOST:PORT with several machines, got auto"),
+        (
+            "--machine.num-machines 2 --machine.dist-url tcp://here:1 --machine.machine-rank 2",
+            "--machine.machine-rank: expected less than num-machines, 2, got 2",
+        ),
+        (
+            "--machine.num-devices 2 --machine.device-type mps",
+            "--machine.device-type: expected cuda or cpu with several processes, got mps",
+        ),
         ("--machine.seed -1", "--machine.seed: expected 0 to 4294967295, got -1"),
         ("--logging.max-buffer-size 0", "--logging.max-buffer-size: expected at least 1, got 0"),
         ("--logging.steps-per-log 0", "--logging.steps-per-log: expected at least 1 with local-writer.enable True"),
@@ -122,6 +133,8 @@ def test_options_of_the_host_have_bounds(arguments: str, message: str, capsys: p
         "--load-dir run --load-scheduler False --machine.seed 3",
         "--vis viewer_legacy --viewer.max-num-display-images 3 --viewer.websocket-port-default 7011",
         "--viewer.image-format png --viewer.make-share-url True --viewer.websocket-port 7010",
+        "--machine.num-devices 2 --machine.dist-url tcp://here:1",
+        "--machine.num-machines 2 --machine.machine-rank 1 --machine.dist-url tcp://here:1",
         "--gradient-accumulation-steps field 2 --pipeline.datamanager.eval-num-rays-per-batch 50",
     ],
 )

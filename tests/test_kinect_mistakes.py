@@ -149,6 +149,10 @@ def test_frames_that_a_device_dropped_are_left_out(recordings: tuple[dict[str, P
             lambda rig: rig.pop("left"),
             "rig.json: expected a camera 'left', named as its recording is, found middle, ri",
         ),
+        (
+            lambda rig: rig.update(left=rig["left"]["camera_to_world"]),
+            r"rig.json: left: expected {\"camera_to_world\": matrix}, found \[\[",
+        ),
         (lambda rig: rig["left"].clear(), "rig.json: left: expected the key 'camera_to_world', found none"),
         (
             lambda rig: rig["left"]["camera_to_world"].__setitem__(0, [2.0, 0.0, 0.0, 0.0]),

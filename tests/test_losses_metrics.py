@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from resfields_ns.functional.losses import depth_l1, eikonal, masked_l1, opacity_cross_entropy, sparsity
-from resfields_ns.functional.metrics import masked_psnr, psnr
+from resfields_ns.functional.metrics import mask_iou, masked_psnr, psnr
 from resfields_ns.pipelines.surface_metrics import chamfer_l1
 
 
@@ -129,6 +129,16 @@ def test_masked_psnr_of_the_whole_image_is_psnr() -> None:
 def test_masked_psnr_of_an_empty_mask_is_nan() -> None:
     image = _random(6, 5, 3)
     assert math.isnan(masked_psnr(image, image, torch.zeros(6, 5, dtype=torch.bool)))
+
+
+def test_mask_iou_agrees_with_a_loop() -> None:
+    accumulation, mask = _random(9, 7), _random(9, 7, seed=1) < 0.4
+    pixels = list(zip((accumulation > 0.5).flatten().tolist(), mask.flatten().tolist(), strict=True))
+    both, either = sum(a and b for a, b in pixels), sum(a or b for a, b in pixels)
+    assert mask_iou(accumulation, mask) == pytest.approx(both / either, rel=1e-6)
+    assert mask_iou(mask.double(), mask) == 1.0
+    assert mask_iou((~mask).double(), mask) == 0.0
+    assert math.isnan(mask_iou(torch.zeros(9, 7), torch.zeros(9, 7, dtype=torch.bool)))
 
 
 def _slow_chamfer(first: Tensor, second: Tensor) -> float:

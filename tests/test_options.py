@@ -39,6 +39,8 @@ tnerf      | --vis viewer             | --pipeline.datamanager.eval-num-rays-per
 video      | --steps-per-eval-batch 0 | --pipeline.datamanager.eval-samples-per-batch 5 | steps-per-eval-batch is 0
 tnerf      |                          | --machine.machine-rank 1          | num-machines is 1
 tnerf      |                          | --machine.dist-url tcp://here:1   | num-devices and num-machines are 1
+tnerf      | --machine.num-devices 2  | --pipeline.cuda-graph True        | 2 processes train
+tnerf      | --machine.num-devices 3  | --start-paused True               | 3 processes train
 tnerf      | --vis viewer             | --logging.relative-log-dir logs   | vis is viewer and logging.profiler is basic
 tnerf      | --vis viewer --logging.local-writer.enable False | --logging.steps-per-log 5 | vis is viewer and
 tnerf      | --logging.local-writer.enable False | --logging.local-writer.stats-to-track ETA | enable is False
@@ -53,6 +55,10 @@ tnerf      | --vis viewer_legacy      | --viewer.default-composite-depth False |
 tnerf      | --load-config run/config.yml | --steps-per-save 5                | load-config replaces all options
 tnerf      |                          | --optimizers.planes.optimizer.lr 1.0 | the model has no parameters in the group
 hexplane   | field.ambient.kind none  | --optimizers.planes.optimizer.lr 1.0 | the model has no parameters in the group
+tnerf      |                          | --optimizers.colour-correction.optimizer.lr 1.0 | the model has no parameters
+tnerf      |                          | --optimizers.camera-poses.optimizer.lr 1.0 | the model has no parameters in the
+tnerf      | model.refine-poses True  | --optimizers.camera-times.optimizer.lr 1.0 | the model has no parameters in the
+tnerf      | field.ambient.kind none field.residual-layers | model.refine-times True | nothing of the field changes
 tnerf      | model.density nerf       | model.initial-beta 0.2            | density is nerf, not volsdf
 tnerf      |                          | model.surface-density 0.2         | density is volsdf, not nerf
 tnerf      | model.density nerf       | model.eikonal-loss-weight 0.2     | density is nerf, not volsdf
@@ -69,6 +75,7 @@ tnerf      | model.background plate   | --optimizers.background.optimizer.lr 1.0
 tnerf      |                          | model.coarse-loss-weight 0.2      | sampler.kind is uniform, not hierarchical
 tnerf      |                          | model.sampler.num-fine-samples 2  | kind is uniform, not hierarchical
 tnerf      |                          | model.sampler.resolution 2        | kind is uniform, not occupancy
+tnerf      |                          | model.hull-least-views 3          | sampler.kind is uniform and hull-start-steps
 hexplane   |                          | model.window-steps 2              | no encoding of the field opens
 tnerf      | field.encoding none      | field.num-frequencies 2           | encoding is none, not positional
 tnerf      |                          | field.gaussian-waves 2            | encoding is positional, not gaussian
@@ -328,7 +335,7 @@ def test_two_places_of_the_data_are_refused(capsys: pytest.CaptureFixture[str]) 
 
 def test_accumulating_gradients_of_no_group_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     said = refusal(capsys, *["tnerf-resfields", "--gradient-accumulation-steps", "fields", "2"])
-    assert "--gradient-accumulation-steps: expected groups among field, planes, background, got fields" in said
+    assert "--gradient-accumulation-steps: expected groups among field, planes, background, colour_correction, " in said
 
 
 @pytest.mark.parametrize("method", ["video-resfields", "sdf-resfields", "sceneflow-resfields"])

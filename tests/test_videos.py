@@ -233,6 +233,45 @@ def test_masks_are_undistorted_with_the_pictures(footage: Path, tmp_path: Path) 
         assert (mask & expected).sum() > 0.75 * (mask | expected).sum()
 
 
+def _write_masks(folder: Path, frames: dict[int, str]) -> None:
+    """Masks of some frames, by their names."""
+    for name, camera in make_cameras(DISTORTION).items():
+        (folder / name).mkdir(parents=True)
+        for frame, mask_name in frames.items():
+            mask = _foreground(draw(camera.project(points_at(frame))))
+            Image.fromarray(mask.astype(np.uint8) * 255).save(folder / name / mask_name)
+
+
+@pytest.mark.parametrize("names", ["{:06d}.png", "{}.png", "cam0_frame{:04d}.png", "{:03d}_mask.png"])
+def test_masks_of_some_frames_are_found_by_the_numbers_of_their_names(
+    names: str, footage: Path, tmp_path: Path
+) -> None:
+    """Counted from 0, as frames are; masks of frames that are not used may lack or be there."""
+    _write_masks(tmp_path / "all", {frame: f"m{frame + 7}.png" for frame in range(NUM_FRAMES)})
+    _write_masks(tmp_path / "some", {frame: names.format(frame) for frame in (1, 2, 3)})
+    for kind in ("all", "some"):
+        paths = (footage / "videos", tmp_path / f"of-{kind}", footage / "calibration")
+        videos(*paths, frames="1:4:2", box=BOX, masks=tmp_path / kind)
+    written = sorted((tmp_path / "of-all").glob("*/*/*.png"))
+    assert len(written) == 2 * 2 * len(NAMES)
+    for path in written:
+        assert (tmp_path / "of-some" / path.relative_to(tmp_path / "of-all")).read_bytes() == path.read_bytes()
+
+
+def test_masks_of_videos_that_start_at_different_moments(footage: Path, tmp_path: Path) -> None:
+    """The numbers are those of each video's own frames."""
+    (tmp_path / "offsets.json").write_text(json.dumps({"cam1": {"frames": 2}}))
+    _write_masks(tmp_path / "masks", {frame: f"{frame}.png" for frame in range(NUM_FRAMES)})
+    _write_masks(tmp_path / "some", {frame: f"{frame}.png" for frame in (0, 2)})
+    (tmp_path / "some" / "cam1").joinpath("4.png").write_bytes((tmp_path / "masks" / "cam1" / "4.png").read_bytes())
+    (tmp_path / "some" / "cam1").joinpath("0.png").unlink()
+    for kind in ("masks", "some"):
+        paths = (footage / "videos", tmp_path / f"of-{kind}", footage / "calibration")
+        videos(*paths, frames="0:3:2", box=BOX, offsets=tmp_path / "offsets.json", masks=tmp_path / kind)
+    for path in (tmp_path / "of-masks").glob("*/mask/*.png"):
+        assert (tmp_path / "of-some" / path.relative_to(tmp_path / "of-masks")).read_bytes() == path.read_bytes()
+
+
 def test_command_line(
     footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from resfields_ns.commands.videos import videos
 from tests.small_captures import write_video
@@ -140,6 +141,29 @@ def test_mistakes_in_offsets(offsets: dict[str, Any], message: str, footage: Pat
     path.write_text(json.dumps(offsets))
     with pytest.raises(ValueError, match=message):
         videos(footage / "videos", tmp_path / "capture", footage / "calibration", offsets=path, box=BOX)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ["0.png", "2.png", "3.png"],
+            r"cam0: expected a mask of each of the 3 frames .*, none of frame 4: use --frames",
+        ),
+        (["a.png", "b.png"], r"cam0: expected 5 masks, .* or fewer whose names end in the number .*, found a\.png"),
+        (["0.png", "2.png", "4_2.png"], r"cam0: .* or fewer, each of another frame, found 2\.png and 4_2\.png"),
+        ([f"{frame}.png" for frame in range(6)], r"cam0: expected 5 masks, .* or fewer, found 6"),
+    ],
+)
+def test_masks_that_are_not_those_of_the_frames(names: list[str], message: str, footage: Path, tmp_path: Path) -> None:
+    for camera in ("cam0", "cam1", "cam2"):
+        (tmp_path / "masks" / camera).mkdir(parents=True)
+        for name in names:
+            Image.new("L", SIZE).save(tmp_path / "masks" / camera / name)
+    paths = (footage / "videos", tmp_path / "capture", footage / "calibration")
+    with pytest.raises(ValueError, match=message):
+        videos(*paths, frames="0:5:2", box=BOX, masks=tmp_path / "masks")
+    assert [path.name for path in tmp_path.iterdir()] == ["masks"]
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,12 @@ def masks(outputs: DataparserOutputs) -> Tensor:
     return DynamicDataset(outputs).load_arrays()["mask"]
 
 
-def _carve(outputs: DataparserOutputs, masks: Tensor, resolution: int, conservative: bool) -> Tensor:
+def _carve(
+    outputs: DataparserOutputs, masks: Tensor, resolution: int, conservative: bool, least_views: int = 0
+) -> Tensor:
     frames, num_frames = sequence_of(outputs).frame_index, sequence_of(outputs).num_frames
     return carve_visual_hull(
-        outputs.cameras, masks, frames, num_frames, outputs.scene_box.aabb, resolution, conservative
+        outputs.cameras, masks, frames, num_frames, outputs.scene_box.aabb, resolution, conservative, least_views
     )
 
 
@@ -79,9 +81,12 @@ def test_images_carve_their_own_frame_alone(outputs: DataparserOutputs, masks: T
     assert not after[2].any()
 
 
-def _slow_hull(cameras: Cameras, masks: Tensor, frame_index: Tensor, box: Tensor, resolution: int) -> Tensor:
-    """Cell by cell: kept unless its centre falls on the background of an image."""
+def _slow_hull(
+    cameras: Cameras, masks: Tensor, frame_index: Tensor, box: Tensor, resolution: int, least_views: int
+) -> Tensor:
+    """Cell by cell: kept unless its centre falls on the background of an image, or too few of its frame see it."""
     hull = torch.ones(int(frame_index.max()) + 1, *[resolution] * 3, dtype=torch.bool)
+    views = torch.zeros_like(hull, dtype=torch.long)
     for image, frame in enumerate(frame_index.tolist()):
         pose = cameras.camera_to_worlds[image].double()
         for cell in torch.cartesian_prod(*[torch.arange(resolution)] * 3):
@@ -91,12 +96,17 @@ def _slow_hull(cameras: Cameras, masks: Tensor, frame_index: Tensor, box: Tensor
                 continue
             column = math.floor(cameras.cx[image].item() + cameras.fx[image].item() * right / -back)
             row = math.floor(cameras.cy[image].item() + cameras.fy[image].item() * up / back)
-            if 0 <= row < masks.shape[1] and 0 <= column < masks.shape[2] and not masks[image, row, column]:
-                hull[frame][tuple(cell)] = False
+            if 0 <= row < masks.shape[1] and 0 <= column < masks.shape[2]:
+                views[frame][tuple(cell)] += 1
+                hull[frame][tuple(cell)] &= masks[image, row, column]
+    for frame in range(len(hull)):
+        if (frame_index == frame).sum() >= least_views:
+            hull[frame] &= views[frame] >= least_views
     return hull
 
 
-def test_agrees_with_a_loop_over_cells() -> None:
+@pytest.mark.parametrize("least_views", [0, 1, 2])
+def test_agrees_with_a_loop_over_cells(least_views: int) -> None:
     """With cameras that see the box in part, one of them from within it, and pixels that are not square."""
     poses = torch.eye(4)[:3].repeat(3, 1, 1)
     poses[0, :, 3] = torch.tensor([0.3, -0.2, 3.0])
@@ -105,9 +115,35 @@ def test_agrees_with_a_loop_over_cells() -> None:
     cameras = Cameras(poses, fx=30.0, fy=22.0, cx=9.0, cy=8.0, width=20, height=16)
     masks = torch.rand(3, 16, 20, generator=torch.Generator().manual_seed(0)) < 0.6
     box, frames = torch.tensor([[-1.0, -0.8, -1.2], [1.0, 0.8, 1.0]]), torch.tensor([0, 0, 1])
-    hull = carve_visual_hull(cameras, masks, frames, 2, box, 9, conservative=False)
-    assert torch.equal(hull, _slow_hull(cameras, masks, frames, box, 9))
+    hull = carve_visual_hull(cameras, masks, frames, 2, box, 9, conservative=False, least_views=least_views)
+    assert torch.equal(hull, _slow_hull(cameras, masks, frames, box, 9, least_views))
     assert 0 < hull.sum() < hull.numel()
+
+
+@pytest.mark.parametrize("conservative", [True, False])
+def test_cameras_that_see_all_have_the_same_hull_however_many_must(
+    outputs: DataparserOutputs, masks: Tensor, conservative: bool
+) -> None:
+    hull, seen_by_two = (
+        _carve(outputs, masks, 64, conservative),
+        _carve(outputs, masks, 64, conservative, least_views=2),
+    )
+    assert torch.equal(hull, seen_by_two)
+
+
+def test_a_column_behind_the_subject_that_one_camera_sees_is_no_part_of_it() -> None:
+    """One camera sees all of the box, the other its half x > 0; the subject hides what is behind it from the first."""
+    poses = torch.eye(4)[:3].repeat(2, 1, 1)
+    poses[0, :, 3] = torch.tensor([0.0, 0.0, 30.0])
+    poses[1] = torch.tensor([[1.0, 0.0, 0.0, 1.0], [0.0, 0.0, 1.0, 30.0], [0.0, -1.0, 0.0, 0.0]])
+    cameras = Cameras(poses, fx=290.0, fy=290.0, cx=10.0, cy=10.0, width=20, height=20)
+    masks = torch.zeros(2, 20, 20, dtype=torch.bool)
+    masks[0, 8:12] = True
+    masks[1, 8:12] = True
+    box, frames = torch.tensor([[-1.0] * 3, [1.0] * 3]), torch.tensor([0, 0])
+    hulls = [carve_visual_hull(cameras, masks, frames, 1, box, 16, False, views)[0] for views in (0, 2)]
+    assert hulls[0][:7, 8].all() and not hulls[1][:7].any()
+    assert torch.equal(hulls[0][9:], hulls[1][9:]) and hulls[1].any()
 
 
 @pytest.mark.parametrize("lens", [Lens(), Lens(k1=0.3, k2=-0.02, p1=0.02), Lens(k1=-0.3, k3=0.01, p2=-0.03)])

@@ -245,7 +245,7 @@ def write_qualisys(folder: Path, cameras: dict[str, Camera]) -> Path:
     left, top = 8, 4
     parts = []
     for name, camera in cameras.items():
-        k1, k2, p1, p2, k3 = 64 * camera.distortion[:5]
+        k1, k2, p1, p2, k3 = camera.distortion[:5]
         right, up, back = camera.rotation * [[1.0], [-1.0], [-1.0]]
         x, y, z = -1000.0 * camera.rotation.T @ camera.translation
         (fx, fy), (cx, cy) = 64 * np.array(camera.focal), 64 * (np.array(camera.principal) - 0.5 + [left, top])

@@ -15,12 +15,17 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float64, Real
 
+from resfields_ns.captures.untrusted import check_numbers
+
 _RELATIVE_TOLERANCE = 1e-5
 LARGEST_SKEW = 1e-4  # of the focal length
 _LARGEST_DEVIATION = 1e-3  # of R R^T from the identity; files round their numbers
 _LARGEST_STRETCH = 0.01  # of a picture's sides against those of its camera
 _STEPS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 500, 1e-12)
 _LARGEST_LENS_ERROR = 1e-2  # pixels
+_LONGEST_SIDE = 100_000  # pixels
+_FOCAL_LENGTHS = (1e-3, 1e5)  # of the longer side
+_FARTHEST_PRINCIPAL_POINT = 1e3  # of the longer side, as windows of pictures may have it
 
 
 @dataclass(frozen=True)
@@ -159,6 +164,21 @@ class Camera:
     lens: Lens = Lens()
     pose: Float64[np.ndarray, "3 4"] = field(default_factory=lambda: np.eye(3, 4))
 
+    def check(self, name: str) -> "Camera":
+        """Return it; ValueError if a number is not finite or no camera's. `name` says in errors where it comes from."""
+        longest = max(self.size)
+        if not (min(self.size) >= 1 and longest <= _LONGEST_SIDE):
+            raise ValueError(f"{name}: expected pictures of 1 to {_LONGEST_SIDE} pixels a side, found {self.size}")
+        check_numbers([self.cx, self.cy], f"{name}: principal point", _FARTHEST_PRINCIPAL_POINT * longest)
+        check_numbers(self.lens.opencv, f"{name}: lens")
+        check_numbers(self.centre, f"{name}: position")
+        check_rotation(self.pose[:, :3], name)
+        least, most = (factor * longest for factor in _FOCAL_LENGTHS)
+        if not (least <= min(self.fx, self.fy) and max(self.fx, self.fy) <= most):
+            found = f"{self.fx:g} and {self.fy:g}"
+            raise ValueError(f"{name}: expected focal lengths of {least:g} to {most:g} pixels, found {found}")
+        return self
+
     @property
     def size(self) -> tuple[int, int]:
         """Width and height."""
@@ -293,7 +313,7 @@ def decompose_projection(projection: Float64[np.ndarray, "3 4"], size: tuple[int
         raise ValueError(f"{name}: expected a camera without skew, found a skew of {matrix[0, 1]:.4g} pixels")
     centre = -np.linalg.solve(left, projection[:, 3])
     fx, fy, cx, cy = (float(matrix[index]) for index in ((0, 0), (1, 1), (0, 2), (1, 2)))
-    return Camera(*size, fx, fy, cx, cy, pose=np.column_stack([rotation.T, centre]))
+    return Camera(*size, fx, fy, cx, cy, pose=np.column_stack([rotation.T, centre])).check(name)
 
 
 def check_same_similarity(similarity: Similarity, reference: Similarity, name: str) -> None:
@@ -316,6 +336,7 @@ def check_rotation(rotation: Float64[np.ndarray, "3 3"], name: str) -> None:
 
 def check_depths(near: float, far: float, name: str) -> None:
     """Raise ValueError if 0 <= near < far does not hold; `name` says where the depths come from."""
+    check_numbers([near, far], name)
     if not 0 <= near < far:
         raise ValueError(f"{name}: expected 0 <= near < far, found near {near:g}, far {far:g}")
 

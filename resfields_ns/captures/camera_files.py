@@ -3,13 +3,15 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from tokenize import TokenError
 
 import numpy as np
 from jaxtyping import Float64
 
+from resfields_ns.captures.array_files import map_array
 from resfields_ns.captures.camera import LARGEST_SKEW, Camera, Lens, check_depths, check_rotation
 from resfields_ns.captures.json_file import read_array, read_json, read_number
+from resfields_ns.captures.lens import check_lens
+from resfields_ns.captures.untrusted import check_file
 
 CAMERA_FILE = "camera.json"
 
@@ -22,7 +24,7 @@ def read_camera_json(path: Path) -> Camera:
     if min(fx, fy) <= 0.0:
         raise ValueError(f"{path}: expected fx and fy above 0, found {fx:g} and {fy:g}")
     lens = Lens.from_opencv(read_array(content, "distortion", (8,), name).tolist())
-    return Camera(width, height, fx, fy, cx, cy, lens, read_pose(content, name)[:3])
+    return check_lens(Camera(width, height, fx, fy, cx, cy, lens, read_pose(content, name)[:3]).check(name), name)
 
 
 def read_pose(content: dict, name: str) -> Float64[np.ndarray, "4 4"]:
@@ -72,15 +74,10 @@ def read_llff_poses(path: Path) -> list[LLFFRow]:
 
     Raises ValueError if the file is missing or holds anything but rows of such cameras.
     """
-    if not path.is_file():
-        raise ValueError(f"{path}: expected the cameras, found no such file")
-    try:
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, TokenError) as error:
-        raise ValueError(f"{path}: expected a NumPy array, found a file that cannot be read ({error})") from None
-    if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != 17 or rows.dtype.kind not in "iuf":
-        found = f"shape {rows.shape} of {rows.dtype}" if isinstance(rows, np.ndarray) else "an archive"
-        raise ValueError(f"{path}: expected rows of 17 numbers, found {found}")
+    check_file(path, "the cameras")
+    rows = map_array(path, "a NumPy array")
+    if rows.ndim != 2 or rows.shape[1] != 17 or rows.dtype.kind not in "iuf":
+        raise ValueError(f"{path}: expected rows of 17 numbers, found shape {rows.shape} of {rows.dtype}")
     return [_llff_row(np.array(row, dtype=np.float64), f"{path}: row {index}") for index, row in enumerate(rows)]
 
 
@@ -98,7 +95,7 @@ def _llff_row(row: np.ndarray, name: str) -> LLFFRow:
     check_depths(near, far, name)
     size = (round(width), round(height))
     camera = Camera(*size, float(focal), float(focal), float(width / 2), float(height / 2), pose=pose)
-    return LLFFRow(camera, (near, far))
+    return LLFFRow(camera.check(name), (near, far))
 
 
 def read_nerfies_camera(path: Path) -> Camera:
@@ -126,7 +123,7 @@ def read_nerfies_camera(path: Path) -> Camera:
     tangential = "tangential" if "tangential" in content else "tangential_distortion"  # Nerfies; HyperNeRF, DyCheck
     p1, p2 = read_array(content, tangential, (2,), name)
     position = read_array(content, "position", (3,), name)
-    return Camera(
+    camera = Camera(
         width=int(width),
         height=int(height),
         fx=focal,
@@ -136,3 +133,4 @@ def read_nerfies_camera(path: Path) -> Camera:
         lens=Lens(k1=float(k1), k2=float(k2), k3=float(k3), p1=float(p1), p2=float(p2)),
         pose=np.column_stack([orientation.T, position]),
     )
+    return check_lens(camera.check(name), name)

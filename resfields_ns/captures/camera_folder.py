@@ -5,7 +5,6 @@ One camera of a capture: a folder with `rgb` (or `image`) and, where there are a
 """
 
 import ast
-import math
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from resfields_ns.captures.array_files import Header, open_archive, read_member
 from resfields_ns.captures.camera import (
     Camera,
     CropWindow,
@@ -33,6 +33,7 @@ from resfields_ns.captures.image_files import (
     mask_size,
 )
 from resfields_ns.captures.sequence import MILLIMETRE, CapturedImage
+from resfields_ns.captures.untrusted import LARGEST_COORDINATE, check_file, read_bytes
 from resfields_ns.files import list_folder, natural_order
 
 _CAMERA_FILE = "cameras_sphere.npz"
@@ -73,10 +74,7 @@ def read_aabb(path: Path) -> list[list[float]]:
 
     Raises ValueError if the file is not one list of six finite numbers, or a lower bound is not below its upper one.
     """
-    size = path.stat().st_size
-    if size > _LARGEST_FILE:
-        raise ValueError(f"{path}: expected {_EXPECTED}, found a file of {size} bytes")
-    text = path.read_bytes().decode("utf-8", errors="replace").strip()
+    text = read_bytes(path, _EXPECTED, _LARGEST_FILE).decode("utf-8", errors="replace").strip()
     numbers = _parse_numbers(text)
     if numbers is None:
         raise ValueError(f"{path}: expected {_EXPECTED}, found {text[:80]!r}")
@@ -93,7 +91,7 @@ def _parse_numbers(text: str) -> list[float] | None:
         return None
     if not isinstance(values, list | tuple) or len(values) != 6:
         return None
-    if not all(type(value) in (int, float) and math.isfinite(value) for value in values):
+    if not all(type(value) in (int, float) and abs(value) <= LARGEST_COORDINATE for value in values):
         return None
     return [float(value) for value in values]
 
@@ -125,43 +123,27 @@ def _read_matrices(
     A world matrix maps world points to pixels, a scale matrix maps normalised to world points.
     Raises ValueError if the file or a key is missing, or a matrix is not a 4x4 array of finite numbers.
     """
-    if not path.is_file():
-        raise ValueError(f"{path}: expected the camera's matrices, found no such file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            world = [_read_matrix(archive, f"world_mat_{frame}", path) for frame in frames]
-            scale = [_read_matrix(archive, f"scale_mat_{frame}", path) for frame in frames]
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise ValueError(f"{path}: expected a NumPy .npz archive, found a file that cannot be read ({error})") from None
+    check_file(path, "the camera's matrices")
+    with open_archive(path) as archive:
+        world = [_read_matrix(archive, f"world_mat_{frame}", path) for frame in frames]
+        scale = [_read_matrix(archive, f"scale_mat_{frame}", path) for frame in frames]
     return np.stack(world), np.stack(scale)
 
 
 def _read_matrix(archive: zipfile.ZipFile, key: str, path: Path) -> Float64[np.ndarray, "4 4"]:
     """Read one array after checking the shape and type that its header declares."""
-    member = f"{key}.npy"
-    if member not in archive.namelist():
+    if f"{key}.npy" not in archive.namelist():
         raise ValueError(f"{path}: expected the key {key!r}, found {_keys_summary(archive)}")
-    name = f"{path}: {key}"
-    shape, dtype = _read_header(archive, member, name)
-    if shape != (4, 4) or dtype.kind not in "fiu":
-        raise ValueError(f"{name}: expected a 4x4 array of numbers, found shape {shape} of {dtype}")
-    with archive.open(member) as stream:
-        matrix = np.lib.format.read_array(stream, allow_pickle=False).astype(np.float64)
+    matrix = read_member(archive, path, key, _check_matrix).astype(np.float64)
     if not np.isfinite(matrix).all():
-        raise ValueError(f"{name}: expected finite numbers, found {matrix[~np.isfinite(matrix)][0]}")
+        raise ValueError(f"{path}: {key}: expected finite numbers, found {matrix[~np.isfinite(matrix)][0]}")
     return matrix
 
 
-def _read_header(archive: zipfile.ZipFile, member: str, name: str) -> tuple[tuple[int, ...], np.dtype]:
-    with archive.open(member) as stream:
-        try:
-            if np.lib.format.read_magic(stream) == (1, 0):
-                shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-            else:
-                shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
-        except ValueError as error:
-            raise ValueError(f"{name}: expected a NumPy array, found data that cannot be read ({error})") from None
-    return shape, dtype
+def _check_matrix(header: Header, name: str) -> None:
+    shape, dtype = header
+    if shape != (4, 4) or dtype.kind not in "fiu":
+        raise ValueError(f"{name}: expected a 4x4 array of numbers, found shape {shape} of {dtype}")
 
 
 def _keys_summary(archive: zipfile.ZipFile) -> str:

@@ -3,19 +3,55 @@
 Pictures are upright: turned as their EXIF orientation tells, as calibrations see them.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8, UInt16
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 
+from resfields_ns.captures.array_files import map_array
+from resfields_ns.captures.untrusted import blamed
 from resfields_ns.files import list_folder
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 _DEPTH_SUFFIXES = (*_SUFFIXES, ".tif", ".tiff", ".npy")
 _SIXTEEN_BIT_MODES = {"I;16", "I;16B", "I;16L", "I;16N", "I"}
 _FLOAT_MODE = "F"
+
+
+_FORMATS = ("PNG", "JPEG")
+_DEPTH_FORMATS = (*_FORMATS, "TIFF")
+_MOST_PIXELS = 100_000_000
+_MOST_PIXELS_PER_BYTE = 2000  # PNG and JPEG compress a picture of one colour less
+
+
+@contextmanager
+def open_image(
+    source: Path | BytesIO,
+    name: str | None = None,
+    expected: str = "an image",
+    found: str = "a file that cannot be read",
+) -> Iterator[Image.Image]:
+    """An image file, or its content, as Pillow opens it: PNG, JPEG or, where a file is called so, TIFF.
+
+    The content tells the format, and Pillow knows others, of which one starts a program (EPS). Raises ValueError, also
+    for what is found in the block when pixels are read; it begins with `name`, by default the path, if the file is
+    none, is broken, or has too many pixels for its bytes or for memory.
+    """
+    name = name or str(source)
+    is_tiff = isinstance(source, Path) and source.suffix.lower() in (".tif", ".tiff")
+    with ExitStack() as opened:
+        opened.enter_context(blamed(name, expected, found))
+        if isinstance(source, Path) and source.exists() and not source.is_file():
+            raise ValueError("it is a folder, a pipe or a device")
+        image = opened.enter_context(Image.open(source, formats=_DEPTH_FORMATS if is_tiff else _FORMATS))
+        size = source.stat().st_size if isinstance(source, Path) else source.getbuffer().nbytes
+        if image.width * image.height > min(_MOST_PIXELS, _MOST_PIXELS_PER_BYTE * size):
+            raise ValueError(f"{image.width}x{image.height} pixels in {size} bytes")
+        yield image
 
 
 def list_frames(folder: Path) -> dict[str, Path]:
@@ -107,7 +143,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 def read_picture(path: Path) -> UInt8[np.ndarray, "height width 3"]:
     """Colours of a picture, upright; alpha is dropped."""
-    with Image.open(path) as image:
+    with open_image(path) as image:
         return np.array(upright(image).convert("RGB"))
 
 
@@ -118,8 +154,8 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "height width"]:
     black pixels among at most 256 colours: labels of segmenters. Else it is the brightness, of 8 or 16 bits; a file
     without loss whose largest value is 1 has zeros and ones.
     """
-    with Image.open(path) as opened:
-        lossless = opened.format != "JPEG"
+    with open_image(path) as opened:
+        lossless = opened.format not in ("JPEG", "MPO")
         return mask_values(upright(opened), lossless)
 
 
@@ -157,7 +193,7 @@ def _bright(values: Shaped[np.ndarray, "height width"], lossless: bool) -> UInt8
 
 def read_alpha(path: Path) -> UInt8[np.ndarray, "height width"]:
     """The alpha of a picture, upright."""
-    with Image.open(path) as image:
+    with open_image(path) as image:
         return np.array(upright(image).convert("RGBA").getchannel("A"))
 
 
@@ -166,7 +202,7 @@ def read_depth(path: Path) -> UInt16[np.ndarray, "height width"] | Float32[np.nd
     if path.suffix.lower() == ".npy":
         depth = np.array(_open_array(path))
     else:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             depth = np.array(upright(image))
     if depth.dtype.kind != "f":
         return depth.astype(np.uint16)
@@ -180,27 +216,17 @@ def holds_floats(path: Path) -> bool:
 
 
 def _open_array(path: Path) -> np.ndarray:
-    try:
-        depth = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path}: expected an array of depths, found a file that cannot be read ({error})") from None
-    if (
-        not isinstance(depth, np.ndarray)
-        or depth.ndim != 2
-        or not (depth.dtype == np.uint16 or depth.dtype.kind == "f")
-    ):
-        found = f"{list(depth.shape)} of {depth.dtype}" if isinstance(depth, np.ndarray) else "an archive"
+    depth = map_array(path, "an array of depths")
+    if depth.ndim != 2 or not (depth.dtype == np.uint16 or depth.dtype.kind == "f"):
+        found = f"{list(depth.shape)} of {depth.dtype}"
         raise ValueError(f"{path}: expected an array [height, width] of uint16 or floats, found {found}")
     return depth
 
 
 def _header(path: Path) -> tuple[tuple[int, int], str]:
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            return ((height, width) if _orientation(image) >= 5 else (width, height)), image.mode
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
-        raise ValueError(f"{path}: expected an image, found a file that cannot be read ({error})") from None
+    with open_image(path) as image:
+        width, height = image.size
+        return ((height, width) if _orientation(image) >= 5 else (width, height)), image.mode
 
 
 def _orientation(image: Image.Image) -> int:

@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from resfields_ns.captures.untrusted import blamed, read_bytes
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object that a JSON file holds.
 
     Raises ValueError if the file is missing or holds anything else.
     """
-    if not path.is_file():
-        raise ValueError(f"{path}: expected a JSON file, found no such file")
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected JSON, found a file that cannot be read ({error})") from None
+    content = read_bytes(path, "a JSON file")
+    with blamed(path, "JSON"):
+        content = json.loads(content)
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a JSON object, found {_summary(content)}")
     return content
@@ -56,11 +55,16 @@ def read_array(record: Any, key: str, shape: tuple[int, ...], name: str) -> Floa
         array = np.array(value)
     except ValueError:
         array = np.array(None)
-    if array.shape != shape or array.dtype.kind not in "iuf":
+    if array.shape != shape or array.dtype.kind not in "iuf" or holds_booleans(value):
         raise ValueError(f"{name}: {key}: expected {expected}, found {_summary(value)}")
     if not np.isfinite(array).all():
         raise ValueError(f"{name}: {key}: expected finite numbers, found {array[~np.isfinite(array)][0]}")
     return array.astype(np.float64)
+
+
+def holds_booleans(value: Any) -> bool:
+    """Whether a truth value is among numbers, which NumPy would take for 0 or 1."""
+    return any(map(holds_booleans, value)) if isinstance(value, list) else isinstance(value, bool)
 
 
 def _value(record: Any, key: str, name: str) -> Any:

@@ -14,6 +14,28 @@ from resfields_ns.captures.camera import Camera, Lens
 _BORDER_POINTS_PER_PIXEL = 2
 
 
+_STEPS = np.linspace(0.0, 1.0, 65)[1:, None, None]  # from the principal point to the border
+_POINTS_PER_SIDE = 9
+
+
+def check_lens(camera: Camera, name: str) -> Camera:
+    """Return a camera; ValueError, which says by `name` where it comes from, if its lens folds back inside the picture.
+
+    From the principal point to every point of the border, points farther out in the scene must be seen farther out.
+    """
+    if camera.lens.is_straight:
+        return camera
+    width, height = camera.size
+    along = np.linspace(0.0, 1.0, _POINTS_PER_SIDE)
+    ends = np.concatenate([[[x, along[0]], [x, along[-1]], [along[0], x], [along[-1], x]] for x in along])
+    border = camera.plane_coordinates(ends * [width, height])
+    with np.errstate(all="ignore"):
+        distances = np.linalg.norm(camera.lens.distort(_STEPS * border), axis=-1)
+    if not (np.diff(distances, axis=0, prepend=0.0) > 0.0).all():  # false for NaN as well
+        raise ValueError(f"{name}: expected a lens model that holds up to the image's border, found {camera.lens}")
+    return camera
+
+
 def undistorted_view(camera: Camera, name: str) -> Camera:
     """The camera without its lens, whose images of the same size are the largest upright view that the lens fills.
 

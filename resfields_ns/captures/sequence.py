@@ -18,7 +18,15 @@ from torch import Tensor
 
 from resfields_ns.captures.camera import Camera, CropWindow, Similarity
 from resfields_ns.captures.clips.clip_pixels import ClipPixels, HoldOut
-from resfields_ns.captures.image_files import holds_floats, read_alpha, read_depth, read_mask, read_picture, upright
+from resfields_ns.captures.image_files import (
+    holds_floats,
+    open_image,
+    read_alpha,
+    read_depth,
+    read_mask,
+    read_picture,
+    upright,
+)
 from resfields_ns.captures.meshes.mesh_frames import NormalisedSequence
 
 MILLIMETRE = 1e-3  # what depth of 16 bits counts in where nothing else is said
@@ -129,7 +137,7 @@ class CapturedImage(SequenceImage):
         """The image at the camera's size; alpha is dropped."""
         if self.mask != self.file:
             return self._resized(read_picture(self.file))
-        with Image.open(self.file) as image:  # resized with its alpha, which weighs the colours
+        with open_image(self.file) as image:  # resized with its alpha, which weighs the colours
             return np.array(self._resized_image(upright(image).convert("RGBA")).convert("RGB"))
 
     def read_plate(self) -> UInt8[np.ndarray, "height width 3"]:

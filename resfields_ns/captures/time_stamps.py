@@ -16,9 +16,11 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from resfields_ns.captures.json_file import read_json, read_number
+from resfields_ns.captures.untrusted import blamed, check_numbers, read_bytes
 from resfields_ns.timeline import parse_frames
 
 TIME_STAMPS_FILE = "timestamps.json"
+_LARGEST_TIME = 2.0**53  # microseconds: floats are whole beyond it
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,9 @@ def read_time_stamps(path: Path, names: list[str]) -> Int64[np.ndarray, "names"]
     surplus = sorted(content.keys() - set(names))
     if surplus:
         raise ValueError(f"{path}: expected times of the camera's {len(names)} images, found one of {surplus[0]!r}")
-    times = np.array([round(read_number(content, name, str(path))) for name in names])
+    read = [read_number(content, name, str(path)) for name in names]
+    check_numbers(read, str(path), _LARGEST_TIME)
+    times = np.array([round(time) for time in read])
     late = np.flatnonzero(np.diff(times) <= 0)
     if len(late):
         first, second = names[late[0]], names[late[0] + 1]
@@ -132,10 +136,9 @@ def read_recorded_times(path: Path, num_frames: dict[str, int]) -> dict[str, Int
 
     Raises ValueError if a column, the rows of a video or a number are not there.
     """
-    try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines(), skipinitialspace=True))
-    except (ValueError, csv.Error) as error:
-        raise ValueError(f"{path}: expected a table of text, found a file that cannot be read ({error})") from None
+    content = read_bytes(path, "a table of times")
+    with blamed(path, "a table of text"):
+        rows = list(csv.DictReader(content.decode("utf-8-sig").splitlines(), skipinitialspace=True))
     columns = [str(column) for column in rows[0]] if rows else []
     if not {_CAMERA, _TIME} <= set(columns):
         found = ", ".join(columns) or "none"

@@ -55,7 +55,7 @@ def read_frame_camera(content: dict[str, Any], index: int, size: tuple[int, int]
     _check_model(record, name)
     width, height = (_positive(record, key, name) if key in record else float(size[i]) for i, key in enumerate("wh"))
     fx = _focal_length(record, "x", width, name)
-    return Camera(
+    camera = Camera(
         width=round(width),
         height=round(height),
         fx=fx,
@@ -65,6 +65,7 @@ def read_frame_camera(content: dict[str, Any], index: int, size: tuple[int, int]
         lens=_lens(record, name),
         pose=matrix[:3] * OPENGL_FROM_OPENCV,
     )
+    return camera.check(name)
 
 
 def _check_model(record: dict[str, Any], name: str) -> None:

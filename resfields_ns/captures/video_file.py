@@ -16,6 +16,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
+from resfields_ns.captures.untrusted import blamed, check_file
 from resfields_ns.captures.video_pictures import pixel_mode, shown_pixels, shown_size
 from resfields_ns.files import write_aside
 
@@ -164,6 +165,7 @@ def _decoded(container: Any, stream: Any, path: Path) -> Iterator[Any]:
 
     decoder = _decoder(stream)
     decoder.thread_type = "AUTO"
+    decoder.options = {"max_pixels": str(_MOST_PIXELS)}
     found = 0
     try:
         for packet in container.demux(stream):
@@ -226,18 +228,24 @@ def _write(folder: Path, size: tuple[int, int], frame: int, picture: UInt8[np.nd
         image.save(file, "PNG")
 
 
+_CONTAINERS = ("mov", "matroska", "avi", "gif", "mpegts", "mpeg", "flv", "ogg", "asf", "mxf")
+"""FFmpeg's names of formats that hold pictures themselves: mp4 is mov, webm is matroska. Playlists open other files."""
+_MOST_PIXELS = 2**26  # of a picture
+_OPTIONS = {
+    "format_whitelist": ",".join(_CONTAINERS),
+    "protocol_whitelist": "file",
+    "max_pixels": str(_MOST_PIXELS),
+}
+
+
 @contextmanager
 def open_container(path: Path) -> Iterator[Any]:
-    """A video file, opened by PyAV; ValueError if it cannot be read."""
+    """A video file, opened by PyAV; ValueError if it cannot be read or names other files, as playlists do."""
     import av
-    from av.error import FFmpegError
 
-    if not path.is_file():
-        raise ValueError(f"{path}: expected a video, found no such file")
-    try:
-        container = av.open(str(path))
-    except FFmpegError as error:
-        raise ValueError(f"{path}: expected a video, found a file that cannot be read ({error})") from None
+    check_file(path, "a video")
+    with blamed(path, "a video"):  # a path by the protocol's name, as others may be part of a file's name
+        container = av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
     with container:
         yield container
 
@@ -247,4 +255,6 @@ def _video_stream(container: Any, path: Path) -> Any:
     stream = container.streams.best("video")
     if stream is None:
         raise ValueError(f"{path}: expected a video, found a file without pictures")
+    if stream.codec_context is None:
+        raise ValueError(f"{path}: expected a video, found one of a codec that is not known")
     return stream

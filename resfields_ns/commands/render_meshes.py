@@ -85,7 +85,7 @@ def render_meshes(
     chosen_rig = _chosen_rig(rig, cameras_of, elevation, fov, radius)
     sequence = open_mesh_sequence(source, texture, fps, animation)
     indices = parse_frames(frames, len(sequence))
-    bounds = sequence_bounds(sequence, indices, placement, show_progress=True)
+    bounds = sequence_bounds(sequence, indices, placement, show_progress=True, name=str(source))
     if cameras_of is None:
         cameras = cameras_of_rig(chosen_rig, _checked_size(size or chosen_rig.size or _SIZE), len(indices), bounds)
     else:

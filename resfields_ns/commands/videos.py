@@ -53,7 +53,8 @@ def videos(
             larger gaps are left out.
         box: The scene's box in the calibration's units: lower, then upper corner.
         depths: In place of a box: near and far depth of what all cameras see, in the calibration's units.
-        masks: Folder with a folder of masks for each camera, one for each frame of its video.
+        masks: Folder with a folder of masks for each camera, one for each frame of its video, or some of them, named by
+            the frames' numbers.
         plates: Folder with a clean plate for each camera, an image or a video; masks are what differs from it.
         plate_threshold: Difference to the clean plate, of 255, above which a pixel is foreground.
     """

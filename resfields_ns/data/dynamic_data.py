@@ -119,6 +119,10 @@ class RayBatches:
         self.plates = find_plates(self.dataset.capture, self.arrays["image"])
         self.look_at(self.plates.masks(self.arrays["image"]))
 
+    def draw_images(self) -> None:
+        """Let a batch look at as many images as at frames else, each equally often, one after the other."""
+        self.pixels.group(torch.arange(len(self.dataset)))
+
     def load_depth(self) -> None:
         """Let batches have the `depth` of their pixels: distances along the rays in normalised units, 0 for none."""
         self.arrays["depth"] = self.dataset.load_depth()

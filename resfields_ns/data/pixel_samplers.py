@@ -25,6 +25,10 @@ class PixelSampler(Protocol):
     frames: Int[Tensor, "frames"]
     """The frames that have pixels to draw."""
 
+    def group(self, frame_index: Int[Tensor, "images"]) -> None:
+        """Take images to be of other frames, or each for a frame of its own."""
+        ...
+
     def sample(self, frames: Int[Tensor, "rays"]) -> Int[Tensor, "rays 3"]:
         """Draw a pixel of each of `frames`, with replacement."""
         ...
@@ -45,8 +49,12 @@ class UniformPixels:
         width: int | Int[Tensor, "images"],
     ) -> None:
         heights, widths = (torch.as_tensor(side).expand(len(frame_index))[:, None] for side in (height, width))
-        rows = torch.where(torch.arange(int(heights.max())) < heights, widths, 0)
-        self.pixels = _CountedRows(rows, frame_index)
+        self.counts = torch.where(torch.arange(int(heights.max())) < heights, widths, 0)
+        self.group(frame_index)
+
+    def group(self, frame_index: Int[Tensor, "images"]) -> None:
+        """Take images to be of other frames, or each for a frame of its own."""
+        self.pixels = _CountedRows(self.counts, frame_index)
         self.frames = self.pixels.counts.nonzero()[:, 0]
 
     def sample(self, frames: Int[Tensor, "rays"]) -> Int[Tensor, "rays 3"]:
@@ -87,8 +95,14 @@ class ForegroundBalancedPixels:
             return background.numpy()
 
         background = make_rows(tuple(masks.shape), np.bool_, grow, "Growing masks")
-        self.foreground = _MaskedPixels(masks, counts[0], frame_index)
-        self.background = _MaskedPixels(background, counts[1], frame_index)
+        self.foreground = _MaskedPixels(masks, counts[0])
+        self.background = _MaskedPixels(background, counts[1])
+        self.group(frame_index)
+
+    def group(self, frame_index: Int[Tensor, "images"]) -> None:
+        """Take images to be of other frames, or each for a frame of its own."""
+        for pixels in (self.foreground, self.background):
+            pixels.group(frame_index)
         self.frames = (self.foreground.counts + self.background.counts).nonzero()[:, 0]
 
     def sample(self, frames: Int[Tensor, "rays"]) -> Int[Tensor, "rays 3"]:
@@ -104,14 +118,13 @@ class ForegroundBalancedPixels:
 class _MaskedPixels:
     """The true pixels of masks, counted by row, and grouped by frame."""
 
-    def __init__(
-        self,
-        masks: Bool[Tensor, "images height width"],
-        counts: Int[Tensor, "images height"],
-        frame_index: Int[Tensor, "images"],
-    ) -> None:
+    def __init__(self, masks: Bool[Tensor, "images height width"], row_counts: Int[Tensor, "images height"]) -> None:
         self.masks = masks
-        self.rows = _CountedRows(counts, frame_index)
+        self.row_counts = row_counts
+
+    def group(self, frame_index: Int[Tensor, "images"]) -> None:
+        """Tell the frame of every image."""
+        self.rows = _CountedRows(self.row_counts, frame_index)
         self.counts = self.rows.counts
 
     def draw(self, frames: Int[Tensor, "rays"]) -> Int[Tensor, "rays 3"]:

@@ -20,23 +20,24 @@ def carve_visual_hull(
     box: Float[Tensor, "2 3"],
     resolution: int,
     conservative: bool,
+    least_views: int = 0,
 ) -> Bool[Tensor, "frames cells cells cells"]:
     """Cells (x, y, z) of the box that lie on the foreground in every image of their frame that sees them.
 
     Cells outside an image, or behind its camera, are not carved by it, nor by an image without foreground while others
-    of its frame have some: its mask has lost the subject, or sees none of it. Images smaller than the masks lie at
-    their upper left. A cell lies on the foreground if its centre
-    does; if `conservative`, already if a foreground pixel lies within its projected radius plus one pixel.
+    of its frame have some: its mask has lost the subject, or sees none of it. What fewer than `least_views` images of
+    a frame see is no part of the hull, in frames that have so many. Images smaller than the masks lie at their upper
+    left. A cell lies on the foreground, and is seen, if its centre does and is; if `conservative`, already if a
+    foreground pixel, or one of the image, lies within its projected radius plus one pixel.
     """
     counts = (resolution, resolution, resolution)
     centres = cell_centres(torch.arange(math.prod(counts)), counts, box)
     cell_radius = 0.5 * ((box[1] - box[0]) / resolution).norm().item()
     hull = torch.ones(num_frames, len(centres), dtype=torch.bool)
+    views = torch.zeros(num_frames, len(centres), dtype=torch.uint8)
     has_foreground = masks.flatten(start_dim=1).any(dim=1)
     frames_seen = frame_index[has_foreground].unique()
     for image, mask in enumerate(masks):
-        if not has_foreground[image] and frame_index[image] in frames_seen:
-            continue
         camera_to_world = cameras.camera_to_worlds[image]
         in_camera = (centres - camera_to_world[:, 3]) @ camera_to_world[:, :3]
         depth = -in_camera[:, 2]
@@ -50,11 +51,18 @@ def carve_visual_hull(
         y = (cameras.cy[image] + cameras.fy[image] * plane[:, 1]).floor().long()
         height, width = int(cameras.height[image]), int(cameras.width[image])
         seen = holds & (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        if conservative and seen.any():
-            mask = grow_mask(mask, math.ceil(focal * cell_radius / depth[seen].min().item()) + 1)
+        reach = math.ceil(focal * cell_radius / depth[seen].min().item()) + 1 if conservative and seen.any() else 0
+        frame = frame_index[image]
+        touched = holds & (x >= -reach) & (x < width + reach) & (y >= -reach) & (y < height + reach)
+        views[frame] = (views[frame] + touched).clamp(max=least_views)
+        if not has_foreground[image] and frame in frames_seen:
+            continue
+        mask = grow_mask(mask, reach)
         carved = torch.zeros_like(seen)
         carved[seen] = ~mask[y[seen], x[seen]]
-        hull[frame_index[image]] &= ~carved
+        hull[frame] &= ~carved
+    bound = frame_index.bincount(minlength=num_frames) >= least_views
+    hull[bound] &= views[bound] >= least_views
     return hull.view(num_frames, *counts)
 
 

@@ -18,6 +18,7 @@ from nerfstudio.utils.poses import to4x4
 from torch import Tensor
 
 from resfields_ns.captures.poses import look_at
+from resfields_ns.captures.untrusted import blamed, check_numbers, read_bytes
 from resfields_ns.timeline import times_from_frames
 
 
@@ -102,10 +103,12 @@ def read_camera_path(path: Path) -> tuple[Cameras, float]:
         times = _times(content["camera_path"], path)
         cameras = get_path_from_json(content)
         fps = len(content["camera_path"]) / float(content["seconds"])
-    except (KeyError, TypeError, RuntimeError, ZeroDivisionError) as error:
+    except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
         raise ValueError(
             f"{path}: expected a camera path from nerfstudio's viewer, found one without {error}"
         ) from error
+    check_numbers(cameras.camera_to_worlds, f"{path}: camera_to_world")
+    check_numbers([fps, *cameras.fx.flatten().tolist(), *cameras.fy.flatten().tolist()], f"{path}: seconds or fov")
     if int(cameras.camera_type[0]) in _TWO_EYED:
         raise ValueError(f"{path}: expected a camera with one eye, found {content['camera_type']!r}")
     cameras.times = times[:, None]
@@ -117,10 +120,9 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"--camera-path-filename: expected a camera path from nerfstudio's viewer, found no file {path}"
         )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: expected a camera path as JSON, found a file that is not: {error}") from error
+    text = read_bytes(path, "a camera path")
+    with blamed(path, "a camera path as JSON"):
+        content = json.loads(text)
     if not isinstance(content, dict) or not content.get("camera_path"):
         raise ValueError(f"{path}: expected a camera path from nerfstudio's viewer, found no cameras in it")
     return content

@@ -12,20 +12,23 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from resfields_ns.functional.shares import mean_of_rows
+
 
 def masked_l1(
     rgb: Float[Tensor, "rays 3"], target: Float[Tensor, "rays 3"], foreground: Float[Tensor, "rays"]
 ) -> Float[Tensor, ""]:
     """Mean absolute colour difference over the foreground; 0 where there is none."""
     difference = (rgb - target).abs().mean(dim=-1)
-    return (difference * foreground).sum() / foreground.sum().clamp(min=1.0)
+    return mean_of_rows(difference, foreground)
 
 
 def opacity_cross_entropy(
     accumulation: Float[Tensor, "rays"], foreground: Float[Tensor, "rays"], margin: float = 1e-3
 ) -> Float[Tensor, ""]:
     """Binary cross-entropy of rendered opacity, kept `margin` away from 0 and 1, against the mask."""
-    return F.binary_cross_entropy(accumulation.clamp(margin, 1.0 - margin), foreground)
+    opacity = accumulation.clamp(margin, 1.0 - margin)
+    return mean_of_rows(F.binary_cross_entropy(opacity, foreground, reduction="none"))
 
 
 def opacity_where_known(
@@ -39,9 +42,7 @@ def opacity_where_known(
     Both count alike, however many they are; a kind that has none counts as 0.
     """
     opacity = accumulation.clamp(margin, 1.0 - margin)
-    missing = -(opaque * opacity.log()).sum() / opaque.sum().clamp(min=1.0)
-    fog = -(empty * (1.0 - opacity).log()).sum() / empty.sum().clamp(min=1.0)
-    return 0.5 * (missing + fog)
+    return -0.5 * (mean_of_rows(opacity.log(), opaque) + mean_of_rows((1.0 - opacity).log(), empty))
 
 
 def eikonal(gradient: Float[Tensor, "points 3"], in_scene: Bool[Tensor, "rays"] | None = None) -> Float[Tensor, ""]:
@@ -51,16 +52,16 @@ def eikonal(gradient: Float[Tensor, "points 3"], in_scene: Bool[Tensor, "rays"] 
     """
     deviations = (gradient.norm(dim=-1) - 1.0).square()
     if in_scene is None:
-        return deviations.mean()
+        return mean_of_rows(deviations)
     of_rays = deviations.view(len(in_scene), -1).mean(dim=1)
-    return (of_rays * in_scene).sum() / in_scene.sum().clamp(min=1)
+    return mean_of_rows(of_rays, in_scene)
 
 
 def depth_l1(
     depth: Float[Tensor, "rays"], target: Float[Tensor, "rays"], valid: Bool[Tensor, "rays"]
 ) -> Float[Tensor, ""]:
     """Mean absolute difference of distances along rays where the target is valid (Cai et al. 2022); 0 where none is."""
-    return ((depth - target).abs() * valid).sum() / valid.sum().clamp(min=1)
+    return mean_of_rows((depth - target).abs(), valid)
 
 
 def sparsity(
@@ -74,8 +75,8 @@ def sparsity(
     Mean of exp(-sharpness |sdf|) over samples of rays and over points anywhere in the scene, halved; sharpnesses, in
     the inverse of scene units, are those of the released code.
     """
-    on_rays = torch.exp(-ray_sharpness * ray_sdf.abs()).mean()
-    anywhere = torch.exp(-free_sharpness * free_sdf.abs()).mean()
+    on_rays = mean_of_rows(torch.exp(-ray_sharpness * ray_sdf.abs()))
+    anywhere = mean_of_rows(torch.exp(-free_sharpness * free_sdf.abs()))
     return 0.5 * (on_rays + anywhere)
 
 
@@ -86,7 +87,7 @@ ORIENTED_WEIGHTS = {"surface": 3000.0, "normal": 100.0, "empty": 100.0, "eikonal
 
 def absolute_percentage(values: Float[Tensor, "points"], distances: Float[Tensor, "points"]) -> Float[Tensor, ""]:
     """Mean of |value - distance| / (|distance| + 0.01), MAPE (Müller et al. 2022, paper 4.2)."""
-    return ((values - distances).abs() / (distances.abs() + PERCENTAGE_OFFSET)).mean()
+    return mean_of_rows((values - distances).abs() / (distances.abs() + PERCENTAGE_OFFSET))
 
 
 def oriented_points(
@@ -106,7 +107,7 @@ def oriented_points(
         "empty": torch.exp(-EMPTY_SHARPNESS * values.abs()) * ~on_surface,
         "eikonal": (gradients.norm(dim=-1) - 1.0).abs(),
     }
-    return {name: ORIENTED_WEIGHTS[name] * term.mean() for name, term in terms.items()}
+    return {name: ORIENTED_WEIGHTS[name] * mean_of_rows(term) for name, term in terms.items()}
 
 
 def occupancy_cross_entropy(values: Float[Tensor, "points"], inside: Bool[Tensor, "points"]) -> Float[Tensor, ""]:
@@ -114,4 +115,4 @@ def occupancy_cross_entropy(values: Float[Tensor, "points"], inside: Bool[Tensor
 
     The surface is the decision boundary, where the value is zero.
     """
-    return F.binary_cross_entropy_with_logits(-values, inside.to(values))
+    return mean_of_rows(F.binary_cross_entropy_with_logits(-values, inside.to(values), reduction="none"))

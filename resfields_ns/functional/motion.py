@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from resfields_ns.functional.shares import mean_of_rows
+
 NUM_TERMS = 10  # of the Taylor series: enough for second derivatives in float64 up to theta = 1
 
 
@@ -64,4 +66,4 @@ def l1_error(
 ) -> Float[Tensor, ""]:
     """Mean L1 norm of the difference over the points that have such a flow; 0 where none has."""
     error = (flow - target).abs().sum(dim=-1)
-    return (error * exists).sum() / exists.sum().clamp(min=1)
+    return mean_of_rows(error, exists)

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from resfields_ns.functional.shares import random_rows
+
 
 def intersect_box(
     origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], box: Float[Tensor, "2 3"]
@@ -39,7 +41,7 @@ def stratum_positions(
 ) -> Float[Tensor, "rays samples"]:
     """One position in [0, 1] in each of equal strata: random if `jitter`, else the middle."""
     strata = torch.arange(num_samples, device=device).expand(num_rays, -1)
-    within = torch.rand(num_rays, num_samples, device=device) if jitter else 0.5
+    within = random_rows(num_rays, num_samples, device) if jitter else 0.5
     return (strata + within) / num_samples
 
 

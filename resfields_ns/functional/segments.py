@@ -6,6 +6,7 @@ Notation: B items (rays or points) fall into K segments; segment k holds sizes[k
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import torch
@@ -29,6 +30,12 @@ class TimeSegments:
         return cls(distinct, tuple(sizes.tolist()))
 
     @classmethod
+    def from_sizes(cls, times: Float[Tensor, "batch"], sizes: tuple[int, ...]) -> "TimeSegments":
+        """Runs of known sizes, each of the time of its first item; empty ones are left out. Differentiable."""
+        starts = [sum(sizes[:index]) for index, size in enumerate(sizes) if size > 0]
+        return cls(torch.cat([times[start : start + 1] for start in starts]), tuple(size for size in sizes if size > 0))
+
+    @classmethod
     def single(cls, times: Float[Tensor, "1"], size: int) -> "TimeSegments":
         """One time for all of `size` items."""
         return cls(times, (size,))
@@ -36,6 +43,13 @@ class TimeSegments:
     def repeat(self, count: int) -> "TimeSegments":
         """The segments after each item has been replaced by `count` items (samples of a ray)."""
         return TimeSegments(self.times, tuple(size * count for size in self.sizes))
+
+    def rows(self, start: int, stop: int) -> "TimeSegments":
+        """The segments of the items from `start` to before `stop`."""
+        ends = accumulate(self.sizes)
+        sizes = [min(end, stop) - max(end - size, start) for size, end in zip(self.sizes, ends, strict=True)]
+        kept = [index for index, size in enumerate(sizes) if size > 0]
+        return TimeSegments(self.times[kept], tuple(sizes[index] for index in kept))
 
     def expand(self, per_segment: Float[Tensor, "segments *rest"]) -> Float[Tensor, "batch *rest"]:
         """Give every item the value of its segment."""
@@ -84,6 +98,10 @@ class TimedPoints:
         """Points of one time in [0, 1]."""
         times = torch.as_tensor(time, dtype=positions.dtype, device=positions.device).reshape(1)
         return TimedPoints(positions, TimeSegments.single(times, len(positions)))
+
+    def rows(self: Points, start: int, stop: int) -> Points:
+        """The points from `start` to before `stop`."""
+        return replace(self, positions=self.positions[start:stop], segments=self.segments.rows(start, stop))
 
     def moved(self: Points, positions: Float[Tensor, "points dims"]) -> Points:
         """As many points elsewhere, at the same moments."""

@@ -15,7 +15,8 @@ from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.utils.writer import EventName
 from tyro.conf import Suppress
 
-from resfields_ns.options import Options, dashed, option, unless, when
+from resfields_ns.host.processes import launched_processes, processes_of
+from resfields_ns.options import Options, option, unless, when
 
 
 @dataclass
@@ -64,27 +65,38 @@ def _is_one_process(machine: MachineConfig) -> str | None:
 
 @dataclass
 class SequenceMachineConfig(Options, MachineConfig):
-    """What a run has of machines: one process, and one GPU at most."""
+    """What a run has of machines: a process for every GPU, or several on CPUs."""
 
     prefix: ClassVar[str] = "--machine."
 
     seed: int = option(42, least=0, most=2**32 - 1)
     """Seed of all random numbers."""
-    num_devices: int = 1
-    """GPUs of a machine: 1."""
-    num_machines: int = 1
-    """Machines: 1."""
-    machine_rank: int = option(0, acts=unless("num_machines", 1))
+    num_devices: int = option(1, least=1)
+    """GPUs of a machine, or processes where the device type is cpu; all share every batch."""
+    num_machines: int = option(1, least=1)
+    """Machines, each with as many devices."""
+    machine_rank: int = option(0, least=0, acts=unless("num_machines", 1))
     """Which of several machines this is."""
     dist_url: str = option("auto", acts=_is_one_process)
-    """Where several processes meet."""
+    """Where several processes meet: tcp://HOST:PORT of the first machine; auto serves for one machine."""
 
     def check_options(self) -> None:
-        """Raise ValueError for a seed out of bounds, and for more than one process."""
+        """Raise ValueError for numbers out of bounds, and for processes that cannot meet."""
         super().check_options()
-        for name in ("num_devices", "num_machines"):
-            if (count := getattr(self, name)) != 1:
-                raise ValueError(f"{self.prefix}{dashed(name)}: expected 1, as a run is one process, got {count}")
+        if self.machine_rank >= self.num_machines > 1:
+            raise ValueError(
+                f"{self.prefix}machine-rank: expected less than num-machines, {self.num_machines}, "
+                f"got {self.machine_rank}"
+            )
+        if self.num_machines > 1 and self.dist_url == "auto":
+            raise ValueError(f"{self.prefix}dist-url: expected tcp://HOST:PORT with several machines, got auto")
+        if (launched := launched_processes()) > 1 and _is_one_process(self) is None:
+            raise ValueError(
+                f"{self.prefix}num-devices and num-machines: expected 1 under torchrun, which has started {launched} "
+                f"processes, got {self.num_devices} and {self.num_machines}"
+            )
+        if self.device_type == "mps" and processes_of(self) > 1:
+            raise ValueError(f"{self.prefix}device-type: expected cuda or cpu with several processes, got mps")
 
 
 @dataclass

@@ -16,8 +16,10 @@ from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, Va
 from nerfstudio.engine.optimizers import AdamOptimizerConfig, Optimizers
 from nerfstudio.engine.schedulers import Scheduler, SchedulerConfig
 from nerfstudio.engine.trainer import Trainer
+from nerfstudio.utils import comms
 from nerfstudio.utils.decorators import check_main_thread
 from nerfstudio.utils.rich_utils import CONSOLE
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from tyro.conf import Suppress
@@ -31,6 +33,13 @@ from resfields_ns.host.host_configs import (
 )
 from resfields_ns.host.old_runs import check_resumable, know_moved_classes, know_paths
 from resfields_ns.host.presets import PresetTrainerConfig
+from resfields_ns.host.processes import (
+    from_first,
+    join_launched,
+    let_host_launch,
+    mean_over_processes,
+    processes_of,
+)
 from resfields_ns.host.run_record import find_data, record_run
 from resfields_ns.options import Obstacle, Options, option, unless, when, when_any
 
@@ -46,19 +55,19 @@ def capture_random_state() -> dict[str, Any]:
         "python": (version, torch.tensor(internal, dtype=torch.int64), gauss_next),
         "numpy": (torch.from_numpy(np.asarray(keys, np.int64)), int(position), int(has_gauss), float(cached_gaussian)),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all(),
+        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],
     }
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Continue from a captured state; generators of GPUs are restored where their number is the same."""
+    """Continue from a captured state; the current GPU from that of the first."""
     version, internal, gauss_next = state["python"]
     random.setstate((version, tuple(internal.tolist()), gauss_next))
     keys, position, has_gauss, cached_gaussian = state["numpy"]
     np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, cached_gaussian))  # noqa: NPY002
     torch.set_rng_state(state["torch"])
-    if len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"][0])
 
 
 @dataclass
@@ -70,22 +79,26 @@ class CosineDecayConfig(Options, SchedulerConfig):
     _target: type = field(default_factory=lambda: CosineDecay)
     final_share: float = option(0.1, least=0, most=1)
     """Final learning rate as a share of the initial one."""
+    start_share: float = option(0.0, least=0, below=1)
+    """Share of the steps that pass before anything is learned."""
     max_steps: Suppress[int] = option(400_000, least=1)
     """Steps of the decay; the trainer sets the length of its run."""
 
 
 class CosineDecay(Scheduler):
-    """Cosine annealing, then constant."""
+    """Cosine annealing, from the start on or joined later, then constant."""
 
     config: CosineDecayConfig
 
     def get_scheduler(self, optimizer: Optimizer, lr_init: float) -> LambdaLR:
         """The schedule as a factor of each group's own learning rate."""
         del lr_init
-        final, max_steps = self.config.final_share, self.config.max_steps
+        final, start, max_steps = self.config.final_share, self.config.start_share, self.config.max_steps
 
         def factor(step: int) -> float:
             progress = min(step / max_steps, 1.0)
+            if progress < start:
+                return 0.0
             return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
         return LambdaLR(optimizer, factor)
@@ -109,9 +122,12 @@ class FusedAdamConfig(Options, AdamOptimizerConfig):
     """Use torch's fused implementation."""
 
 
-def decaying_adam(lr: float, eps: float = 1e-8) -> dict[str, Any]:
-    """The paper's way to train a group of parameters (A.1): Adam whose rate falls to a tenth along a cosine."""
-    return {"optimizer": FusedAdamConfig(lr=lr, eps=eps), "scheduler": CosineDecayConfig()}
+def decaying_adam(lr: float, eps: float = 1e-8, start_share: float = 0.0) -> dict[str, Any]:
+    """The paper's way to train a group of parameters (A.1): Adam whose rate falls to a tenth along a cosine.
+
+    With a `start_share`, the group waits for that share of the steps.
+    """
+    return {"optimizer": FusedAdamConfig(lr=lr, eps=eps), "scheduler": CosineDecayConfig(start_share=start_share)}
 
 
 _WITH_VIEWER = ("viewer", "viewer+wandb", "viewer+tensorboard", "viewer+comet", "viewer_legacy")
@@ -132,6 +148,11 @@ def _has_log_folder(config: "ResFieldsTrainerConfig") -> str | None:
     return None if written else f"vis is {vis} and logging.profiler is {profiler}"
 
 
+def _is_one_process(config: "ResFieldsTrainerConfig") -> str | None:
+    count = processes_of(config.machine)
+    return None if count == 1 else f"{count} processes train"
+
+
 def _evaluates_batches(config: "ResFieldsTrainerConfig") -> str | None:
     return _evaluated(config) or unless("steps_per_eval_batch", 0)(config)
 
@@ -144,6 +165,7 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
     below: ClassVar[Mapping[str, Obstacle]] = {
         "logging.relative_log_dir": _has_log_folder,
         "logging.steps_per_log": _logs_steps,
+        "pipeline.cuda_graph": _is_one_process,
         "pipeline.datamanager.eval_num_rays_per_batch": _evaluates_batches,
         "pipeline.datamanager.eval_samples_per_batch": _evaluates_batches,
         "viewer.image_format": _in_new_viewer,
@@ -181,12 +203,12 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
     """Whether the norms of gradients are logged with the metrics."""
     gradient_accumulation_steps: dict[str, int] = option(factory=dict, least=1)
     """Steps that gradients of a group of parameters are summed over."""
-    start_paused: bool = option(False, acts=when("vis", *_WITH_VIEWER))
+    start_paused: bool = option(False, acts=(when("vis", *_WITH_VIEWER), _is_one_process))
     """Wait for the viewer's button before the first step."""
     machine: MachineConfig = field(
         default_factory=lambda: SequenceMachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu")
     )
-    """What it runs on: a GPU where there is one."""
+    """What it runs on: a GPU where there is one, or several of them."""
     logging: LoggingConfig = field(default_factory=SequenceLoggingConfig)
     """What is told of a run."""
     viewer: ViewerConfig = option(factory=SequenceViewerConfig, acts=when("vis", *_WITH_VIEWER))
@@ -210,6 +232,18 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
         if len(given) > 1:
             found = ", ".join(f"{path} by {place}" for path, place in given.items())
             raise ValueError(f"--data: expected one place of the data, got {found}")
+
+    def set_timestamp(self) -> None:
+        """Set the run's time, one for all its processes: the host's first word to a config whose run it will launch."""
+        super().set_timestamp()
+        join_launched(self.machine.device_type)
+        self.timestamp = from_first(self.timestamp)
+        let_host_launch(self.machine)
+
+    def save_config(self) -> None:
+        """Write the config.yml, by the first process or on the first machine alone."""
+        if comms.is_main_process() and self.machine.machine_rank == 0:
+            super().save_config()
 
     def get_checkpoint_dir(self) -> Path:
         """Where the run's checkpoints lie: while the host loads a run, beside the config.yml that it reads."""
@@ -265,9 +299,20 @@ class KnowsMissingData(Protocol):
 
 
 class ResFieldsTrainer(Trainer):
-    """Decays learning rates over the length of the run, saves atomically, and resumes with its random numbers."""
+    """Decays learning rates over the length of the run, saves atomically, and resumes with its random numbers.
+
+    Several processes go on with the random numbers of the first, and share its batches (`SequencePipeline`): to the
+    host's trainer each of them is the only one.
+    """
 
     config: ResFieldsTrainerConfig
+
+    def __init__(self, config: ResFieldsTrainerConfig, local_rank: int = 0, world_size: int = 1) -> None:
+        del world_size
+        launched = join_launched(config.machine.device_type)
+        config.timestamp = from_first(config.timestamp)
+        super().__init__(config, local_rank if launched is None else launched, world_size=1)
+        restore_random_state(from_first(capture_random_state()))
 
     def setup_optimizers(self) -> Optimizers:
         """Optimizers whose cosine schedules end with the run, counting the steps of the checkpoint it resumes."""
@@ -292,6 +337,11 @@ class ResFieldsTrainer(Trainer):
         if (path := self._checkpoint_to_load()) is not None:
             restore_random_state(_load(path)["random_state"])
         super().train()
+
+    def train_iteration(self, step: int) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """A step; what is told of it is the mean over the processes."""
+        loss, losses, metrics = super().train_iteration(step)
+        return mean_over_processes({"": loss})[""], mean_over_processes(losses), mean_over_processes(metrics)
 
     @check_main_thread
     def _record_sequence(self) -> None:

@@ -58,10 +58,15 @@ class TimeTable(Coefficients):
     def at(
         self, table: Float[Tensor, "rows width"], times: Float[Tensor, "segments"]
     ) -> Float[Tensor, "segments width"]:
-        """The table's rows at times in [0, 1], linearly interpolated."""
+        """The table's rows at times in [0, 1], linearly interpolated.
+
+        At a row's own time, the derivative by time is that of what follows, so that times can be learned from there.
+        """
         num_rows = table.shape[0]
         lower, upper = timeline.neighbouring_frames(times, num_rows)
-        share = (times.clamp(0.0, 1.0) * (num_rows - 1) - lower)[:, None] * (upper != lower)[:, None]
+        share = times.clamp(0.0, 1.0) * (num_rows - 1) - lower
+        share = torch.where(upper == lower, share - share.detach(), share)[:, None]
+        upper = (lower + 1).clamp(max=num_rows - 1)
         return table[lower] * (1.0 - share) + table[upper] * share
 
 

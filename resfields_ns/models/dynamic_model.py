@@ -32,6 +32,8 @@ from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
 from resfields_ns.layers import largest_rank, parameter_groups, set_progress, show_residuals
 from resfields_ns.models.background import render_background
+from resfields_ns.models.camera_refinement import CameraRefinement
+from resfields_ns.models.colour_correction import ColourCorrection
 from resfields_ns.models.rendering import Rays, Rendering, raw_anywhere, render, rendered_normals
 from resfields_ns.models.samplers import (
     CarveHull,
@@ -42,7 +44,7 @@ from resfields_ns.models.samplers import (
     UniformSampler,
 )
 from resfields_ns.models.surface_model import SurfaceModel
-from resfields_ns.options import chosen, option, unless, when, when_any
+from resfields_ns.options import chosen, dashed, option, unless, when, when_any
 
 HULL_START_RESOLUTION = 64
 BACKGROUNDS = {"white": 1.0, "black": 0.0}
@@ -64,6 +66,19 @@ def _has_window(config: "DynamicModelConfig") -> str | None:
     return None if config.field.has_window else "no encoding of the field opens from coarse to fine"
 
 
+def _uses_hull(config: "DynamicModelConfig") -> str | None:
+    if SAMPLERS[config.sampler.kind].needs_masks or config.hull_start_steps > 0:
+        return None
+    return f"sampler.kind is {config.sampler.kind} and hull-start-steps is 0"
+
+
+def _tells_moments_apart(config: "DynamicModelConfig") -> str | None:
+    field = config.field
+    sees_condition = chosen(field.warp).sees_condition or chosen(field.ambient).sees_condition
+    has_residuals = bool(field.residual_layers) and field.residual != "experts"
+    return None if sees_condition or has_residuals else "nothing of the field changes between frames"
+
+
 @dataclass
 class DynamicModelConfig(SequenceModelConfig):
     """A dynamic field seen through a density; the defaults are the paper's."""
@@ -80,6 +95,14 @@ class DynamicModelConfig(SequenceModelConfig):
     that stands still, or a field of all that is outside the scene's box. The last two train without masks."""
     background_color: Literal["white", "black"] = option("white", acts=unless("background", "field"))
     """What stands behind the scene in evaluation and rendering, and without a background of its own in training."""
+    colour_correction: Literal["none", "gain", "affine"] = option("none", acts=when("background", "color"))
+    """Learned for each training camera but the first, which stays as it is: a gain and an offset per channel, or a 3x3
+    matrix with an offset. Pictures show the scene as the first camera sees it."""
+    refine_poses: bool = False
+    """Learn how each training camera but the first is moved and turned against its calibration."""
+    refine_times: bool = option(False, acts=_tells_moments_apart)
+    """Learn by how much the clock of each training camera but the first is behind. A training step then looks at so
+    many images as it else does at frames."""
     initial_beta: float = option(0.1, above=0, acts=_IS_DISTANCE)
     """Start of the VolSDF density's scale beta, in scene units."""
     surface_density: float = option(0.001, above=0, acts=when("density", "nerf"))
@@ -110,13 +133,22 @@ class DynamicModelConfig(SequenceModelConfig):
     hull_start_steps: int = option(0, least=0, acts=unless("background", "field"))
     """Steps in which the field is fitted to the visual hull of the masks, or of what differs from the plates, before it
     is rendered."""
+    hull_least_views: int = option(2, least=0, most=255, acts=_uses_hull)
+    """Cameras that must see a place for the hull to hold it, in frames that have so many: what one alone sees are
+    columns behind its subject."""
 
     @property
     def parameter_groups(self) -> frozenset[str]:
-        """The field, and what learns at a rate of its own: some of its parts, and the field behind it."""
+        """The field, and what learns at a rate of its own: some of its parts, the background, corrections of cameras."""
         parts = chosen(self.field.warp), chosen(self.field.ambient)
-        behind = {"background"} if self.background == "field" else set()
-        return super().parameter_groups.union(behind, *(part.parameter_groups for part in parts))
+        others = {
+            "background": self.background == "field",
+            "colour_correction": self.colour_correction != "none",
+            "camera_poses": self.refine_poses,
+            "camera_times": self.refine_times,
+        }
+        learned = {group for group, is_learned in others.items() if is_learned}
+        return super().parameter_groups.union(learned, *(part.parameter_groups for part in parts))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over the options of a run's config.yml."""
@@ -139,6 +171,12 @@ class DynamicModelConfig(SequenceModelConfig):
             )
         if not capture.has_depth and self.depth_loss_weight > 0.0:
             raise ValueError("model.depth-loss-weight: expected a depth folder in every camera, found none")
+        for name, off in {"colour_correction": "none", "refine_poses": False, "refine_times": False}.items():
+            if (value := getattr(self, name)) != off and len(capture.camera_names) == 1:
+                raise ValueError(
+                    f"model.{dashed(name)}: expected {off} for a single training camera ({capture.camera_names[0]}), "
+                    f"as the first stays as it is, got {value}"
+                )
 
 
 class DynamicModel(Model, SurfaceModel):
@@ -158,19 +196,31 @@ class DynamicModel(Model, SurfaceModel):
         self.residual_controls = ResidualControls(largest_rank(self.field), partial(show_residuals, self.field))
 
     def populate_modules(self) -> None:
-        """Build field and sampler."""
+        """Build field, sampler and, where there are some, corrections of cameras."""
         super().populate_modules()
         density = DENSITIES[self.config.density](self.config)
         self.field: DynamicField = self.config.field.setup(num_frames=self.num_frames, density=density)
         box = self.scene_box.aabb.to(torch.float32)
         self.sampler = SAMPLERS[self.config.sampler.kind](self.config.sampler, box, self.num_frames)
         self.background_field = BackgroundField() if self.config.background == "field" else None
+        capture = sequence_of(self.kwargs["metadata"], Capture)
+        self.colour_correction: ColourCorrection | None = None
+        if self.config.colour_correction != "none":
+            cameras = [image.camera_name for image in capture.images]
+            self.colour_correction = ColourCorrection(self.config.colour_correction, cameras)
+        self.camera_refinement: CameraRefinement | None = None
+        if self.config.refine_poses or self.config.refine_times:
+            self.camera_refinement = CameraRefinement(capture, self.config.refine_poses, self.config.refine_times)
 
     def get_param_groups(self) -> dict[str, list[nn.Parameter]]:
         """The parameters of the field, and of what learns at a rate of its own."""
         groups = parameter_groups(self.field, rest="field")
         if self.background_field is not None:
             groups["background"] = list(self.background_field.parameters())
+        if self.colour_correction is not None:
+            groups["colour_correction"] = list(self.colour_correction.parameters())
+        if self.camera_refinement is not None:
+            groups |= self.camera_refinement.parameter_groups()
         return groups
 
     def get_training_callbacks(
@@ -204,6 +254,9 @@ class DynamicModel(Model, SurfaceModel):
         without a time are seen at `fallback_time`.
         """
         rays = Rays(ray_bundle.origins, ray_bundle.directions, ray_times(ray_bundle, self.config.fallback_time))
+        if self.training and self.camera_refinement is not None:
+            assert ray_bundle.camera_indices is not None
+            rays = self.camera_refinement(rays, ray_bundle.camera_indices[:, 0])
         rendering = self._render(rays)
         behind = distance_behind_box(rays.origins, self.sampler.box)
         outputs: dict[str, Any] = {
@@ -225,6 +278,8 @@ class DynamicModel(Model, SurfaceModel):
 
     def training_losses(self, rays: Rays, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The losses of rays and of what the images hold at them."""
+        if self.camera_refinement is not None:
+            rays = self.camera_refinement(rays, batch["indices"][:, 0])
         return self._losses(self._render(rays), batch)
 
     @property
@@ -298,7 +353,7 @@ class DynamicModel(Model, SurfaceModel):
         target = batch["image"].to(self.device)
         everywhere = torch.ones_like(target[:, 0])
         foreground = batch["mask"].to(target) if "mask" in batch else everywhere
-        terms = {"colour": losses.masked_l1(rendering.rgb, target, foreground)}
+        terms = {"colour": losses.masked_l1(self._as_seen(rendering.rgb, batch), target, foreground)}
         if "mask" in batch and config.opacity_loss_weight > 0.0:
             opacity = losses.opacity_cross_entropy(rendering.accumulation[:, 0], foreground)
             terms["opacity"] = config.opacity_loss_weight * opacity
@@ -309,7 +364,8 @@ class DynamicModel(Model, SurfaceModel):
         if not self.training:
             return terms
         for coarse in rendering.coarse:
-            terms["coarse_colour"] = config.coarse_loss_weight * losses.masked_l1(coarse.rgb, target, foreground)
+            rgb = self._as_seen(coarse.rgb, batch)
+            terms["coarse_colour"] = config.coarse_loss_weight * losses.masked_l1(rgb, target, foreground)
         if config.depth_loss_weight > 0.0:
             depth = batch["depth"].to(target)
             valid = (depth > 0.0) & (foreground > 0.0)
@@ -322,20 +378,35 @@ class DynamicModel(Model, SurfaceModel):
             terms["sparsity"] = config.sparsity_loss_weight * sparsity
         return terms
 
+    def _as_seen(self, rgb: Float[Tensor, "rays 3"], batch: dict[str, Any]) -> Float[Tensor, "rays 3"]:
+        """Rendered colours as the training cameras of a batch show them; as they are for cameras of an evaluation."""
+        if self.colour_correction is None or not self.training:
+            return rgb
+        return self.colour_correction(rgb, batch["indices"][:, 0])
+
     def get_metrics_dict(self, outputs: dict[str, Any], batch: dict[str, Any]) -> dict[str, Tensor]:
-        """What to watch while training: the parameters of the density."""
+        """What to watch while training: the parameters of the density, and how cameras were corrected."""
         del outputs, batch
-        return self.field.density.metrics()
+        cameras = {} if self.camera_refinement is None else self.camera_refinement.metrics()
+        return self.field.density.metrics() | cameras
 
     def get_image_metrics_and_images(
         self, outputs: dict[str, Tensor], batch: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Metrics of one image against the masked ground truth on the background, and pictures of the two."""
-        from resfields_ns.models.image_metrics import image_metrics, images_to_show
+        """Metrics of one image against the masked ground truth on the background, and pictures of the two.
+
+        Where cameras' colours are corrected, also metrics once the image's own pixels have corrected the rendering.
+        """
+        from resfields_ns.models import image_metrics as of_images
 
         target = self.ground_truth(batch).to(outputs["rgb"])
         mask = batch["mask"][..., 0].to(target.device) if "mask" in batch else None
-        return image_metrics(outputs["rgb"], target, mask), images_to_show(outputs, target)
+        metrics = of_images.image_metrics(outputs["rgb"], target, mask)
+        metrics |= of_images.mask_metrics(outputs["accumulation"], mask)
+        if self.colour_correction is not None:
+            kind = self.colour_correction.kind
+            metrics |= of_images.colour_corrected_metrics(kind, outputs["rgb"], target, mask)
+        return metrics, of_images.images_to_show(outputs, target)
 
     def ground_truth(self, batch: dict[str, Any]) -> Float[Tensor, "h w 3"]:
         """The image, with the model's background where a mask says that there is nothing, unless it is learned."""

@@ -8,8 +8,8 @@ from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.rendering import Rays
 
-TARGETS = ("image", "mask", "depth", "behind", "known", "hidden", "seen")
-"""What the images, and plates, may hold at rays."""
+TARGETS = ("image", "mask", "depth", "indices", "behind", "known", "hidden", "seen")
+"""What the images, and plates, may hold at rays, and which pixels the rays are of."""
 
 
 def fixed_losses(
@@ -21,10 +21,7 @@ def fixed_losses(
     targets: dict[str, Tensor],
 ) -> dict[str, Tensor]:
     """The losses of rays whose runs of equal time have known sizes: their shapes are the same at every step."""
-    starts = [sum(sizes[:index]) for index, size in enumerate(sizes) if size > 0]
-    segments = TimeSegments(
-        torch.cat([times[start : start + 1] for start in starts]), tuple(size for size in sizes if size > 0)
-    )
+    segments = TimeSegments.from_sizes(times, sizes)
     return model.training_losses(Rays(origins, directions, times, segments), targets)
 
 

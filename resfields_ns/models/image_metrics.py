@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from resfields_ns.functional import metrics
+from resfields_ns.models.colour_correction import Kind, fit_correction
 
 
 def image_metrics(
@@ -25,6 +26,28 @@ def image_metrics(
     if (lpips := _lpips()) is not None:
         results["lpips"] = float(lpips.to(rgb.device)(batch, target_batch))
     return results
+
+
+def mask_metrics(accumulation: Float[Tensor, "h w 1"], mask: Bool[Tensor, "h w"] | None) -> dict[str, float]:
+    """Overlap (IoU) of what is rendered with a mask that has some foreground."""
+    if mask is None or not mask.any():
+        return {}
+    return {"mask_iou": metrics.mask_iou(accumulation[..., 0], mask)}
+
+
+def colour_corrected_metrics(
+    kind: Kind, rgb: Float[Tensor, "h w 3"], target: Float[Tensor, "h w 3"], mask: Bool[Tensor, "h w"] | None
+) -> dict[str, float]:
+    """`image_metrics`, named `..._colour_corrected`, once the foreground has its best correction of that kind.
+
+    The background is the model's and no camera's, and stays. Nothing for an empty mask.
+    """
+    foreground = torch.ones_like(rgb[..., 0], dtype=torch.bool) if mask is None else mask
+    if not foreground.any():
+        return {}
+    colours, corrected = rgb[foreground], rgb.clone()
+    corrected[foreground] = fit_correction(kind, colours, target[foreground])(colours)
+    return {f"{name}_colour_corrected": value for name, value in image_metrics(corrected, target, mask).items()}
 
 
 def images_to_show(outputs: dict[str, Tensor], target: Float[Tensor, "h w 3"]) -> dict[str, Tensor]:

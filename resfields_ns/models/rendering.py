@@ -8,6 +8,7 @@ from torch import Tensor
 
 from resfields_ns.fields.dynamic_field import DynamicField
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
+from resfields_ns.functional.shares import random_rows
 from resfields_ns.functional.volume import composite, compositing_weights
 from resfields_ns.models.samplers import SampledRays, Sampler
 
@@ -85,7 +86,8 @@ def render(
         background: colour or grey in [0, 1] behind it
         gradient_share: of the samples of a ray, for which the gradient in space is taken; None for none
     """
-    samples = sampler(rays.origins, rays.directions, rays.times, keep_all=rays.segments is not None)
+    cameras = rays.origins.detach(), rays.directions.detach(), rays.times.detach()  # where to look is not learned
+    samples = sampler(*cameras, keep_all=rays.segments is not None)
     coarse: list[Rendering] = []
     for _ in range(sampler.num_refinements):
         coarse.append(_render_samples(field, rays, samples, background, None))
@@ -105,7 +107,9 @@ def _render_samples(
     positions = rays.origins[samples.rays, None] + directions * samples.distances[..., None]
     segments = rays.segments or TimeSegments.from_times(rays.times[samples.rays])
     gradient, raw, feature = _geometry(field, positions, segments, gradient_share)
-    colours = field.colour(feature, directions.expand_as(positions).flatten(end_dim=1)).view(positions.shape).float()
+    colours = (
+        field.colour(feature, directions.expand_as(positions).flatten(end_dim=1)).view(positions.shape).to(positions)
+    )
     with torch.autocast(positions.device.type, enabled=False):
         weights = compositing_weights(field.density(raw.view(positions.shape[:2])), samples.deltas)
         accumulation = _scatter(weights.sum(dim=-1, keepdim=True), samples.rays, num_rays)
@@ -145,7 +149,7 @@ def raw_anywhere(field: DynamicField, rendering: Rendering, box: Float[Tensor, "
     """The field's number at random points of a box, half as many as samples, at the rays' times."""
     num_rays, num_samples, _ = rendering.positions.shape
     count = max(1, num_samples // 2)
-    positions = box[0] + (box[1] - box[0]) * torch.rand(num_rays * count, 3, device=box.device)
+    positions = box[0] + (box[1] - box[0]) * random_rows(num_rays * count, 3, box.device)
     return field.raw_and_feature(TimedPoints(positions, rendering.segments.repeat(count)))[0]
 
 

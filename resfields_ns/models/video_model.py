@@ -18,6 +18,7 @@ from resfields_ns.fields.value_field import Picture, ValueField
 from resfields_ns.functional import metrics
 from resfields_ns.functional.intersections import intersect_picture
 from resfields_ns.functional.segments import TimedPoints
+from resfields_ns.functional.shares import mean_of_rows
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
 from resfields_ns.options import option, when
@@ -71,12 +72,14 @@ class VideoModel(CoordinateModel):
     ) -> dict[str, Tensor]:
         """Mean squared error of colours (paper, 4.1)."""
         del metrics_dict
-        return {"colour": F.mse_loss(outputs["rgb"], batch["image"].to(self.device))}
+        return {"colour": self._error(outputs["rgb"], batch)}
 
     def get_metrics_dict(self, outputs: dict[str, Any], batch: dict[str, Any]) -> dict[str, Tensor]:
         """PSNR of a batch."""
-        error = F.mse_loss(outputs["rgb"].detach(), batch["image"].to(self.device))
-        return {"psnr": -10.0 * torch.log10(error)}
+        return {"psnr": -10.0 * torch.log10(self._error(outputs["rgb"].detach(), batch))}
+
+    def _error(self, rgb: Float[Tensor, "points 3"], batch: dict[str, Any]) -> Float[Tensor, ""]:
+        return mean_of_rows(F.mse_loss(rgb, batch["image"].to(self.device), reduction="none"))
 
     def get_image_metrics_and_images(
         self, outputs: dict[str, Tensor], batch: dict[str, Any]

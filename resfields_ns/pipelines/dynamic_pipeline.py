@@ -14,11 +14,12 @@ from torch import Tensor
 from resfields_ns import timeline
 from resfields_ns.data.dynamic_data import DynamicDataManager
 from resfields_ns.data.visual_hull import carve_visual_hull
+from resfields_ns.functional.shares import num_processes
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.graphed_losses import GraphedLosses
 from resfields_ns.options import Obstacle, Options, option, unless
-from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images
+from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images, own_images
 
 NUM_SURFACE_POINTS = 100_000  # the paper's released evaluation
 
@@ -52,8 +53,12 @@ class DynamicPipeline(SequencePipeline):
             self.datamanager.train_rays.load_depth()
         if self.test_mode != "inference":
             self._prepare_background()
+            if self.model.config.refine_times:
+                self.datamanager.train_rays.draw_images()
         self.graphed_losses: GraphedLosses | None = None
         if self.config.cuda_graph and self.test_mode != "inference":
+            if num_processes() > 1:
+                raise ValueError(f"pipeline.cuda-graph: expected one process, got {num_processes()}")
             if self.model.device.type != "cuda":
                 raise ValueError(f"pipeline.cuda-graph: expected a GPU, got {self.model.device.type}")
             self.graphed_losses = GraphedLosses(self.model, self.datamanager.train_rays.segment_sizes)
@@ -103,11 +108,13 @@ class DynamicPipeline(SequencePipeline):
         masks = self.datamanager.train_rays.masks
         assert masks is not None
         frame_index, num_frames = dataset.capture.frame_index, dataset.capture.num_frames
-        box = dataset.scene_box.aabb
-        return carve_visual_hull(dataset.cameras, masks, frame_index, num_frames, box, resolution, conservative)
+        box, least_views = dataset.scene_box.aabb, self.model.config.hull_least_views
+        return carve_visual_hull(
+            dataset.cameras, masks, frame_index, num_frames, box, resolution, conservative, least_views
+        )
 
     def evaluate_frames(self, output_path: Path | None) -> list[dict[str, Any]]:
-        """Metrics of every evaluation image, with its camera and frame; pictures go to `output_path`.
+        """Metrics of every one of `own_images`, with its camera and frame; pictures go to `output_path`.
 
         `chamfer_l1_x1000` is measured where the capture has ground-truth clouds (points in normalised units); it is
         None for a frame whose field has no surface.
@@ -117,7 +124,8 @@ class DynamicPipeline(SequencePipeline):
         if capture.clouds is None:
             return results
         chamfers: dict[int, float | None] = {}
-        for result, frame in zip(results, capture.frame_index.tolist(), strict=True):
+        for result, image in zip(results, own_images(capture), strict=True):
+            frame = capture.images[image].frame
             if frame not in chamfers:
                 time = timeline.times_from_frames(torch.tensor(frame), capture.num_frames).item()
                 chamfers[frame] = self._chamfer(time, capture.clouds[frame])
@@ -136,10 +144,13 @@ class DynamicPipeline(SequencePipeline):
         return 1000.0 * chamfer_l1(torch.from_numpy(points).float(), read_points(cloud))
 
     def task_facts(self) -> dict[str, Any]:
-        """Cameras, background and the resolution of the Chamfer distance."""
+        """Cameras, background, the resolution of the Chamfer distance, and learned corrections of training cameras."""
+        corrections, refinement = self.model.colour_correction, self.model.camera_refinement
         return {
             "split": "test",
             "cameras": sorted(self.datamanager.eval_dataset.capture.camera_names),
             "background": self.model.background_name,
             "chamfer_resolution": self.config.chamfer_resolution,
+            **({} if corrections is None else {"colour_corrections": corrections.by_camera()}),
+            **({} if refinement is None else {"camera_refinement": refinement.by_camera()}),
         }

@@ -14,7 +14,7 @@ from resfields_ns.data.sceneflow_data import SceneFlowDataManager, VertexBatches
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.sceneflow_model import SceneFlowModel
-from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images
+from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images, own_images
 from resfields_ns.timeline import times_from_frames
 
 
@@ -52,12 +52,13 @@ class SceneFlowPipeline(SequencePipeline):
         if output_path is not None:
             evaluate_images(self.model, self.datamanager, output_path)
         surfaces = sequence_of(self.datamanager.eval_dataset, TrackedSurfaces)
+        frames = surfaces.frame_index[own_images(surfaces)]
         return [
             {
                 "frame": surfaces.frames.numbers[int(frame)],
                 **flow_errors(self.model, self.datamanager.eval_batches, frame),
             }
-            for frame in surfaces.frame_index
+            for frame in frames
         ]
 
     def task_facts(self) -> dict[str, Any]:

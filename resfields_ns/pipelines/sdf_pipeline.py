@@ -8,9 +8,10 @@ import numpy as np
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 
 from resfields_ns.data.sdf_data import MeshDataset, SDFDataManager
+from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.sdf_model import SDFModel
 from resfields_ns.options import Options, option
-from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images
+from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images, own_images
 
 
 @dataclass
@@ -42,7 +43,7 @@ class SDFPipeline(SequencePipeline):
         results = evaluate_images(self.model, self.datamanager, output_path)
         dataset, num_points = self.datamanager.eval_dataset, self.config.surface_points
         assert isinstance(dataset, MeshDataset) and dataset.cameras.times is not None
-        for image, result in enumerate(results):
+        for image, result in zip(own_images(sequence_of(dataset)), results, strict=True):
             surface = extract_surface(self.model, float(dataset.cameras.times[image]), self.config.mesh_resolution)
             if len(surface.faces) == 0:
                 result |= dict.fromkeys(("chamfer_l1_x1000", "normal_distance_x100", "f_score"))

@@ -3,21 +3,31 @@
 import os
 import platform
 from abc import ABC, abstractmethod
+from functools import cached_property
 from importlib.metadata import version
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
+from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager
 from nerfstudio.models.base_model import Model
-from nerfstudio.pipelines.base_pipeline import VanillaPipeline
+from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineConfig
 from rich.progress import track
 from torch import Tensor, nn
+from torch.cuda.amp.grad_scaler import GradScaler
+from torch.nn.parallel import DistributedDataParallel
 from torchvision.utils import save_image
 
+from resfields_ns.captures.sequence import Sequence
+from resfields_ns.functional.segments import TimedPoints, TimeSegments
+from resfields_ns.functional.shares import num_processes, own_rows, process_rank, sharing
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.old_runs import renewed_state
+from resfields_ns.host.processes import from_all, join_launched
 from resfields_ns.layers import part_losses
 
 PACKAGES = ("resfields-ns", "nerfstudio", "torch", "numpy")
@@ -41,16 +51,24 @@ def _cpu_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def own_images(sequence: Sequence) -> list[int]:
+    """The images that this process evaluates: all, or those of every n-th frame where n processes evaluate."""
+    frames = sorted({image.frame for image in sequence.images})
+    own = set(frames[process_rank() :: num_processes()])
+    return [index for index, image in enumerate(sequence.images) if image.frame in own]
+
+
 def evaluate_images(
     model: Model, datamanager: VanillaDataManager[Any], output_path: Path | None
 ) -> list[dict[str, Any]]:
-    """The model's metrics of every evaluation image, with its camera and frame; pictures go to `output_path`."""
+    """The model's metrics of this process's images, with camera and frame of each; pictures go to `output_path`."""
     dataloader, sequence = (
         datamanager.fixed_indices_eval_dataloader,
         sequence_of(datamanager.eval_dataset),
     )
     results: list[dict[str, Any]] = []
-    for image, (camera, batch) in enumerate(track(dataloader, "Evaluating", transient=True)):
+    for image in track(own_images(sequence), "Evaluating", transient=True):
+        camera, batch = dataloader.get_camera(image)
         metrics, pictures = model.get_image_metrics_and_images(model.get_outputs_for_camera(camera), batch)
         shown = sequence.images[image]
         results.append({"camera": shown.camera_name, "frame": sequence.frames.numbers[shown.frame], **metrics})
@@ -82,21 +100,57 @@ def _save_pictures(pictures: dict[str, Tensor], output_path: Path, image: int) -
         save_image(picture.permute(2, 0, 1).cpu(), output_path / f"eval_{name}_{image:04d}.png")
 
 
+class StepLosses(nn.Module):
+    """Losses and metrics of a training step, the losses of the model's parts included, all from one call."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, inputs: RayBundle | TimedPoints, batch: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Of rays or points, and what is known at them."""
+        outputs = self.model(inputs)
+        metrics = self.model.get_metrics_dict(outputs, batch)
+        losses = self.model.get_loss_dict(outputs, batch, metrics) | part_losses(self.model)
+        return losses, {name: value.detach() for name, value in metrics.items()}
+
+
 class SequencePipeline(VanillaPipeline, ABC):
-    """A sequence of frames that is learnt; knows its seed and step, which its checkpoints hold."""
+    """A sequence of frames that is learnt; knows its seed and step, which its checkpoints hold.
+
+    Where several processes train, each computes on its share of every batch, and their gradients are averaged
+    (`functional/shares.py`): the host's own way, in which every process draws another batch, is not taken.
+    """
 
     datamanager: VanillaDataManager[Any]
     seed: Tensor
     step: Tensor
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        config: VanillaPipelineConfig,
+        device: str | torch.device,
+        test_mode: Literal["test", "val", "inference"] = "val",
+        world_size: int = 1,
+        local_rank: int = 0,
+        grad_scaler: GradScaler | None = None,
+    ) -> None:
+        del world_size
+        join_launched(torch.device(device).type)
+        super().__init__(config, cast(str, device), test_mode, 1, local_rank, grad_scaler)
+        rows, processes = self.datamanager.get_train_rays_per_batch(), num_processes()
+        if self.test_mode == "val" and rows < processes:
+            raise ValueError(
+                f"--pipeline.datamanager: expected a batch of {processes} or more for as many processes, got {rows}"
+            )
         self.register_buffer("seed", torch.tensor(torch.initial_seed() % 2**63))
         self.register_buffer("step", torch.tensor(0))
 
     @abstractmethod
     def evaluate_frames(self, output_path: Path | None) -> list[dict[str, Any]]:
-        """Metrics of every frame or image that is evaluated, with its `frame`; pictures go to `output_path`.
+        """Metrics of every one of `own_images`, with its `frame`; pictures go to `output_path`.
 
         A metric that a frame does not have is None or left out.
         """
@@ -108,12 +162,33 @@ class SequencePipeline(VanillaPipeline, ABC):
     def get_train_loss_dict(self, step: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Outputs, losses and metrics of a training step; the model's parts add losses of their own."""
         self.step.fill_(step)
+        if num_processes() > 1:
+            return {}, *self._shared_step(step)
         outputs, losses, metrics = self.losses_of_step(step)
         return outputs, losses | part_losses(self.model), metrics
 
     def losses_of_step(self, step: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Outputs, losses and metrics of a training step, without the losses of the model's parts."""
         return super().get_train_loss_dict(step)
+
+    def _shared_step(self, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Losses and metrics of this process's share of a batch: their means over the processes are the batch's."""
+        inputs, batch = self.datamanager.next_train(step)
+        if isinstance(inputs, TimedPoints):
+            start, stop = own_rows(inputs.segments.sizes)
+            share = inputs.rows(start, stop)
+        else:
+            assert isinstance(inputs, RayBundle) and inputs.times is not None
+            start, stop = own_rows(TimeSegments.from_times(inputs.times[:, 0]).sizes)
+            share = inputs[start:stop]
+        with sharing():
+            return self._distributed(share, {name: values[start:stop] for name, values in batch.items()})
+
+    @cached_property
+    def _distributed(self) -> DistributedDataParallel:
+        """The model's step with its gradients averaged; all begin with what the first process has at its first step."""
+        model = StepLosses(self.model)
+        return DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
 
     def load_pipeline(self, loaded_state: dict[str, Any], step: int) -> None:
         """Load a checkpoint, of earlier versions too; all names and shapes must fit."""
@@ -126,7 +201,12 @@ class SequencePipeline(VanillaPipeline, ABC):
         """Mean metrics over the frames; outside training also per frame, with the run's facts."""
         del get_std
         self.eval()
-        frames = self.evaluate_frames(output_path)
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            own = zip(
+                own_images(sequence_of(self.datamanager.eval_dataset)), self.evaluate_frames(output_path), strict=True
+            )
+        frames = [frame for _, frame in sorted(chain.from_iterable(from_all(list(own))), key=itemgetter(0))]
         self.train()
         if step is not None:
             return self.summary(frames)

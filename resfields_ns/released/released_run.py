@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import ZipFile
 
 import torch
 import yaml
 from torch import Tensor
 
+from resfields_ns.captures.untrusted import check_file
 from resfields_ns.files import write_aside
 from resfields_ns.host.run_record import record_run
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
@@ -69,13 +71,16 @@ def read_released_checkpoint(path: Path) -> ReleasedCheckpoint:
 
 
 def _load(path: Path) -> object:
-    if not path.is_file():
-        raise ValueError(f"{path}: expected a checkpoint of the released code, found no such file")
+    check_file(path, "a checkpoint of the released code")
     with path.open("rb") as file:
         magic = file.read(len(ZIP_MAGIC))
     if magic != ZIP_MAGIC:
         raise ValueError(f"{path}: expected a checkpoint of the released code, found a file of another kind")
     try:
+        with ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > path.stat().st_size:
+            raise ValueError("torch packs nothing, and this unpacks to more")
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken file can raise any
         refused = re.search(r"GLOBAL ([\w.]+)", str(error))

@@ -8,14 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 from jaxtyping import Int64, UInt8
-from PIL import Image, ImageOps
+from PIL import ImageOps
 from rich.console import Console
 from rich.progress import track
 
 from resfields_ns.captures.boards.board import Board
 from resfields_ns.captures.boards.board_detection import BoardDetector, Sighting
 from resfields_ns.captures.camera import Camera, check_proportion
-from resfields_ns.captures.image_files import check_size, image_size, list_frames
+from resfields_ns.captures.image_files import check_size, image_size, list_frames, open_image
 from resfields_ns.captures.kinect.recording import Recording
 from resfields_ns.captures.video_file import Video, decode_frames
 from resfields_ns.captures.videos.alignment import read_clocks, read_offsets
@@ -85,7 +85,7 @@ class FolderSource(PictureSource):
         """Read files, each of the first one's size."""
         for number in chosen:
             check_size(self.files[number], image_size(self.files[number]), self.size, self.files[0].name)
-            with Image.open(self.files[number]) as image:
+            with open_image(self.files[number]) as image:
                 yield number, np.array(ImageOps.exif_transpose(image).convert("L"))
 
 

@@ -238,10 +238,7 @@ def _read_moment(capture: CheckedCapture, frame: int) -> Moment:
     cloud = None
     if capture.train.clouds is not None:
         path = capture.train.clouds[frame]
-        try:
-            cloud = read_points(path).double().numpy()
-        except (OSError, LookupError, ValueError) as error:
-            raise ValueError(f"{path}: expected a point cloud that can be read, found {error}") from None
+        cloud = read_points(path).double().numpy()
     images = [image for image in capture.images if image.frame == frame and _is_of_moment(capture, image)]
     return Moment(frame, capture.train.frames.numbers[frame], [read_view(capture, image) for image in images], cloud)
 

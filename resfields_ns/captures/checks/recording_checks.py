@@ -123,7 +123,8 @@ _FEWEST_POINTS = 20  # that a pair of cameras shares, over all frames looked at
 _ON_SHARED_POINTS = Limits(0.3, 1.5)  # stops; shading that depends on the view stays below
 _ON_FOREGROUND = Limits(1.0, 3.0)  # stops; cameras see different sides of the subject
 _ADVICE = (
-    "lock exposure, gain and white balance of all cameras, or match their colours before training; "
+    "lock exposure, gain and white balance of all cameras, match their colours before training, or let training learn "
+    "their corrections (--pipeline.model.colour-correction gain); "
     "otherwise they are learned as light that depends on the view; mend what is wrong with the camera's geometry first"
 )
 

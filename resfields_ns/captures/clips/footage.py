@@ -9,7 +9,8 @@ import numpy.typing as npt
 from jaxtyping import UInt8
 from PIL import Image
 
-from resfields_ns.captures.image_files import check_size, image_size, list_frames, rgb_picture, upright
+from resfields_ns.captures.array_files import map_array
+from resfields_ns.captures.image_files import check_size, image_size, list_frames, open_image, rgb_picture, upright
 from resfields_ns.captures.video_file import decode_frames, probe_video
 
 Picture = UInt8[np.ndarray, "height width 3"]
@@ -67,7 +68,7 @@ class ArrayFootage(Footage):
     """
 
     def __init__(self, path: Path) -> None:
-        array = _open(path)
+        array = map_array(path, "an array of numbers")
         shape, dtype = array.shape, array.dtype
         channels = shape[3] if len(shape) == 4 else 1
         if len(shape) not in (3, 4) or channels not in _MODES or not (dtype == np.uint8 or dtype.kind == "f"):
@@ -82,20 +83,15 @@ class ArrayFootage(Footage):
             yield rgb_picture(Image.fromarray(values[..., 0] if self.mode == "L" else values, self.mode))
 
     def _bytes(self, frame: int) -> npt.NDArray[np.uint8]:
-        values = np.array(_open(self.path)[frame])  # opened anew, so that pages once read do not stay in memory
+        values = np.array(
+            map_array(self.path, "an array of numbers")[frame]
+        )  # opened anew, so that pages once read do not stay in memory
         if values.dtype == np.uint8:
             return values
         if not (values.min() >= 0.0 and values.max() <= 1.0):  # false for NaN as well
             found = f"{values.min()} to {values.max()}"
             raise ValueError(f"{self.path}: expected numbers from 0 to 1, found {found} in frame {frame}")
         return np.round(values * 255.0).astype(np.uint8)
-
-
-def _open(path: Path) -> npt.NDArray:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path}: expected an array of numbers, found a file that cannot be read ({error})") from None
 
 
 class FolderFootage(Footage):
@@ -111,18 +107,14 @@ class FolderFootage(Footage):
         size = image_size(first)
         for file in self.files[1:]:
             check_size(file, image_size(file), size, first.name)
-        with Image.open(first) as image:
+        with open_image(first) as image:
             super().__init__(path, size, len(self.files), image.mode)
 
     def pictures(self, frames: list[int]) -> Iterator[Picture]:
         """Read frames, given in ascending order."""
         for frame in frames:
-            file = self.files[frame]
-            try:
-                with Image.open(file) as image:
-                    picture = rgb_picture(upright(image))
-            except (OSError, SyntaxError) as error:  # Pillow raises both for broken png files
-                raise ValueError(f"{file}: expected a picture, found a broken file ({error})") from None
+            with open_image(self.files[frame], expected="a picture", found="a broken file") as image:
+                picture = rgb_picture(upright(image))
             yield picture
 
 

@@ -16,6 +16,7 @@ from jaxtyping import Float64
 
 from resfields_ns.captures.camera import Camera, Lens, check_rotation
 from resfields_ns.captures.json_file import read_array, read_list, read_number, read_text
+from resfields_ns.captures.untrusted import blamed
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,8 @@ class DeviceCalibration:
 
 def parse_calibration(data: bytes, depth_mode: CameraMode, color_mode: CameraMode, name: str) -> DeviceCalibration:
     """Parse the attachment; `name` says in errors where it comes from."""
-    try:
+    with blamed(name, "JSON", "data that cannot be read"):
         content = json.loads(data.rstrip(b"\0").decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{name}: expected JSON, found data that cannot be read ({error})") from None
     information = content.get("CalibrationInformation") if isinstance(content, dict) else None
     cameras = read_list(information, "Cameras", f"{name}: CalibrationInformation")
     by_location = {read_text(camera, "Location", f"{name}: Cameras"): camera for camera in cameras}
@@ -117,7 +116,7 @@ def _camera(camera: dict[str, Any], mode: CameraMode, rows: float, name: str) ->
     if min(fx, fy) <= 0.0:
         raise ValueError(f"{name}: Intrinsics: ModelParameters: expected focal lengths above 0, found {fx:g}, {fy:g}")
     cy, fy = cy * rows + (1.0 - rows) / 2, fy * rows
-    return Camera(
+    seen = Camera(
         width=mode.size[0],
         height=mode.size[1],
         fx=fx * mode.sensor[0],
@@ -126,6 +125,7 @@ def _camera(camera: dict[str, Any], mode: CameraMode, rows: float, name: str) ->
         cy=cy * mode.sensor[1] - mode.offset[1],
         lens=Lens(k1, k2, k3, k4, k5, k6, p1, p2),
     )
+    return seen.check(f"{name}: Intrinsics")
 
 
 def _object(record: dict[str, Any], key: str, name: str) -> dict[str, Any]:

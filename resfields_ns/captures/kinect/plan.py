@@ -40,9 +40,11 @@ def read_device_rig(path: Path, names: list[str]) -> dict[str, RigDevice]:
     """Read the cameras of some names; a ValueError names one that is missing or is not what it should be."""
     content = read_json(path)
     for name in names:
-        if not isinstance(content.get(name), dict):
+        if name not in content:
             found = ", ".join(sorted(content)) or "none"
             raise ValueError(f"{path}: expected a camera {name!r}, named as its recording is, found {found}")
+        if not isinstance(content[name], dict):
+            raise ValueError(f'{path}: {name}: expected {{"camera_to_world": matrix}}, found {str(content[name])[:80]}')
     return {name: _camera(content[name], f"{path}: {name}") for name in names}
 
 

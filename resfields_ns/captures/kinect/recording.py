@@ -21,8 +21,8 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 from jaxtyping import Int64
-from PIL import Image
 
+from resfields_ns.captures.image_files import open_image
 from resfields_ns.captures.kinect.device import (
     COLOR_MODES,
     DEPTH_MODES,
@@ -30,6 +30,8 @@ from resfields_ns.captures.kinect.device import (
     DeviceCalibration,
     parse_calibration,
 )
+from resfields_ns.captures.untrusted import blamed, check_file
+from resfields_ns.captures.video_file import open_container
 
 _HEADER, _SEGMENT = bytes.fromhex("1A45DFA3"), bytes.fromhex("18538067")
 _LARGEST_HEADER = 4096  # bytes
@@ -37,8 +39,7 @@ _LARGEST_HEADER = 4096  # bytes
 
 def check_whole(path: Path) -> None:
     """Raise ValueError if a file is missing, is not Matroska, or is shorter than its segment says."""
-    if not path.is_file():
-        raise ValueError(f"{path}: expected a recording (.mkv), found no such file")
+    check_file(path, "a recording (.mkv)")
     with path.open("rb") as file:
         start = file.read(_LARGEST_HEADER)
     length, content = _read_length(start, len(_HEADER))
@@ -91,7 +92,7 @@ class Recording:
     def open(cls, path: Path) -> "Recording":
         """Read all but the images; a ValueError names what is missing or is not what it should be."""
         check_whole(path)
-        with _opened(path) as container:
+        with open_container(path) as container:
             tracks = _tracks(container, path)
             depth_mode = _mode(container, tracks["DEPTH"], "K4A_DEPTH_MODE", DEPTH_MODES, path)
             color_mode = _mode(container, tracks["COLOR"], "K4A_COLOR_MODE", COLOR_MODES, path)
@@ -110,37 +111,26 @@ class Recording:
     def images(self, color: set[int], depth: set[int]) -> Iterator[tuple[Track, int, np.ndarray]]:
         """Decode the images of some times, in the order of the file: (track, time, image)."""
         wanted = {"COLOR": color, "DEPTH": depth}
-        with _opened(self.path) as container:
+        with open_container(self.path) as container:
             tracks = _tracks(container, self.path)
             for track, time, packet in _packets(container, tracks, self.path):
                 if time not in wanted[track]:
                     continue
-                try:
-                    image = _decode(packet)
-                except (FFmpegError, OSError) as error:
-                    raise ValueError(
-                        f"{self.path}: expected an image at {time / 1e6:.6f} s of the track {track}, "
-                        f"found data that cannot be read ({error})"
-                    ) from None
+                expected = f"an image at {time / 1e6:.6f} s of the track {track}"
+                with blamed(self.path, expected, "data that cannot be read"):
+                    image = _decode(packet, self.path)
                 yield track, time, image
 
 
-def _decode(packet: av.Packet) -> np.ndarray:
+def _decode(packet: av.Packet, path: Path) -> np.ndarray:
     """The image of a packet, as RGB or depth; those of an MJPG track are JPEG files, decoded as such."""
     if packet.stream.codec_context.name == "mjpeg":
-        with Image.open(io.BytesIO(bytes(packet))) as image:
+        with open_image(io.BytesIO(bytes(packet)), str(path)) as image:
             return np.array(image.convert("RGB"))
     (frame,) = packet.decode()
     if frame.format.name in _TO_RGB:
         return cv2.cvtColor(frame.to_ndarray(), _TO_RGB[frame.format.name])
     return frame.to_ndarray(format="gray16le")
-
-
-def _opened(path: Path) -> InputContainer:
-    try:
-        return av.open(str(path))
-    except FFmpegError as error:
-        raise ValueError(f"{path}: expected a recording (.mkv), found a file that cannot be read ({error})") from None
 
 
 def _tracks(container: InputContainer, path: Path) -> dict[Track, VideoStream]:

@@ -15,10 +15,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 from resfields_ns.captures.meshes.colours import read_picture
+from resfields_ns.captures.untrusted import LARGEST_TEXT, blamed, path_beside, read_bytes
 
 _EXTENSIONS = ("KHR_materials_unlit", "KHR_mesh_quantization")  # what a file may require of its reader
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+_EXPECTED = "a glTF file"
+_LARGEST_FILE = 2**29  # bytes
+_MOST_ZEROS = 10_000_000
 _JSON_CHUNK, _BINARY_CHUNK = b"JSON", b"BIN\0"
 
 
@@ -28,12 +32,12 @@ class GltfFile:
     def __init__(self, path: Path) -> None:
         """Read the JSON and the buffers. Raises ValueError if the file is broken or requires an extension."""
         self.path = path
-        chunks = _read_chunks(path) if path.suffix.lower() == ".glb" else {_JSON_CHUNK: path.read_bytes()}
-        try:
+        chunks = _read_chunks(path) if path.suffix.lower() == ".glb" else {_JSON_CHUNK: read_bytes(path, _EXPECTED)}
+        if len(chunks.get(_JSON_CHUNK, b"")) > LARGEST_TEXT:
+            raise ValueError(f"{path}: expected at most {LARGEST_TEXT} bytes of JSON, found {len(chunks[_JSON_CHUNK])}")
+        with blamed(path, "glTF 2.0", "a file that is not"):
             self.json: dict[str, Any] = json.loads(chunks[_JSON_CHUNK])
             version = self.json["asset"]["version"]
-        except (ValueError, RecursionError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: expected glTF 2.0, found a file that is not ({error!r})") from None
         if not str(version).startswith("2."):
             raise ValueError(f"{path}: expected glTF 2.0, found version {version!r}")
         unknown = sorted(set(self.json.get("extensionsRequired", [])) - set(_EXTENSIONS))
@@ -45,12 +49,14 @@ class GltfFile:
 
     def accessor(self, index: int) -> np.ndarray:
         """An accessor's array: [count], [count, width] or, of matrices, [count, 4, 4]; normalised ones as floats."""
-        accessor, name = self.json["accessors"][index], f"{self.path}: accessor {index}"
+        accessor, name = self.entry("accessors", index), f"{self.path}: accessor {index}"
         count, width = _whole(accessor["count"], name), _lookup(_WIDTHS, accessor["type"], f"{name}: type")
         component = accessor["componentType"]
         if "bufferView" in accessor:
             values = self._elements(accessor, component, count, width, name)
         elif "sparse" in accessor:
+            if count > _MOST_ZEROS:
+                raise ValueError(f"{name}: expected at most {_MOST_ZEROS} entries without a bufferView, found {count}")
             values = np.zeros((count, width), np.dtype(_lookup(_COMPONENTS, component, f"{name}: componentType")))
         else:
             raise ValueError(f"{name}: expected a bufferView, found none")
@@ -62,9 +68,13 @@ class GltfFile:
             return values.reshape(-1, 4, 4).transpose(0, 2, 1)
         return values[:, 0] if width == 1 else values
 
+    def entry(self, kind: str, index: Any) -> Any:
+        """What the list of a kind has at an index that the file tells."""
+        return entry(self.json[kind], index, f"{self.path}: {kind}")
+
     def image(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
         """Colours of an image."""
-        image, name = self.json["images"][index], f"{self.path}: image {index}"
+        image, name = self.entry("images", index), f"{self.path}: image {index}"
         if "bufferView" in image:
             return read_picture(BytesIO(self._view(image["bufferView"], name)), name)
         return read_picture(BytesIO(self._read_uri(image["uri"], name)), name)
@@ -75,7 +85,7 @@ class GltfFile:
         dtype = np.dtype(_lookup(_COMPONENTS, component, f"{name}: componentType"))
         row = width * dtype.itemsize
         offset = _whole(place.get("byteOffset", 0), name)
-        stride = _whole(self.json["bufferViews"][place["bufferView"]].get("byteStride", row), name)
+        stride = _whole(self.entry("bufferViews", place["bufferView"]).get("byteStride", row), name)
         needed = offset + max(count - 1, 0) * stride + row * (count > 0)
         if stride < row or needed > len(view):
             raise ValueError(f"{name}: expected {needed} bytes in rows of {row} or more, found {len(view)} of {stride}")
@@ -84,15 +94,16 @@ class GltfFile:
     def _with_sparse(self, values: np.ndarray, sparse: dict[str, Any], component: int, name: str) -> np.ndarray:
         count = _whole(sparse["count"], name)
         indices = self._elements(sparse["indices"], sparse["indices"]["componentType"], count, 1, name)[:, 0]
-        if count and indices.max() >= len(values):
-            raise ValueError(f"{name}: expected sparse indices below {len(values)}, found {indices.max()}")
+        if count and not 0 <= indices.min() <= indices.max() < len(values):
+            found = f"{indices.min()} to {indices.max()}"
+            raise ValueError(f"{name}: expected sparse indices from 0 to {len(values) - 1}, found {found}")
         values = values.copy()
         values[indices] = self._elements(sparse["values"], component, count, values.shape[1], name)
         return values
 
     def _view(self, index: int, name: str) -> bytes:
-        view = self.json["bufferViews"][index]
-        buffer = self._buffers[view["buffer"]]
+        view = self.entry("bufferViews", index)
+        buffer = entry(self._buffers, view["buffer"], f"{name}: buffer")
         start, length = _whole(view.get("byteOffset", 0), name), _whole(view["byteLength"], name)
         if start + length > len(buffer):
             raise ValueError(f"{name}: expected {start + length} bytes in buffer {view['buffer']}, found {len(buffer)}")
@@ -111,15 +122,15 @@ class GltfFile:
                 return base64.b64decode(uri.partition(",")[2], validate=True)
             except binascii.Error as error:
                 raise ValueError(f"{name}: expected base64 data, found data that is not ({error})") from None
-        path = self.path.parent / unquote(uri)
+        path = path_beside(self.path, unquote(uri), name)
         if not path.is_file():
             raise ValueError(f"{name}: expected the file {path}, found no such file")
-        return path.read_bytes()
+        return read_bytes(path, "a buffer or picture", _LARGEST_FILE)
 
 
 def _read_chunks(path: Path) -> dict[bytes, bytes]:
     """The chunks of a `.glb` by their type."""
-    data = path.read_bytes()
+    data = read_bytes(path, _EXPECTED, _LARGEST_FILE)
     magic, version, length = data[:4], int.from_bytes(data[4:8], "little"), int.from_bytes(data[8:12], "little")
     if magic != b"glTF" or version != 2:
         raise ValueError(f"{path}: expected a .glb file of version 2, found {magic!r} and version {version}")
@@ -136,8 +147,16 @@ def _read_chunks(path: Path) -> dict[bytes, bytes]:
     return chunks
 
 
+def entry(entries: Any, index: Any, name: str) -> Any:
+    """What a list has at an index that a file tells; ValueError, which begins with `name`, if there is none."""
+    if not isinstance(entries, list) or type(index) is not int or not 0 <= index < len(entries):
+        count = len(entries) if isinstance(entries, list) else "no"
+        raise ValueError(f"{name}: expected an index of {count} entries, from 0 on, found {repr(index)[:40]}")
+    return entries[index]
+
+
 def _whole(value: Any, name: str) -> int:
-    if not isinstance(value, int) or value < 0:
+    if type(value) is not int or value < 0:
         raise ValueError(f"{name}: expected sizes of 0 or more, found {value!r}")
     return value
 

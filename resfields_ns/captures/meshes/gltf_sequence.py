@@ -18,8 +18,9 @@ from resfields_ns.captures.meshes.colours import (
     TintedColours,
     srgb_from_linear,
 )
-from resfields_ns.captures.meshes.gltf_file import GltfFile
+from resfields_ns.captures.meshes.gltf_file import GltfFile, entry
 from resfields_ns.captures.meshes.mesh_frames import MeshFrame, MeshSequence, check_triangles, join_frames
+from resfields_ns.captures.untrusted import blamed, check_numbers
 from resfields_ns.options import Limits
 
 
@@ -86,7 +87,7 @@ def read_channels(file: GltfFile, animation: str | None) -> list[GltfChannel]:
 
 
 def _read_channel(file: GltfFile, animation: dict[str, Any], channel: dict[str, Any], name: str) -> GltfChannel:
-    sampler, target = animation["samplers"][channel["sampler"]], channel["target"]
+    sampler, target = entry(animation["samplers"], channel["sampler"], f"{name}: samplers"), channel["target"]
     interpolation = sampler.get("interpolation", "LINEAR")
     if target["path"] not in _SIZES or interpolation not in _INTERPOLATIONS:
         raise ValueError(
@@ -179,8 +180,9 @@ def _read_influences(
     empty = np.zeros((num_vertices, 0))
     joints = np.concatenate([empty] + [file.accessor(attributes[f"JOINTS_{k}"]) for k in sets], axis=1).astype(np.int64)
     weights = np.concatenate([empty] + [file.accessor(attributes[f"WEIGHTS_{k}"]) for k in sets], axis=1)
-    if joints.size and joints.max() >= num_joints:
-        raise ValueError(f"{name}: expected joints below {num_joints}, found {joints.max()}")
+    if joints.size and not 0 <= joints.min() <= joints.max() < num_joints:
+        found = f"{joints.min()} to {joints.max()}"
+        raise ValueError(f"{name}: expected joints from 0 to {num_joints - 1}, found {found}")
     if not sets:
         return joints, weights
     total = weights.sum(axis=1)
@@ -197,7 +199,7 @@ def _read_colours(
     file: GltfFile, primitive: dict[str, Any], faces: Int64[np.ndarray, "triangles 3"], name: str
 ) -> SurfaceColours:
     """Base colour: texture times the material's factor times COLOR_0, the last two of which are linear."""
-    material = file.json["materials"][primitive["material"]] if "material" in primitive else {}
+    material = file.entry("materials", primitive["material"]) if "material" in primitive else {}
     surface = material.get("pbrMetallicRoughness", {})
     attributes = primitive["attributes"]
     tint = np.broadcast_to(np.array(surface.get("baseColorFactor", [1.0] * 4)[:3], np.float64), (*faces.shape, 3))
@@ -208,7 +210,7 @@ def _read_colours(
     place = surface["baseColorTexture"]
     if "KHR_texture_transform" in place.get("extensions", {}):
         raise ValueError(f"{name}: expected texture coordinates as they stand, found KHR_texture_transform")
-    source = file.json["textures"][place["index"]].get("source")
+    source = file.entry("textures", place["index"]).get("source")
     if source is None:
         raise ValueError(f"{name}: expected a png or jpg texture, found one of an extension")
     uv = file.accessor(attributes[f"TEXCOORD_{place.get('texCoord', 0)}"]).astype(np.float64)
@@ -232,7 +234,7 @@ class GltfSequence(MeshSequence):
         self.path = path
         self.fps = _FPS if fps is None else fps
         Limits(above=0).check("--fps", self.fps)
-        try:
+        with blamed(path, "glTF 2.0", "one that breaks its rules"):
             file = GltfFile(path)
             self.channels = read_channels(file, animation)
             self.nodes: list[dict[str, Any]] = file.json["nodes"]
@@ -242,8 +244,6 @@ class GltfSequence(MeshSequence):
                 for index, skin in enumerate(file.json.get("skins", []))
             ]
             self.meshes = {node: self._read_mesh(file, node) for node, _ in self.order if "mesh" in self.nodes[node]}
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path}: expected glTF 2.0, found one that breaks its rules ({error!r})") from error
         if not self.meshes:
             raise ValueError(f"{path}: expected a mesh in its scene, found none")
         duration = max((float(channel.times[-1]) for channel in self.channels), default=0.0)
@@ -269,7 +269,9 @@ class GltfSequence(MeshSequence):
             weights = moved.get((node, "weights"), default_weights)
             transforms = self._transforms(node, places)
             parts += [primitive.posed(weights, transforms) for primitive in primitives]
-        return join_frames(parts)
+        frame = join_frames(parts)
+        check_numbers(frame.vertices, f"{self.path}: frame {index}")
+        return frame
 
     def _joints(self, skin: dict[str, Any], index: int) -> list[int]:
         outside = sorted(set(skin["joints"]) - {node for node, _ in self.order})
@@ -279,8 +281,12 @@ class GltfSequence(MeshSequence):
 
     def _read_mesh(self, file: GltfFile, node: int) -> tuple[list[GltfPrimitive], np.ndarray]:
         """Primitives of a node's mesh, and the weights of its morph targets where nothing animates them."""
-        mesh = file.json["meshes"][self.nodes[node]["mesh"]]
-        num_joints = len(self.skins[self.nodes[node]["skin"]][0]) if "skin" in self.nodes[node] else 0
+        mesh = file.entry("meshes", self.nodes[node]["mesh"])
+        num_joints = (
+            len(entry(self.skins, self.nodes[node]["skin"], f"{self.path}: skins")[0])
+            if "skin" in self.nodes[node]
+            else 0
+        )
         name = f"{self.path}: mesh {self.nodes[node]['mesh']}"
         primitives = [read_primitive(file, primitive, num_joints, name) for primitive in mesh["primitives"]]
         num_targets = len(primitives[0].targets)
@@ -293,7 +299,7 @@ class GltfSequence(MeshSequence):
 
     def _transforms(self, node: int, places: dict[int | None, np.ndarray]) -> Float64[np.ndarray, "joints 4 4"]:
         """Of a node's mesh: its place in the scene or, with a skin, what its joints do to it."""
-        if "skin" not in self.nodes[node]:
+        if self.nodes[node].get("skin") is None:
             return places[node][None]
         joints, inverse_bind_matrices = self.skins[self.nodes[node]["skin"]]
         return np.stack([places[joint] for joint in joints]) @ inverse_bind_matrices
@@ -322,12 +328,12 @@ def _nodes_from_roots(file: GltfFile) -> list[tuple[int, int | None]]:
     """(node, parent) of the default scene's nodes, parents first."""
     nodes = file.json["nodes"]
     if "scenes" in file.json:
-        roots = file.json["scenes"][file.json.get("scene", 0)].get("nodes", [])
+        roots = file.entry("scenes", file.json.get("scene", 0)).get("nodes", [])
     else:
         roots = sorted(set(range(len(nodes))) - {child for node in nodes for child in node.get("children", [])})
     order: list[tuple[int, int | None]] = [(root, None) for root in roots]
     for node, _ in order:
-        order += [(child, node) for child in nodes[node].get("children", [])]
+        order += [(child, node) for child in entry(nodes, node, f"{file.path}: nodes").get("children", [])]
         if len(order) > len(nodes):
             raise ValueError(f"{file.path}: expected nodes with one parent each, found a node that is met twice")
     return order

@@ -4,7 +4,6 @@ DeformingThings4D's `.anime`: headerless, little-endian. int32 nf, nv, nt; float
 [nt, 3] faces; float32 [nf - 1, nv, 3] offsets of the later frames from frame 0.
 """
 
-import math
 import re
 import zipfile
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import trimesh
 from trimesh.visual import ColorVisuals, TextureVisuals
 
+from resfields_ns.captures.array_files import Header, open_archive, read_member
 from resfields_ns.captures.meshes.colours import (
     SUFFIXES,
     BlendedColours,
@@ -21,11 +21,12 @@ from resfields_ns.captures.meshes.colours import (
     colours_by_normal,
     colours_by_position,
     picture_beside,
-    picture_pixels,
     read_picture,
 )
 from resfields_ns.captures.meshes.gltf_sequence import GltfSequence
 from resfields_ns.captures.meshes.mesh_frames import MeshFrame, MeshSequence, check_triangles, join_frames
+from resfields_ns.captures.meshes.mesh_loading import load_mesh
+from resfields_ns.captures.untrusted import blamed, check_file
 from resfields_ns.files import is_hidden, list_folder
 
 _COUNTS_SIZE = 12  # bytes
@@ -51,6 +52,7 @@ class AnimeFile(MeshSequence):
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Vertices of frame 0, offsets of the others (as they lie in the file), and faces."""
+    check_file(path, "an .anime file")
     size = path.stat().st_size
     if size < _COUNTS_SIZE:
         raise ValueError(f"{path}: expected an .anime file of {_COUNTS_SIZE} bytes or more, found {size}")
@@ -113,41 +115,29 @@ def _find_texture(path: Path) -> Path:
 
 
 def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            vertices = _read_array(archive, path, "vertices", ("T", "V", 3), "f")
-            faces = _read_array(archive, path, "faces", ("F", 3), "iu")
-            uv = _read_array(archive, path, "uv", ("V", 2), "f")
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        raise ValueError(f"{path}: expected a NumPy .npz archive, found a file that cannot be read ({error})") from None
+    with open_archive(path) as archive:
+        vertices = _read_array(archive, path, "vertices", ("T", "V", 3), "f")
+        faces = _read_array(archive, path, "faces", ("F", 3), "iu")
+        uv = _read_array(archive, path, "uv", ("V", 2), "f")
     return vertices, faces, uv
 
 
 def _read_array(archive: zipfile.ZipFile, path: Path, key: str, shape: tuple[str | int, ...], kinds: str) -> np.ndarray:
-    """One array, after its declared shape and type are checked against what is wanted and against the bytes there."""
-    member, name = f"{key}.npy", f"{path}: {key}"
-    if member not in archive.namelist():
+    """One array, after its declared shape and type are checked against what is wanted."""
+    if f"{key}.npy" not in archive.namelist():
         keys = ", ".join(sorted(Path(found).stem for found in archive.namelist()[:8]))
         raise ValueError(f"{path}: expected the arrays vertices, faces and uv, found {keys or 'none'}")
-    with archive.open(member) as stream:
-        try:
-            version = np.lib.format.read_magic(stream)
-            read_header = (
-                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            )
-            found_shape, fortran_order, dtype = read_header(stream)
-        except ValueError as error:
-            raise ValueError(f"{name}: expected a NumPy array, found data that cannot be read ({error})") from None
-        fits = len(found_shape) == len(shape) and all(
-            isinstance(wanted, str) or wanted == found for wanted, found in zip(shape, found_shape, strict=True)
+
+    def check(header: Header, name: str) -> None:
+        found, dtype = header
+        fits = len(found) == len(shape) and all(
+            isinstance(wanted, str) or wanted == length for wanted, length in zip(shape, found, strict=True)
         )
         if not fits or dtype.kind not in kinds:
             wanted = f"[{', '.join(map(str, shape))}] of {'floats' if kinds == 'f' else 'integers'}"
-            raise ValueError(f"{name}: expected {wanted}, found {list(found_shape)} of {dtype}")
-        size, found_size = math.prod(found_shape) * dtype.itemsize, archive.getinfo(member).file_size - stream.tell()
-        if size != found_size:
-            raise ValueError(f"{name}: expected {size} bytes for {list(found_shape)} of {dtype}, found {found_size}")
-        return np.frombuffer(stream.read(), dtype).reshape(found_shape, order="F" if fortran_order else "C")
+            raise ValueError(f"{name}: expected {wanted}, found {list(found)} of {dtype}")
+
+    return read_member(archive, path, key, check)
 
 
 def read_mesh_file(path: Path, texture: Path | None = None) -> MeshFrame:
@@ -156,10 +146,7 @@ def read_mesh_file(path: Path, texture: Path | None = None) -> MeshFrame:
     A texture is the image `texture`, or the one that the material names, or the one of the same name beside the file.
     Raises ValueError if the file is broken or its texture is missing.
     """
-    try:
-        loaded = trimesh.load(path, process=False)
-    except Exception as error:  # a broken file can raise any
-        raise ValueError(f"{path}: expected a mesh, found a file that cannot be read ({error!r})") from error
+    loaded = load_mesh(path)
     parts = list(loaded.geometry.values()) if isinstance(loaded, trimesh.Scene) else [loaded]
     meshes = [part for part in parts if isinstance(part, trimesh.Trimesh)]
     if not meshes or len(meshes) < len(parts):
@@ -201,7 +188,8 @@ def _textured(visual: TextureVisuals, faces: np.ndarray, path: Path, texture: Pa
     if texture is not None:
         picture = read_picture(texture, str(texture))
     elif of_material is not None and "file_path" in of_material.info:  # trimesh has a stand-in, which lacks this
-        picture = picture_pixels(of_material, f"{path}: texture {of_material.info['file_path']}")
+        with blamed(f"{path}: texture {of_material.info['file_path']}", "a picture"):
+            picture = np.array(of_material.convert("RGB"))
     elif beside is not None:
         picture = read_picture(beside, str(beside))
     else:

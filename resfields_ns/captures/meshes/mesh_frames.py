@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from resfields_ns.captures.meshes.colours import JoinedColours, SurfaceColours
+from resfields_ns.captures.untrusted import check_numbers
 from resfields_ns.options import Limits
 
 
@@ -42,6 +43,7 @@ def check_triangles(
         raise ValueError(f"{name}: expected triangles, found none")
     if not np.isfinite(vertices).all():
         raise ValueError(f"{name}: expected finite vertices, found {vertices[~np.isfinite(vertices)][0]}")
+    check_numbers(vertices, f"{name}: vertices")
     if faces.min() < 0 or faces.max() >= len(vertices):
         wrong = faces.min() if faces.min() < 0 else faces.max()
         raise ValueError(f"{name}: expected triangles of {len(vertices)} vertices, found vertex {wrong}")
@@ -110,14 +112,16 @@ class Bounds:
         return Bounds(scale * self.lower + np.array(offset), scale * self.upper + np.array(offset))
 
 
-def sequence_bounds(sequence: MeshSequence, frames: list[int], placement: Placement, show_progress: bool) -> Bounds:
-    """The box of all vertices of the frames, once they are placed."""
+def sequence_bounds(
+    sequence: MeshSequence, frames: list[int], placement: Placement, show_progress: bool, name: str
+) -> Bounds:
+    """The box of all vertices of the frames, once they are placed; errors call the sequence `name`."""
     lower, upper = np.full(3, np.inf), np.full(3, -np.inf)
     for frame in track(frames, "Reading the meshes", console=Console(stderr=True), disable=not show_progress):
         vertices = placement(sequence.frame(frame).vertices)
         lower, upper = np.minimum(lower, vertices.min(axis=0)), np.maximum(upper, vertices.max(axis=0))
     if not (upper > lower).any():
-        raise ValueError(f"expected meshes with an extent, found all vertices at {lower.tolist()}")
+        raise ValueError(f"{name}: expected meshes with an extent, found all vertices at {lower.tolist()}")
     return Bounds(lower, upper)
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Int64
 
 from resfields_ns.captures.json_file import read_json, read_number
 from resfields_ns.captures.time_stamps import MatchedFrames, match_frames, nearest_times, read_recorded_times
+from resfields_ns.captures.untrusted import check_numbers
 from resfields_ns.captures.video_file import Video
 from resfields_ns.timeline import parse_frames
 
@@ -83,9 +84,12 @@ def read_offsets(path: Path, videos: dict[str, Video], clocks: Clocks) -> dict[s
 def _offset(record: Any, clock: Int64[np.ndarray, "frames"], name: str) -> int:
     if not isinstance(record, dict) or list(record) not in (["frames"], ["seconds"]):
         raise ValueError(f'{name}: expected {{"frames": number}} or {{"seconds": number}}, found {repr(record)[:80]}')
-    if "seconds" in record:
-        return int(clock[0]) + round(_MICROSECONDS * read_number(record, "seconds", name))
-    frames = read_number(record, "frames", name)
+    (unit,) = record
+    number = read_number(record, unit, name)
+    check_numbers(number, f"{name}: {unit}")
+    if unit == "seconds":
+        return int(clock[0]) + round(_MICROSECONDS * number)
+    frames = number
     if frames != int(frames):
         raise ValueError(f"{name}: frames: expected a whole number, found {frames:g}")
     inside = int(np.clip(frames, 0, len(clock) - 1))

@@ -20,6 +20,7 @@ import tomli
 
 from resfields_ns.captures.camera import Camera
 from resfields_ns.captures.json_file import read_array
+from resfields_ns.captures.untrusted import blamed, read_bytes
 from resfields_ns.captures.videos.calibration import Calibration, Sizes, named_as
 from resfields_ns.captures.videos.opencv_files import OpenCVKeys, read_opencv_camera
 
@@ -51,10 +52,9 @@ def read_anipose_file(path: Path, sizes: Sizes) -> Calibration:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomli.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected TOML, found a file that cannot be read ({error})") from None
+    content = read_bytes(path, "a TOML file")
+    with blamed(path, "TOML"):
+        return tomli.loads(content.decode())
 
 
 def _tables(content: dict[str, Any]) -> dict[str, dict[str, Any]]:

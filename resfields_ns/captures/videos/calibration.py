@@ -10,6 +10,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 
 from resfields_ns.captures.camera import Camera, Fit, check_proportion, describe_fit
 from resfields_ns.captures.camera_files import read_llff_poses
+from resfields_ns.captures.lens import check_lens
 from resfields_ns.captures.video_file import Video, decode_frames, probe_video
 from resfields_ns.files import list_folder, natural_order
 
@@ -97,7 +98,7 @@ def read_calibration(path: Path, videos: dict[str, Video], fit: Fit = "automatic
             video_fit = "padded" if _has_bars(video, camera.size) else fit
         if (line := describe_fit(str(video.path), video.size, camera.size, video_fit)) is not None:
             CONSOLE.print(line, soft_wrap=True)
-        cameras[name] = camera.fitted(video.size, video_fit)
+        cameras[name] = check_lens(camera.fitted(video.size, video_fit), f"{path}: camera {name}")
     return replace(calibration, cameras=cameras)
 
 

@@ -3,7 +3,9 @@
 COLMAP's pixels have their centres at +0.5; its poses are world to camera. Formats: colmap.github.io/format.html.
 """
 
+import mmap
 import struct
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from resfields_ns.captures.camera import Camera, Lens, check_rotation
+from resfields_ns.captures.untrusted import blamed, check_count, check_file, check_numbers, read_lines
 from resfields_ns.captures.videos.calibration import Calibration, Sizes, camera_names
 
 _MODELS = (
@@ -41,6 +44,8 @@ _NUM_FOCAL_LENGTHS = {
 """Parameters are focal lengths, principal point, and the first coefficients of OpenCV's distortion."""
 _NUMBERS_PER_OBSERVATION = 3
 _BYTES_PER_OBSERVATION, _BYTES_PER_TRACK_ELEMENT = 24, 8
+_LONGEST_NAME = 4096  # bytes
+_EXPECTED = "a file of COLMAP's model"
 _Read = TypeVar("_Read")
 
 
@@ -72,45 +77,36 @@ def read_colmap_model(folder: Path, sizes: Sizes) -> Calibration:
     cameras = _read(folder / f"cameras{suffix}", _binary_cameras if is_binary else _text_cameras)
     images = _read(folder / f"images{suffix}", _binary_images if is_binary else _text_images)
     points_path = folder / f"points3D{suffix}"
-    points = _read(points_path, _binary_points if is_binary else _text_points) if points_path.is_file() else []
-    if not np.isfinite(points).all():
-        raise ValueError(f"{points_path}: expected finite points, found others")
+    points = _read(points_path, _binary_points if is_binary else _text_points) if points_path.exists() else None
+    if points is not None:
+        check_numbers(points, str(points_path))
     return Calibration(
         cameras={name: _camera(name, cameras, images, folder, suffix) for name in sizes},
-        points=np.array(points, dtype=np.float64) if points else None,
+        points=points if points is not None and len(points) else None,
     )
 
 
-def _read(path: Path, reader: Callable[[bytes], _Read]) -> _Read:
-    if not path.is_file():
-        raise ValueError(f"{path}: expected a file of COLMAP's model, found no such file")
-    try:
-        return reader(path.read_bytes())
-    except (struct.error, ValueError, IndexError) as error:
-        raise ValueError(
-            f"{path}: expected a file of COLMAP's model, found one that cannot be read ({error})"
-        ) from None
+def _read(path: Path, reader: Callable[[Path], _Read]) -> _Read:
+    check_file(path, _EXPECTED)
+    with blamed(path, _EXPECTED, "one that cannot be read"):
+        return reader(path)
 
 
-def _text_lines(content: bytes) -> list[str]:
-    return [line.strip() for line in content.decode().split("\n")]
-
-
-def _text_records(content: bytes) -> Iterator[list[str]]:
+def _text_records(path: Path) -> Iterator[list[str]]:
     """Words of the lines that are neither empty nor comments."""
-    return (line.split() for line in _text_lines(content) if line and not line.startswith("#"))
+    return (line.split() for line in read_lines(path, _EXPECTED) if line and not line.startswith("#"))
 
 
-def _text_cameras(content: bytes) -> dict[int, _Optics]:
+def _text_cameras(path: Path) -> dict[int, _Optics]:
     return {
         int(key): _Optics(model, int(width), int(height), [float(value) for value in parameters])
-        for key, model, width, height, *parameters in _text_records(content)
+        for key, model, width, height, *parameters in _text_records(path)
     }
 
 
-def _text_images(content: bytes) -> list[_Image]:
+def _text_images(path: Path) -> list[_Image]:
     """Each on two lines, of which the second, its observations, may be empty; a name is all that is left of a line."""
-    images, lines = [], iter(_text_lines(content))
+    images, lines = [], read_lines(path, _EXPECTED)
     for line in lines:
         if line and not line.startswith("#"):
             words = line.split(maxsplit=9)
@@ -121,23 +117,42 @@ def _text_images(content: bytes) -> list[_Image]:
     return images
 
 
-def _text_points(content: bytes) -> list[list[float]]:
-    return [[float(word) for word in (x, y, z)] for _, x, y, z, *_ in _text_records(content)]
+def _text_points(path: Path) -> Float64[np.ndarray, "points 3"]:
+    points = array("d")
+    for _, x, y, z, *_ in _text_records(path):
+        points.extend(map(float, (x, y, z)))
+    return np.array(points).reshape(-1, 3)
 
 
 class _Bytes:
-    """Little-endian numbers, one after the other."""
+    """Little-endian numbers, one after the other, of a file that is mapped and not read."""
 
-    def __init__(self, content: bytes) -> None:
-        self._content, self._at = content, 0
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._at = 0
 
     def read(self, form: str) -> tuple[Any, ...]:
         values = struct.unpack_from(f"<{form}", self._content, self._at)
         self._at += struct.calcsize(f"<{form}")
         return values
 
+    def records(self, form: str, bytes_beyond: int) -> Iterator[tuple[Any, ...]]:
+        """As many records as are counted here, of each of which `form` tells the beginning; nothing comes after them.
+
+        `bytes_beyond` are those that a record has at least beside.
+        """
+        (count,) = self.read("Q")
+        check_count(count, struct.calcsize(f"<{form}") + bytes_beyond, len(self._content) - self._at, "its count")
+        for _ in range(count):
+            yield self.read(form)
+        if self._at != len(self._content):
+            raise ValueError(f"{len(self._content) - self._at} bytes follow its last entry")
+
     def text(self) -> str:
-        end = self._content.index(b"\0", self._at)
+        end = self._content.find(b"\0", self._at, self._at + _LONGEST_NAME)
+        if end < 0:
+            raise ValueError(f"a name has no end within {_LONGEST_NAME} bytes")
         text = self._content[self._at : end].decode()
         self._at = end + 1
         return text
@@ -148,10 +163,9 @@ class _Bytes:
             raise ValueError(f"it ends {self._at - len(self._content)} bytes too early")
 
 
-def _binary_cameras(content: bytes) -> dict[int, _Optics]:
-    data, cameras = _Bytes(content), {}
-    for _ in range(*data.read("Q")):
-        key, model, width, height = data.read("iiQQ")
+def _binary_cameras(path: Path) -> dict[int, _Optics]:
+    data, cameras = _Bytes(path), {}
+    for key, model, width, height in data.records("iiQQ", 24):
         if not 0 <= model < len(_MODELS):
             raise ValueError(f"no camera model has the number {model}")
         name, count = _MODELS[model]
@@ -159,22 +173,20 @@ def _binary_cameras(content: bytes) -> dict[int, _Optics]:
     return cameras
 
 
-def _binary_images(content: bytes) -> list[_Image]:
-    data, images = _Bytes(content), []
-    for _ in range(*data.read("Q")):
-        _, *numbers, camera = data.read("i7di")
+def _binary_images(path: Path) -> list[_Image]:
+    data, images = _Bytes(path), []
+    for _, *numbers, camera in data.records("i7di", 9):
         images.append(_Image(numbers[:4], numbers[4:], camera, data.text()))
         data.skip(_BYTES_PER_OBSERVATION * data.read("Q")[0])
     return images
 
 
-def _binary_points(content: bytes) -> list[list[float]]:
-    data, points = _Bytes(content), []
-    for _ in range(*data.read("Q")):
-        _, x, y, z, *_ = data.read("Q3d3Bd")
-        points.append([x, y, z])
+def _binary_points(path: Path) -> Float64[np.ndarray, "points 3"]:
+    data, points = _Bytes(path), array("d")
+    for _, x, y, z, *_ in data.records("Q3d3Bd", 8):
+        points.extend((x, y, z))
         data.skip(_BYTES_PER_TRACK_ELEMENT * data.read("Q")[0])
-    return points
+    return np.array(points).reshape(-1, 3)
 
 
 def _camera(name: str, cameras: dict[int, _Optics], images: list[_Image], folder: Path, suffix: str) -> Camera:
@@ -191,7 +203,8 @@ def _camera(name: str, cameras: dict[int, _Optics], images: list[_Image], folder
     rotation = _rotation_of(image.quaternion)
     check_rotation(rotation, f"{path}: {image.name}")
     optics = _optics(cameras[image.camera], f"{folder / f'cameras{suffix}'}: camera {image.camera}")
-    return replace(optics, pose=np.column_stack([rotation.T, -rotation.T @ image.translation]))
+    posed = replace(optics, pose=np.column_stack([rotation.T, -rotation.T @ image.translation]))
+    return posed.check(f"{path}: {image.name}")
 
 
 def _rotation_of(quaternion: list[float]) -> Float64[np.ndarray, "3 3"]:
@@ -222,4 +235,5 @@ def _optics(camera: _Optics, name: str) -> Camera:
             f"found {camera.width}x{camera.height} and {focal_lengths}"
         )
     lens = Lens.from_opencv(distortion)
-    return Camera(camera.width, camera.height, focal_lengths[0], focal_lengths[-1], cx, cy, lens)
+    seen = Camera(camera.width, camera.height, focal_lengths[0], focal_lengths[-1], cx, cy, lens)
+    return seen.check(name)

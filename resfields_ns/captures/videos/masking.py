@@ -1,5 +1,6 @@
 """What tells the foreground of a camera's pictures: masks of others, or a clean plate."""
 
+import re
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,10 @@ _THRESHOLD = 127
 
 
 class MaskFolder(Foreground):
-    """Masks from files, one for each frame of a video in the order of their numbers; above 127 is foreground.
+    """Masks from files; above 127 is foreground.
+
+    As many as the video has frames are those of all, in the order of their numbers. Fewer are told apart by the last
+    number in each name, which is the frame's, counted from 0.
 
     Args:
         folder: of png or jpg files
@@ -39,20 +43,40 @@ class MaskFolder(Foreground):
     """
 
     def __init__(self, folder: Path, video: Video, frames: list[int]) -> None:
-        self._paths = list(list_frames(folder).values())
-        if len(self._paths) != video.num_frames:
+        masks = _masks_by_frame(folder, video)
+        missing = [frame for frame in frames if frame not in masks]
+        if missing:
             raise ValueError(
-                f"{folder}: expected {video.num_frames} masks, one for each frame of {video.path.name}, "
-                f"found {len(self._paths)}"
+                f"{folder}: expected a mask of each of the {len(frames)} frames of {video.path.name} that are used, "
+                f"found {len(masks)} masks, none of frame {missing[0]}: use --frames for those that have one"
             )
-        for frame in frames:
-            check_size(self._paths[frame], mask_size(self._paths[frame]), video.size, f"video {video.path.name}")
+        self._paths = {frame: masks[frame] for frame in frames}
+        for path in self._paths.values():
+            check_size(path, mask_size(path), video.size, f"video {video.path.name}")
 
     def __call__(self, frame: int, picture: UInt8[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "height width"]:
         return read_mask(self._paths[frame]) > _THRESHOLD
 
     def as_json(self) -> dict[str, Any]:
-        return {"masks": describe_files(self._paths)}
+        return {"masks": describe_files(list(self._paths.values()))}
+
+
+def _masks_by_frame(folder: Path, video: Video) -> dict[int, Path]:
+    paths = list(list_frames(folder).values())
+    if len(paths) == video.num_frames:
+        return dict(enumerate(paths))
+    of_frames = f"{folder}: expected {video.num_frames} masks, one for each frame of {video.path.name}, or fewer"
+    if len(paths) > video.num_frames:
+        raise ValueError(f"{of_frames}, found {len(paths)}")
+    masks: dict[int, Path] = {}
+    for path in paths:
+        numbers = re.findall(r"\d+", path.stem)
+        if not numbers:
+            raise ValueError(f"{of_frames} whose names end in the number of a frame, found {path.name}")
+        other = masks.setdefault(int(numbers[-1]), path)
+        if other is not path:
+            raise ValueError(f"{of_frames}, each of another frame, found {other.name} and {path.name}")
+    return masks
 
 
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")

@@ -10,6 +10,7 @@ Matrices are OpenCV's own, or nested lists. OpenCV counts pixels from the centre
 same numbers under other keys; `read_opencv_camera` reads them too.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ import numpy as np
 from jaxtyping import Float64
 
 from resfields_ns.captures.camera import Camera, Lens, check_rotation
-from resfields_ns.captures.json_file import read_array, read_json, read_number
+from resfields_ns.captures.json_file import holds_booleans, read_array, read_json, read_number
+from resfields_ns.captures.untrusted import blamed, read_bytes
 from resfields_ns.captures.videos.calibration import Calibration, Sizes
 
 _SUFFIXES = (".yml", ".yaml", ".json")
 _NUMBERS_OF_COEFFICIENTS = (0, 4, 5, 8)
 _MOST_COEFFICIENTS = 8
+_MOST_LEVELS = 64
 _MODELS = ("plumb_bob", "rational_polynomial")  # ROS's names of OpenCV's models
 
 
@@ -65,7 +68,7 @@ def read_opencv_camera(record: dict[str, Any], keys: OpenCVKeys, size: tuple[int
         )
     rotation = read_rotation(record, keys.rotation, name)
     translation = read_array(record, keys.translation, (3,), name)
-    return Camera(
+    camera = Camera(
         width=size[0],
         height=size[1],
         fx=float(matrix[0, 0]),
@@ -75,6 +78,7 @@ def read_opencv_camera(record: dict[str, Any], keys: OpenCVKeys, size: tuple[int
         lens=_lens(record, keys.distortion, name),
         pose=np.column_stack([rotation.T, -rotation.T @ translation]),
     )
+    return camera.check(name)
 
 
 def read_rotation(record: dict[str, Any], key: str, name: str) -> Float64[np.ndarray, "3 3"]:
@@ -89,15 +93,35 @@ def read_rotation(record: dict[str, Any], key: str, name: str) -> Float64[np.nda
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read OpenCV's YAML; matrices become nested lists."""
-    try:
-        storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)
+    content = read_bytes(path, "OpenCV's YAML")
+    with blamed(path, "OpenCV's YAML"):
+        text = content.decode("utf-8-sig")
+        _check_nesting(text)
+        storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
         root = storage.root()
-        content = {key: _node_value(root.getNode(key)) for key in root.keys()}  # noqa: SIM118 (no dict)
+        record = {key: _node_value(root.getNode(key)) for key in root.keys()}  # noqa: SIM118 (no dict)
         storage.release()
-    except (cv2.error, SystemError, UnicodeDecodeError) as error:
-        summary = error.err if isinstance(error, cv2.error) else "no YAML that it knows"
-        raise ValueError(f"{path}: expected OpenCV's YAML, found a file that cannot be read ({summary})") from None
-    return content
+    return record
+
+
+def _check_nesting(text: str) -> None:
+    """Raise ValueError for what is not YAML, or so deeply nested that OpenCV's parser runs out of its stack.
+
+    A level is an open bracket or, outside of brackets, a column of indentation, a dash or a colon.
+    """
+    if not text.startswith("%YAML"):  # OpenCV would read XML and JSON
+        raise ValueError("it does not begin with %YAML")
+    depth = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.lstrip().startswith("#"):
+            continue
+        block = re.split(r"[\[{]", line)[0] if depth == 0 else ""
+        levels = len(block) - len(block.lstrip()) + block.count("-") + block.count(":")
+        for bracket in re.findall(r"[\[\]{}]", line):
+            depth = max(depth + (1 if bracket in "[{" else -1), 0)
+            levels = max(levels, depth)
+        if levels > _MOST_LEVELS:
+            raise ValueError(f"{levels} levels in line {number}, of at most {_MOST_LEVELS}")
 
 
 def read_length(record: dict[str, Any], key: str, name: str) -> int:
@@ -145,6 +169,8 @@ def _flat(value: Any) -> Any:
     """The numbers of a matrix, row by row; anything else as it is."""
     if isinstance(value, dict) and value.get("type_id") == "opencv-matrix":
         value = value.get("data")
+    if holds_booleans(value):
+        return value
     try:
         return np.array(value).ravel().tolist() if isinstance(value, list) else value
     except ValueError:

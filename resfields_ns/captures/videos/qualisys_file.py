@@ -5,10 +5,10 @@
       transform x y z r11 ... r33               where it stands, in millimetres; rows r11 r12 r13, r21 ... are its axes
                                                 right, up and back, in the world
       intrinsic focalLengthU ... centerPointV   in 1/64 pixel of the sensor
-                radialDistortion1 to 3, tangentalDistortion1 and 2   k1 k2 k3 p1 p2, times 64
+                radialDistortion1 to 3, tangentalDistortion1 and 2   k1 k2 k3 p1 p2
 
-Numbers are understood as Pose2Sim's reader does. Pixels count from the centre of the first one. The world is in metres
-here.
+Pose2Sim's reader divides distortion by 64 too; the boards in its own example say that it is not (docs/videos.md).
+Pixels count from the centre of the first one. The world is in metres here.
 """
 
 from contextlib import suppress
@@ -22,6 +22,7 @@ from jaxtyping import Float64
 from resfields_ns.captures.camera import LARGEST_SKEW, Camera, Lens, check_rotation
 from resfields_ns.captures.json_file import read_number
 from resfields_ns.captures.poses import OPENGL_FROM_OPENCV
+from resfields_ns.captures.untrusted import blamed, read_bytes
 from resfields_ns.captures.videos.calibration import Calibration, Sizes, named_as
 
 _SUFFIXES = (".txt", ".xml")
@@ -48,10 +49,9 @@ def knows_qualisys_file(path: Path) -> bool:
 
 def read_qualisys_file(path: Path, sizes: Sizes) -> Calibration:
     """Read the cameras of videos, which are named by their serials."""
-    try:
-        root = ElementTree.fromstring(path.read_bytes())
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
-        raise ValueError(f"{path}: expected XML, found a file that cannot be read ({error})") from None
+    content = read_bytes(path, "an XML file")
+    with blamed(path, "XML"):
+        root = ElementTree.fromstring(content)
     cameras: dict[str, ElementTree.Element] = {}
     for camera in root.iterfind("cameras/camera"):
         serial = camera.get("serial", "")
@@ -72,11 +72,11 @@ def _camera(camera: ElementTree.Element, name: str) -> Camera:
         raise ValueError(f"{name}: expected a window and focal lengths above 0, found {size[0]}x{size[1]}, {fx}, {fy}")
     if abs(skew) > LARGEST_SKEW * fx:
         raise ValueError(f"{name}: expected a camera without skew, found a skew of {skew:g} pixels")
-    coefficients = _numbers(camera, "intrinsic", tuple(_COEFFICIENTS), name) / _UNITS_PER_PIXEL
+    coefficients = _numbers(camera, "intrinsic", tuple(_COEFFICIENTS), name)
     axes = _numbers(camera, "transform", tuple(f"r{i}{j}" for i in (1, 2, 3) for j in (1, 2, 3)), name).reshape(3, 3)
     check_rotation(axes, f"{name}: transform")
     position = _METRES_PER_UNIT * _numbers(camera, "transform", ("x", "y", "z"), name)
-    return Camera(
+    seen = Camera(
         width=size[0],
         height=size[1],
         fx=fx,
@@ -86,6 +86,7 @@ def _camera(camera: ElementTree.Element, name: str) -> Camera:
         lens=Lens(**dict(zip(_COEFFICIENTS.values(), coefficients.tolist(), strict=True))),
         pose=np.column_stack([axes.T, position]) * OPENGL_FROM_OPENCV,
     )
+    return seen.check(name)
 
 
 def _numbers(camera: ElementTree.Element, kind: str, keys: tuple[str, ...], name: str) -> Float64[np.ndarray, "keys"]:
