@@ -139,7 +139,7 @@ class DynamicModelConfig(SequenceModelConfig):
 
     @property
     def parameter_groups(self) -> frozenset[str]:
-        """The field, and what learns at a rate of its own: some of its parts, the background, corrections of cameras."""
+        """The field, and what learns at a rate of its own: parts of it, the background, corrections of cameras."""
         parts = chosen(self.field.warp), chosen(self.field.ambient)
         others = {
             "background": self.background == "field",
