@@ -175,7 +175,7 @@ def _together(count: int, case: str, data: Path, folder: Path, **changes: Any) -
     """What each of several processes found."""
     ends = _launch(count, case, data, folder, **changes)
     assert ends == [0] * count, [path.read_text() for path in folder.glob("*.txt")]
-    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(count)]
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(count)]
 
 
 def _alone(case: str, data: Path, folder: Path, **changes: Any) -> dict[str, Any]:

@@ -173,7 +173,9 @@ def _last_number(name: str) -> int | None:
 
 def _microseconds(seconds: str | None, name: str) -> int:
     try:
-        return round(1_000_000 * float(seconds or ""))
+        time = round(1_000_000 * float(seconds or ""))
+        check_numbers(time, f"{name}: {_TIME}", _LARGEST_TIME)
+        return time
     except (ValueError, OverflowError):  # no number, or not a finite one
         raise ValueError(f"{name}: {_TIME}: expected a number of seconds, found {seconds!r}") from None
 

@@ -99,14 +99,15 @@ def read_camera_path(path: Path) -> tuple[Cameras, float]:
     Raises ValueError if the file is not such a path, only some cameras have a time, or it asks for two eyes.
     """
     content = _read_json(path)
-    try:
-        times = _times(content["camera_path"], path)
-        cameras = get_path_from_json(content)
-        fps = len(content["camera_path"]) / float(content["seconds"])
-    except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
-        raise ValueError(
-            f"{path}: expected a camera path from nerfstudio's viewer, found one without {error}"
-        ) from error
+    with blamed(path, "a camera path from nerfstudio's viewer"):
+        try:
+            times = _times(content["camera_path"], path)
+            cameras = get_path_from_json(content)
+            fps = len(content["camera_path"]) / float(content["seconds"])
+        except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
+            raise ValueError(
+                f"{path}: expected a camera path from nerfstudio's viewer, found one without {error}"
+            ) from error
     check_numbers(cameras.camera_to_worlds, f"{path}: camera_to_world")
     check_numbers([fps, *cameras.fx.flatten().tolist(), *cameras.fy.flatten().tolist()], f"{path}: seconds or fov")
     if int(cameras.camera_type[0]) in _TWO_EYED:

@@ -140,8 +140,8 @@ class SequencePipeline(VanillaPipeline, ABC):
         del world_size
         join_launched(torch.device(device).type)
         super().__init__(config, cast(str, device), test_mode, 1, local_rank, grad_scaler)
-        rows, processes = self.datamanager.get_train_rays_per_batch(), num_processes()
-        if self.test_mode == "val" and rows < processes:
+        processes = num_processes()
+        if test_mode == "val" and (rows := self.datamanager.get_train_rays_per_batch()) < processes:
             raise ValueError(
                 f"--pipeline.datamanager: expected a batch of {processes} or more for as many processes, got {rows}"
             )
