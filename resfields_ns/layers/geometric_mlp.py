@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.functional.softplus import softplus_and_slope
+from resfields_ns.functional.softplus import softplus, softplus_and_slope
 from resfields_ns.layers.linear import TimeLinear
 from resfields_ns.layers.mlp import MLP, MakeLayers
 
@@ -104,16 +104,12 @@ class GeometricMLP(MLP):
     ) -> tuple[Float[Tensor, "points hidden"], Float[Tensor, "points hidden"]]:
         """The non-linearity between layers, and its derivative."""
 
-    def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
-        """The non-linearity between layers."""
-        return self.activation_and_slope(x)[0]
-
     def forward(self, x: Float[Tensor, "points in"], segments: TimeSegments) -> Float[Tensor, "points out"]:
         """Evaluate at points that come in segments of equal time."""
         matrices = self.compose(segments.times)
         if self._runs_fused(x, segments):
             return self._evaluate_fused(x, segments, matrices, with_gradient=False)[0]
-        return self._evaluate(x, segments, matrices)[0]
+        return self._evaluate(x, segments, matrices, self.activation)
 
     def forward_with_gradient(
         self, x: Float[Tensor, "points in"], segments: TimeSegments
@@ -126,7 +122,14 @@ class GeometricMLP(MLP):
         matrices = self.compose(segments.times)
         if self._runs_fused(x, segments):
             return self._evaluate_fused(x, segments, matrices, with_gradient=True)
-        output, slopes = self._evaluate(x, segments, matrices)
+        slopes = []
+
+        def activation(z: Tensor) -> Tensor:
+            value, slope = self.activation_and_slope(z)
+            slopes.append(slope)
+            return value
+
+        output = self._evaluate(x, segments, matrices, activation)
         gradient = segments.expand(matrices[-1][:, 0].expand(len(segments.sizes), -1))
         input_gradient = torch.zeros_like(x)
         for index in reversed(range(len(slopes))):
@@ -138,19 +141,21 @@ class GeometricMLP(MLP):
         return output, input_gradient + gradient
 
     def _evaluate(
-        self, x: Float[Tensor, "points in"], segments: TimeSegments, matrices: list[Tensor]
-    ) -> tuple[Float[Tensor, "points out"], list[Tensor]]:
-        """The output, and the slope of the activation behind every hidden layer."""
-        hidden, slopes = x, []
+        self,
+        x: Float[Tensor, "points in"],
+        segments: TimeSegments,
+        matrices: list[Tensor],
+        activation: Callable[[Tensor], Tensor],
+    ) -> Float[Tensor, "points out"]:
+        hidden = x
         for index, (layer, weights) in enumerate(zip(self.layers, matrices, strict=True)):
             if index in self.skip_layers:
                 hidden = torch.cat((hidden, x), dim=-1) * math.sqrt(0.5)
             hidden = segment_linear(hidden, weights, segments.sizes, layer.bias)
             if index < len(self.layers) - 1:
-                hidden, slope = self.activation_and_slope(hidden)
-                slopes.append(slope)
+                hidden = activation(hidden)
             hidden = layer.add_output_residual(hidden, segments)
-        return hidden, slopes
+        return hidden
 
     def _runs_fused(self, x: Float[Tensor, "points in"], segments: TimeSegments) -> bool:
         """Whether the kernels of `functional/fused_mlp.py` can take these points and this MLP."""
@@ -223,10 +228,14 @@ class SoftplusGeometricMLP(GeometricMLP):
 
     SHARPNESS = 100.0
 
+    def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
+        """log(1 + exp(100 x)) / 100."""
+        return softplus(x, self.SHARPNESS)
+
     def activation_and_slope(
         self, z: Float[Tensor, "points hidden"]
     ) -> tuple[Float[Tensor, "points hidden"], Float[Tensor, "points hidden"]]:
-        """log(1 + exp(100 z)) / 100, and its derivative."""
+        """The same, and its derivative."""
         return softplus_and_slope(z, self.SHARPNESS)
 
 
@@ -235,8 +244,12 @@ class ReLUGeometricMLP(GeometricMLP):
 
     SHARPNESS = 0.0
 
+    def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
+        """max(x, 0)."""
+        return torch.relu(x)
+
     def activation_and_slope(
         self, z: Float[Tensor, "points hidden"]
     ) -> tuple[Float[Tensor, "points hidden"], Float[Tensor, "points hidden"]]:
-        """max(z, 0), and its derivative, 0 at the kink."""
+        """The same, and its derivative, 0 at the kink."""
         return torch.relu(z), (z > 0.0).to(z.dtype)
