@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-
 EXACT = 40.0  # b z above which a(z) is z to the last digit, of float64 too
 
 
