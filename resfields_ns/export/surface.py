@@ -1,8 +1,9 @@
 """The surface of a model at a time as a triangle mesh, and mesh files of a run, one a frame."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -10,13 +11,14 @@ import mcubes
 import numpy as np
 import torch
 import trimesh
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
 from resfields_ns.captures.meshes.mesh_points import sample_surface
 from resfields_ns.files import write_aside
+from resfields_ns.functional.surface_grid import levels_near_surface
 from resfields_ns.host.trained_run import TrainedRun
 from resfields_ns.models.surface_model import SurfaceModel
 from resfields_ns.timeline import times_from_frames
@@ -40,6 +42,8 @@ class Surface:
 def extract_surface(model: SurfaceModel, time: float, resolution: int, chunk_size: int = 65_536) -> Surface:
     """Marching cubes (Lorensen & Cline 1987) on the level of the surface inside the model's box, with colours.
 
+    Where levels have a slope that is known, only those near the surface are computed.
+
     Args:
         model: the trained model
         time: in [0, 1]
@@ -49,31 +53,36 @@ def extract_surface(model: SurfaceModel, time: float, resolution: int, chunk_siz
     box = model.surface_box
     cell = float((box[1] - box[0]).max()) / resolution
     counts = [math.ceil(float(side) / cell - 1e-4) + 1 for side in box[1] - box[0]]
-    values = torch.empty(counts[0] * counts[1] * counts[2])
-    for start, points in _grid_chunks(box, cell, counts, chunk_size):
-        values[start : start + len(points)] = model.surface_level(points, time).cpu()
-    values[values.isinf()] = cell  # how far away the surface is where nothing is known
+    in_chunks = partial(_in_chunks, chunk_size=chunk_size)
     # mcubes orients faces towards smaller values, which are inside
-    vertices, faces = mcubes.marching_cubes(values.view(*counts).numpy(), 0.0)
+    levels = levels_near_surface(
+        in_chunks(lambda points: model.surface_level(points, time)),
+        _occupied(model, time, cell, counts, chunk_size),
+        box[0],
+        cell,
+        model.surface_slope,
+    )
+    vertices, faces = mcubes.marching_cubes(levels.cpu().numpy(), 0.0)
     vertices = (vertices * cell + box[0].cpu().numpy()).astype(np.float32)
-    points = torch.from_numpy(vertices).to(box.device)
-    colours = _in_chunks(lambda part: model.surface_colours(part, time), points, chunk_size)
+    colours = in_chunks(lambda points: model.surface_colours(points, time))(torch.from_numpy(vertices).to(box.device))
     return Surface(vertices, faces[:, ::-1].astype(np.int64), colours.cpu().numpy())
 
 
-def _grid_chunks(
-    box: Float[Tensor, "2 3"], cell: float, counts: list[int], chunk_size: int
-) -> Iterator[tuple[int, Float[Tensor, "points 3"]]]:
-    strides = torch.tensor([counts[1] * counts[2], counts[2], 1], device=box.device)
-    extents = torch.tensor(counts, device=box.device)
+def _occupied(
+    model: SurfaceModel, time: float, cell: float, counts: list[int], chunk_size: int
+) -> Bool[Tensor, "x y z"]:
+    origin = model.surface_box[0]
     total = math.prod(counts)
+    occupied = torch.empty(total, dtype=torch.bool, device=origin.device)
     for start in range(0, total, chunk_size):
-        index = torch.arange(start, min(start + chunk_size, total), device=box.device)
-        yield start, box[0] + cell * (index[:, None] // strides % extents)
+        index = torch.arange(start, min(start + chunk_size, total), device=origin.device)
+        points = origin + cell * torch.stack(torch.unravel_index(index, counts), dim=-1)
+        occupied[index] = model.occupied(points, time)
+    return occupied.view(*counts)
 
 
-def _in_chunks(function: Callable[[Tensor], Tensor], points: Tensor, chunk_size: int) -> Tensor:
-    return torch.cat([function(part) for part in points.split(chunk_size)])
+def _in_chunks(function: Callable[[Tensor], Tensor], chunk_size: int) -> Callable[[Tensor], Tensor]:
+    return lambda points: torch.cat([function(part) for part in points.split(chunk_size)])
 
 
 def write_mesh(surface: Surface, path: Path, transform: Float[np.ndarray, "4 4"]) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
@@ -43,7 +43,7 @@ from resfields_ns.models.samplers import (
     SamplerConfig,
     UniformSampler,
 )
-from resfields_ns.models.surface_model import SurfaceModel
+from resfields_ns.models.surface_model import DISTANCE_SLOPE, SurfaceModel
 from resfields_ns.options import chosen, dashed, option, unless, when, when_any
 
 HULL_START_RESOLUTION = 64
@@ -313,22 +313,29 @@ class DynamicModel(Model, SurfaceModel):
     @property
     def _gradient_share(self) -> float | None:
         """Of the samples, for the eikonal loss."""
-        takes_eikonal_loss = self.field.density.is_distance and self.config.eikonal_loss_weight > 0.0
-        return self.config.eikonal_fraction if self.training and takes_eikonal_loss else None
+        return self.config.eikonal_fraction if self.training and self._takes_eikonal_loss else None
+
+    @property
+    def _takes_eikonal_loss(self) -> bool:
+        return self.field.density.is_distance and self.config.eikonal_loss_weight > 0.0
 
     @property
     def surface_box(self) -> Float[Tensor, "2 3"]:
         """The scene box."""
         return self.sampler.box
 
+    @property
+    def surface_slope(self) -> float | None:
+        """That of distances, where the eikonal loss makes numbers some."""
+        return DISTANCE_SLOPE if self._takes_eikonal_loss else None
+
     def surface_level(self, points: Float[Tensor, "points 3"], time: float) -> Float[Tensor, "points"]:
-        """The density's level at points that the sampler calls occupied, infinite elsewhere."""
-        times = torch.tensor([time], device=points.device)
-        occupied = self.sampler.occupied(points[None], times)[0]
-        values = torch.full_like(points[:, 0], torch.inf)
-        raw, _ = self.field.raw_and_feature(TimedPoints.at(points[occupied], time))
-        values[occupied] = self.field.density.level(raw)
-        return values
+        """The density's level."""
+        return self.field.density.level(self.field.raw_and_feature(TimedPoints.at(points, time))[0])
+
+    def occupied(self, points: Float[Tensor, "points 3"], time: float) -> Bool[Tensor, "points"]:
+        """What the sampler calls occupied."""
+        return self.sampler.occupied(points[None], torch.tensor([time], device=points.device))[0]
 
     def surface_colours(self, points: Float[Tensor, "points 3"], time: float) -> Float[Tensor, "points 3"]:
         """RGB in [0, 1] of points, each seen along its normal."""

@@ -18,7 +18,7 @@ from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.functional.surface_points import normal_colours, shade
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
-from resfields_ns.models.surface_model import SurfaceModel
+from resfields_ns.models.surface_model import DISTANCE_SLOPE, SurfaceModel
 
 TOLERANCE = 5e-4  # distance at which a ray has arrived, in units of the box [-1, 1]^3
 MARCHING_STEP = 1.0 / 64.0
@@ -90,6 +90,11 @@ class SDFModel(CoordinateModel, SurfaceModel):
     def surface_box(self) -> Float[Tensor, "2 3"]:
         """The scene box."""
         return self.scene_box.aabb.to(self.device, torch.float32)
+
+    @property
+    def surface_slope(self) -> float | None:
+        """That of distances, where the numbers are some."""
+        return DISTANCE_SLOPE if self.supervision.is_distance else None
 
     def surface_level(self, points: Float[Tensor, "points 3"], time: float) -> Float[Tensor, "points"]:
         """The field's numbers."""

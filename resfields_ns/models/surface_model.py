@@ -2,8 +2,11 @@
 
 from abc import ABC, abstractmethod
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
+
+DISTANCE_SLOPE = 2.0  # of learned signed distances; the eikonal loss asks for 1
 
 
 class SurfaceModel(ABC):
@@ -14,9 +17,19 @@ class SurfaceModel(ABC):
     def surface_box(self) -> Float[Tensor, "2 3"]:
         """Lower and upper corner of the box that holds the surface."""
 
+    @property
+    @abstractmethod
+    def surface_slope(self) -> float | None:
+        """How much the level changes at most over a distance of one; None where nothing bounds it."""
+
     @abstractmethod
     def surface_level(self, points: Float[Tensor, "points 3"], time: float) -> Float[Tensor, "points"]:
-        """A number that is negative inside and zero on the surface; infinite where the model knows that nothing is."""
+        """A number that is negative inside and zero on the surface."""
+
+    def occupied(self, points: Float[Tensor, "points 3"], time: float) -> Bool[Tensor, "points"]:
+        """Whether there can be something at points, as far as the model knows beside the level."""
+        del time
+        return torch.ones_like(points[:, 0], dtype=torch.bool)
 
     @abstractmethod
     def surface_colours(self, points: Float[Tensor, "points 3"], time: float) -> Float[Tensor, "points 3"]:

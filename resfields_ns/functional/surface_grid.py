@@ -1,0 +1,65 @@
+"""Levels of a surface on a grid of points, computed where the surface can be and nowhere else.
+
+Notation: a level is negative inside, positive outside; a block of side s holds s x s x s points of the grid, or what
+there is of these at its end.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+SIDES = (16, 8, 4, 2, 1)
+
+
+def levels_near_surface(
+    level: Callable[[Float[Tensor, "points 3"]], Float[Tensor, "points"]],
+    occupied: Bool[Tensor, "x y z"],
+    origin: Float[Tensor, "3"],
+    cell: float,
+    slope: float | None,
+) -> Float[Tensor, "x y z"]:
+    """Levels at both ends of every edge of the grid that the surface crosses, and numbers of their sign elsewhere.
+
+    Blocks of points are halved, coarse to fine. Where the level at the middle of one is so far from zero that no
+    surface can be in it, or cross an edge that leaves it, its points are not looked at. Where what is occupied ends
+    inside the surface, it ends somewhere between two points.
+
+    Args:
+        level: at points
+        occupied: points of the grid at which something can be; the others are outside
+        origin: the grid's first point
+        cell: distance between neighbours
+        slope: how much the level changes at most over a distance of one; None looks at every occupied point
+    """
+    sides = SIDES if slope is not None else (1,)
+    occupied_blocks = {1: occupied}
+    for side in sorted(sides)[1:]:
+        occupied_blocks[side] = _any_of_pairs(occupied_blocks[side // 2])
+    levels = torch.full_like(occupied_blocks[sides[0]], torch.nan, dtype=origin.dtype)
+    for side in sides:
+        levels = levels.where(occupied_blocks[side], cell)
+        unknown = levels.isnan()
+        found = level(origin + cell * (side * unknown.nonzero() + 0.5 * (side - 1)))
+        if slope is not None and side > 1:
+            reach = 0.5 * math.sqrt(3.0) * (side + 1) * cell
+            found = torch.where(found.abs() > slope * reach, cell * found.sign(), torch.nan)
+        levels = levels.masked_scatter(unknown, found)
+        if side > 1:
+            levels = _halved(levels, occupied_blocks[side // 2].shape)
+    return levels
+
+
+def _any_of_pairs(blocks: Bool[Tensor, "a b c"]) -> Bool[Tensor, "x y z"]:
+    """Of blocks of twice the side."""
+    return F.max_pool3d(blocks[None].half(), 2, ceil_mode=True)[0] > 0.0
+
+
+def _halved(blocks: Tensor, counts: torch.Size) -> Tensor:
+    """Of blocks of half the side, of which there are so many."""
+    for dim, count in enumerate(counts):
+        blocks = blocks.repeat_interleave(2, dim=dim).narrow(dim, 0, count)
+    return blocks

@@ -1,0 +1,67 @@
+"""Levels near a surface: those that marching cubes needs are as on the whole grid, and few others are computed."""
+
+import mcubes
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from resfields_ns.functional.surface_grid import levels_near_surface
+
+ORIGIN = torch.tensor([-1.0, -0.9, -0.8])
+CELL = 1.0 / 24.0
+COUNTS = (50, 45, 38)
+
+
+def _thin_things(points: Tensor) -> Tensor:
+    """Distance to a ball, to a plate thinner than a cell, and to a rod of half a cell's radius."""
+    ball = (points - torch.tensor([0.4, 0.3, 0.1])).norm(dim=-1) - 0.3
+    plate = ((points - torch.tensor([-0.5, -0.2, 0.0])).abs() - torch.tensor([0.01, 0.4, 0.5])).amax(dim=-1)
+    rod = (points[:, 1:] - torch.tensor([-0.6, -0.5])).norm(dim=-1) - 0.5 * CELL
+    return torch.stack((ball, plate, rod)).amin(dim=0)
+
+
+def _grid(counts: tuple[int, ...] = COUNTS) -> Tensor:
+    return ORIGIN + CELL * torch.cartesian_prod(*(torch.arange(count) for count in counts)).view(*counts, 3)
+
+
+def _half(points: Tensor) -> Tensor:
+    """A region whose border goes through the things, within blocks of any size."""
+    return points[..., 0] + 0.3 * points[..., 1] < 0.35
+
+
+@pytest.mark.parametrize(
+    ("occupied", "tolerance"),
+    [(torch.ones(COUNTS, dtype=torch.bool), 1e-4), (_half(_grid()), 1.0)],
+    ids=["all", "half"],
+)
+@pytest.mark.parametrize("scale", [1.0, 1.9])
+def test_marching_cubes_finds_the_same_surface(occupied: Tensor, tolerance: float, scale: float) -> None:
+    """Also for levels that are not quite distances; where things are cut by what is occupied, to a cell."""
+    asked = []
+
+    def level(points: Tensor) -> Tensor:
+        asked.append(len(points))
+        return scale * _thin_things(points)
+
+    near = levels_near_surface(level, occupied, ORIGIN, CELL, slope=2.0)
+    assert sum(asked) < 0.6 * int(occupied.sum())
+    whole = torch.where(occupied, level(_grid().flatten(end_dim=2)).view(COUNTS), CELL)
+    (vertices, faces), (expected, expected_faces) = (mcubes.marching_cubes(x.numpy(), 0.0) for x in (near, whole))
+    assert len(faces) > 2000
+    np.testing.assert_array_equal(faces, expected_faces)
+    np.testing.assert_allclose(vertices, expected, rtol=0, atol=tolerance)
+
+
+def test_without_a_slope_every_occupied_point_is_computed() -> None:
+    occupied = _half(_grid())
+    levels = levels_near_surface(_thin_things, occupied, ORIGIN, CELL, slope=None)
+    torch.testing.assert_close(levels[occupied], _thin_things(_grid()[occupied]))
+    assert (levels[~occupied] == CELL).all()
+
+
+@pytest.mark.parametrize("counts", [(1, 1, 1), (2, 17, 3), (16, 33, 5)])
+def test_signs_are_right_everywhere(counts: tuple[int, ...]) -> None:
+    grid = _grid(counts)
+    levels = levels_near_surface(_thin_things, torch.ones(counts, dtype=torch.bool), ORIGIN, CELL, slope=2.0)
+    assert torch.equal(levels.sign(), _thin_things(grid.flatten(end_dim=2)).view(counts).sign())
