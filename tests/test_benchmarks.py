@@ -69,7 +69,7 @@ def test_overrides_change_what_they_name_and_nothing_else() -> None:
     ("changes", "message"),
     [
         ({"pipeline.model.field.rnk": 5}, r"^pipeline.model.field.rnk: expected one of .*rank"),
-        ({"optimizers.feild.optimizer.lr": 1e-3}, "^optimizers.feild: expected one of camera_poses, .*field"),
+        ({"optimizers.feild.optimizer.lr": 1e-3}, "^optimizers.feild: expected one of background, .*field"),
         ({"pipeline.model.field.rank": "5"}, "^pipeline.model.field.rank: expected .*int.*, got '5'"),
         ({"pipeline.model.field.rank.x": 5}, "^pipeline.model.field.rank: expected a config, found 10"),
         (

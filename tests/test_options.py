@@ -68,6 +68,7 @@ tnerf      | model.density nerf       | model.sparsity-loss-weight 0.2    | dens
 tnerf-rgbd | model.density nerf       | model.sparsity-start-step 2       | density is nerf, not volsdf
 tnerf      |                          | model.sparsity-start-step 2       | sparsity-loss-weight is 0.0
 tnerf      | model.background field   | model.background-color black      | background is field
+tnerf      | model.background field   | model.colour-correction gain      | background is field, not color
 tnerf      | model.background field   | model.opacity-loss-weight 0.2     | background is field
 tnerf      | model.background field   | model.hull-start-steps 2          | background is field
 tnerf      | model.background field   | --pipeline.datamanager.background-margin 0.5 | model.background is field
