@@ -249,9 +249,9 @@ class DynamicModel(Model, SurfaceModel):
     def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Any]:
         """Render R rays: rgb [R, 3], accumulation [R, 1], depth along the ray [R, 1].
 
-        The losses read `rendering`, evaluation adds `normals` [R, 3], and `normals_vis` [R, 3], their directions as
-        colours in [0, 1], which the host's exporters read. Rays that come in runs of equal time are the fastest. Rays
-        without a time are seen at `fallback_time`.
+        The losses read `rendering`. Evaluation adds, `with_normals`, `normals` [R, 3] and `normals_vis` [R, 3], their
+        directions as colours in [0, 1], which the host's exporters read. Rays that come in runs of equal time are the
+        fastest. Rays without a time are seen at `fallback_time`.
         """
         rays = Rays(ray_bundle.origins, ray_bundle.directions, ray_times(ray_bundle, self.config.fallback_time))
         if self.training and self.camera_refinement is not None:
@@ -266,7 +266,7 @@ class DynamicModel(Model, SurfaceModel):
         }
         if isinstance(rendering.background, Tensor):
             outputs["background"] = rendering.background
-        if not self.training:
+        if not self.training and self.with_normals:
             outputs["normals"] = rendered_normals(self.field, rendering)
             outputs["normals_vis"] = normal_colours(normalize(outputs["normals"], dim=-1))
         return {**outputs, "rendering": rendering}

@@ -13,6 +13,7 @@ from resfields_ns.functional.volume import composite, compositing_weights
 from resfields_ns.models.samplers import SampledRays, Sampler
 
 NEGLIGIBLE_WEIGHT = 1e-4  # of a sample in its pixel
+SAMPLES_AT_ONCE = 8  # of a ray in a picture, front to back
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,12 @@ def _render_samples(
     directions = rays.directions[samples.rays, None]
     positions = rays.origins[samples.rays, None] + directions * samples.distances[..., None]
     segments = rays.segments or TimeSegments.from_times(rays.times[samples.rays])
-    gradient, raw, feature = _geometry(field, positions, segments, gradient_share)
-    colours = (
-        field.colour(feature, directions.expand_as(positions).flatten(end_dim=1)).view(positions.shape).to(positions)
-    )
+    if field.training or rays.segments is not None:
+        gradient, raw, feature = _geometry(field, positions, segments, gradient_share)
+        towards = directions.expand_as(positions).flatten(end_dim=1)
+        colours = field.colour(feature, towards).view(positions.shape).to(positions)
+    else:
+        gradient, (raw, colours) = None, _until_opaque(field, positions, directions, rays.times[samples.rays], samples)
     with torch.autocast(positions.device.type, enabled=False):
         weights = compositing_weights(field.density(raw.view(positions.shape[:2])), samples.deltas)
         accumulation = _scatter(weights.sum(dim=-1, keepdim=True), samples.rays, num_rays)
@@ -143,6 +146,33 @@ def _geometry(
     some = TimedPoints(positions[:, chosen].flatten(end_dim=1), segments.repeat(len(chosen)))
     _, gradient, _ = field.raw_gradient_and_feature(some)
     return gradient, *field.raw_and_feature(points)
+
+
+def _until_opaque(
+    field: DynamicField,
+    positions: Float[Tensor, "hits samples 3"],
+    directions: Float[Tensor, "hits 1 3"],
+    times: Float[Tensor, "hits"],
+    samples: SampledRays,
+) -> tuple[Float[Tensor, "points"], Float[Tensor, "hits samples 3"]]:
+    """Numbers and colours of what shows: front to back, until what is behind has no more weight than a negligible one.
+
+    The rest is left empty.
+    """
+    nothing = field.density.from_level(torch.tensor(torch.inf, device=positions.device))
+    raw, colours = torch.full_like(positions[..., 0], nothing.item()), torch.zeros_like(positions)
+    optical_depth = torch.zeros_like(samples.near)
+    rows = torch.arange(len(positions), device=positions.device)
+    for part in torch.arange(positions.shape[1], device=positions.device).split(SAMPLES_AT_ONCE):
+        segments = TimeSegments.from_times(times[rows]).repeat(len(part))
+        at = rows[:, None], part
+        found, feature = field.raw_and_feature(TimedPoints(positions[at].flatten(end_dim=1), segments))
+        towards = directions[rows].expand(-1, len(part), -1).flatten(end_dim=1)
+        raw[at] = found.view(-1, len(part)).to(raw)
+        colours[at] = field.colour(feature, towards).view(-1, len(part), 3).to(colours)
+        optical_depth[rows] += (field.density(raw[at]) * samples.deltas[at]).sum(dim=1)
+        rows = rows[torch.exp(-optical_depth[rows]) > NEGLIGIBLE_WEIGHT]
+    return raw.flatten(), colours
 
 
 def raw_anywhere(field: DynamicField, rendering: Rendering, box: Float[Tensor, "2 3"]) -> Float[Tensor, "anywhere"]:

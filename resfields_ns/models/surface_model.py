@@ -12,6 +12,9 @@ DISTANCE_SLOPE = 2.0  # of learned signed distances; the eikonal loss asks for 1
 class SurfaceModel(ABC):
     """A model with a surface at every time."""
 
+    with_normals: bool = True
+    """Whether pictures hold normals too where these cost extra."""
+
     @property
     @abstractmethod
     def surface_box(self) -> Float[Tensor, "2 3"]:

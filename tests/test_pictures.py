@@ -1,0 +1,73 @@
+"""Pictures of a field: what is not computed, as nothing of it would show, does not show."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
+from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
+from resfields_ns.functional.segments import TimedPoints
+from resfields_ns.models.rendering import Rays, render
+from resfields_ns.models.samplers import HierarchicalSampler, SamplerConfig, UniformSampler
+
+BOX = torch.tensor([[-0.8, -0.7, -0.6], [0.7, 0.8, 0.6]])
+CONFIG = SamplerConfig(num_samples=60, num_fine_samples=30)
+TIMES = torch.tensor([0.0, 0.4, 1.0])
+
+
+def _field(density: Density) -> DynamicField:
+    torch.manual_seed(0)
+    field = DynamicFieldConfig(num_layers=3, hidden_dim=32, skip_layers=(), residual_layers=(1, 2)).setup(
+        num_frames=4, density=density
+    )
+    for parameter in field.parameters():
+        parameter.data += 0.01 * torch.randn_like(parameter)
+    return field.requires_grad_(False)
+
+
+def _rays() -> Rays:
+    origins = torch.tensor([0.0, -3.0, 0.3]) + 0.1 * torch.randn(300, 3)
+    targets = 0.5 * torch.randn(300, 3)
+    return Rays(origins, normalize(targets - origins, dim=-1), TIMES.repeat_interleave(100))
+
+
+@pytest.mark.parametrize("density", [LaplaceDensity(0.01), ReLUDensity(0.5)], ids=["volsdf", "nerf"])
+@pytest.mark.parametrize("kind", [UniformSampler, HierarchicalSampler])
+def test_what_is_behind_the_opaque_is_left_out(density: Density, kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A field in training computes every sample: its pictures are the slow ones."""
+    field, sampler, rays = _field(density), kind(CONFIG, BOX, 4).eval(), _rays()
+    if isinstance(density, ReLUDensity):
+        raw_and_feature = field.raw_and_feature
+
+        def dense(points: TimedPoints) -> tuple[torch.Tensor, torch.Tensor]:
+            raw, feature = raw_and_feature(points)
+            return 1000.0 * raw, feature
+
+        monkeypatch.setattr(field, "raw_and_feature", dense)
+    counted, evaluate = [], field.raw_and_feature
+
+    def count(points: TimedPoints) -> tuple[torch.Tensor, torch.Tensor]:
+        counted.append(len(points.positions))
+        return evaluate(points)
+
+    monkeypatch.setattr(field, "raw_and_feature", count)
+    slow = render(field.train(), sampler, rays, 1.0)
+    all_samples = sum(counted)
+    counted.clear()
+    fast = render(field.eval(), sampler, rays, 1.0)
+    assert 0.2 * len(rays.times) < (slow.accumulation > 0.99).sum() < 0.9 * len(rays.times)
+    assert sum(counted) < 0.9 * all_samples
+    for name in ("rgb", "accumulation", "distance"):
+        torch.testing.assert_close(getattr(fast, name), getattr(slow, name), rtol=0, atol=1e-3)
+
+
+def test_order_of_rays_does_not_matter() -> None:
+    """Also where their times are mixed, and some have ended before others."""
+    field, sampler, rays = _field(LaplaceDensity(0.01)).eval(), UniformSampler(CONFIG, BOX, 4).eval(), _rays()
+    order = torch.randperm(len(rays.times))
+    mixed = replace(rays, origins=rays.origins[order], directions=rays.directions[order], times=rays.times[order])
+    torch.testing.assert_close(
+        render(field, sampler, mixed, 1.0).rgb, render(field, sampler, rays, 1.0).rgb[order], rtol=0, atol=1e-5
+    )
