@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from resfields_ns.functional.volume import laplace_density
+from resfields_ns.functional.volume import laplace_density, laplace_depth
 
 
 class Density(nn.Module, ABC):
@@ -59,6 +59,12 @@ class LaplaceDensity(Density):
     def forward(self, raw: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Density at a signed distance."""
         return laplace_density(raw, self.beta)
+
+    def depth(
+        self, start: Float[Tensor, "*batch"], end: Float[Tensor, "*batch"], length: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch"]:
+        """Optical depth of pieces of rays along which the distance goes evenly from `start` to `end`."""
+        return laplace_depth(start, end, length, self.beta)
 
     def level(self, raw: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """The signed distance."""

@@ -59,12 +59,10 @@ def occupied_positions(
     return (bins + (target - whole)) / occupied.shape[1]
 
 
-def sample_edges(
-    distances: Float[Tensor, "rays samples"], near: Float[Tensor, "rays"], far: Float[Tensor, "rays"]
-) -> Float[Tensor, "rays edges"]:
-    """Borders between samples in order along a ray: the middles between neighbours, closed by near and far."""
-    middles = 0.5 * (distances[:, 1:] + distances[:, :-1])
-    return torch.cat((near[:, None], middles, far[:, None]), dim=1)
+def sample_edges(shares: Float[Tensor, "rays samples"]) -> Float[Tensor, "rays edges"]:
+    """Borders between samples in order along a ray, in [0, 1]: the middles between neighbours, closed by 0 and 1."""
+    middles = 0.5 * (shares[:, 1:] + shares[:, :-1])
+    return F.pad(F.pad(middles, (1, 0), value=0.0), (0, 1), value=1.0)
 
 
 def invert_piecewise(

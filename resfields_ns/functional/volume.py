@@ -4,7 +4,7 @@ Density comes from signed distance (VolSDF, Yariv et al. 2021, Eq. 2, 3), and is
 Mildenhall et al. 2020, Eq. 3).
 
 Notation: sample i of a ray has density sigma_i and covers the length delta_i; its weight is
-w_i = exp(-sum_{j<i} sigma_j delta_j) (1 - exp(-sigma_i delta_i)).
+w_i = exp(-sum_{j<i} sigma_j delta_j) (1 - exp(-sigma_i delta_i)). Its optical depth is sigma_i delta_i.
 """
 
 import torch
@@ -20,11 +20,37 @@ def laplace_density(sdf: Float[Tensor, "*batch"], beta: Float[Tensor, ""]) -> Fl
     return (0.5 + 0.5 * sdf.sign() * torch.expm1(-sdf.abs() / beta)) / beta
 
 
+def laplace_depth(
+    start: Float[Tensor, "*batch"],
+    end: Float[Tensor, "*batch"],
+    length: Float[Tensor, "*batch"],
+    beta: Float[Tensor, ""],
+) -> Float[Tensor, "*batch"]:
+    """Optical depth of pieces of a ray along which the signed distance goes evenly from `start` to `end`.
+
+    The integral of `laplace_density` in closed form: with x = s / beta, Psi_beta(-s) is the derivative of
+    G(x) = min(x, 0) - exp(-|x|) / 2, so that its mean over a piece is (G(x_1) - G(x_0)) / (x_1 - x_0).
+    """
+    x0, x1 = start / beta, end / beta
+    change = x1 - x0
+    flat = change.abs() < 1e-2
+    mean = (_primitive(x1) - _primitive(x0)) / torch.where(flat, torch.ones_like(change), change)
+    return length * torch.where(flat, laplace_density(0.5 * (start + end), beta), mean / beta)
+
+
+def _primitive(x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    return x.clamp(max=0.0) - 0.5 * torch.exp(-x.abs())
+
+
 def compositing_weights(
     density: Float[Tensor, "rays samples"], deltas: Float[Tensor, "rays samples"]
 ) -> Float[Tensor, "rays samples"]:
     """Probability that each ray ends in each sample; they sum to the ray's accumulation."""
-    optical_depth = density * deltas
+    return depth_weights(density * deltas)
+
+
+def depth_weights(optical_depth: Float[Tensor, "rays pieces"]) -> Float[Tensor, "rays pieces"]:
+    """Probability that each ray ends in each of its pieces."""
     transmittance = torch.exp(-(optical_depth.cumsum(dim=-1) - optical_depth))
     return transmittance * -torch.expm1(-optical_depth)
 

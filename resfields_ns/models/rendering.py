@@ -6,10 +6,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from resfields_ns.fields.densities import LaplaceDensity
 from resfields_ns.fields.dynamic_field import DynamicField
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.functional.shares import random_rows
-from resfields_ns.functional.volume import composite, compositing_weights
+from resfields_ns.functional.volume import composite, compositing_weights, depth_weights
 from resfields_ns.models.samplers import SampledRays, Sampler
 
 NEGLIGIBLE_WEIGHT = 1e-4  # of a sample in its pixel
@@ -89,11 +90,27 @@ def render(
     """
     cameras = rays.origins.detach(), rays.directions.detach(), rays.times.detach()  # where to look is not learned
     samples = sampler(*cameras, keep_all=rays.segments is not None)
+    if sampler.num_surface_samples > 0:
+        samples = sampler.at_surface(samples, _weights_between(field, rays, samples))
     coarse: list[Rendering] = []
     for _ in range(sampler.num_refinements):
         coarse.append(_render_samples(field, rays, samples, background, None))
         samples = sampler.refine(samples, coarse[-1].weights.detach())
     return replace(_render_samples(field, rays, samples, background, gradient_share), coarse=tuple(coarse))
+
+
+@torch.no_grad()
+def _weights_between(field: DynamicField, rays: Rays, samples: SampledRays) -> Float[Tensor, "hits pieces"]:
+    """Probability that rays end between samples, whose signed distances are taken to go evenly from one to the next."""
+    assert isinstance(field.density, LaplaceDensity)
+    positions = rays.origins[samples.rays, None] + rays.directions[samples.rays, None] * samples.distances[..., None]
+    segments = rays.segments or TimeSegments.from_times(rays.times[samples.rays])
+    points = TimedPoints(positions.flatten(end_dim=1), segments.repeat(positions.shape[1]))
+    with torch.autocast(positions.device.type, enabled=False):
+        raw = field.raw_and_feature(points)[0].view(positions.shape[:2]).float()
+        raw = torch.cat((raw[:, :1], raw, raw[:, -1:]), dim=1)
+        lengths = samples.edges.diff(dim=1) * samples.stretches.length[:, None]
+        return depth_weights(field.density.depth(raw[:, :-1], raw[:, 1:], lengths))
 
 
 def _render_samples(
@@ -127,7 +144,7 @@ def _render_samples(
             background=background,
             raw=raw,
             gradient=gradient,
-            in_scene=None if rays.segments is None else samples.far > samples.near,
+            in_scene=None if rays.segments is None else samples.stretches.length > 0.0,
         )
 
 
@@ -161,7 +178,7 @@ def _until_opaque(
     """
     nothing = field.density.from_level(torch.tensor(torch.inf, device=positions.device))
     raw, colours = torch.full_like(positions[..., 0], nothing.item()), torch.zeros_like(positions)
-    optical_depth = torch.zeros_like(samples.near)
+    optical_depth = torch.zeros_like(samples.stretches.near)
     rows = torch.arange(len(positions), device=positions.device)
     for part in torch.arange(positions.shape[1], device=positions.device).split(SAMPLES_AT_ONCE):
         segments = TimeSegments.from_times(times[rows]).repeat(len(part))

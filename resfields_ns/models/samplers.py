@@ -3,9 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from nerfstudio.configs.base_config import PrintableConfig
 from torch import Tensor, nn
@@ -18,15 +20,18 @@ from resfields_ns.functional.rays import (
     sample_edges,
     stratum_positions,
 )
-from resfields_ns.options import Options, option, when
+from resfields_ns.options import Options, option, unless, when
+
+BESIDE_SHARE = 0.1  # of a piece's weight, that each of its neighbours is sampled for
+ANYWHERE_SHARE = 0.1  # of samples at the surface, for an opaque ray, that lie anywhere
 
 CarveHull = Callable[[int, bool], Bool[Tensor, "frames x y z"]]
 """Gives the visual hull at a number of cells a side; the bool asks for cells that it merely touches as well."""
 
 
 @dataclass(frozen=True)
-class SampledRays:
-    """Samples of the rays that can meet the scene: sample s of row r covers deltas[r, s] around distances[r, s]."""
+class Stretches:
+    """The parts of rays, of those that have some, on which something of the scene can be."""
 
     rays: Int[Tensor, "hits"]
     """Which of the rays each row is."""
@@ -34,9 +39,52 @@ class SampledRays:
     """Where the ray enters the scene box."""
     far: Float[Tensor, "hits"]
     """Where it leaves the box."""
-    distances: Float[Tensor, "hits samples"]
+    bins: Bool[Tensor, "hits bins"] | None = None
+    """Which equal parts of the way from near to far are occupied; None for all of it."""
+
+    @property
+    def length(self) -> Float[Tensor, "hits"]:
+        """Of what is occupied."""
+        share = 1.0 if self.bins is None else self.bins.float().mean(dim=-1)
+        return (self.far - self.near) * share
+
+    def distances(self, shares: Float[Tensor, "hits samples"]) -> Float[Tensor, "hits samples"]:
+        """Along the rays, of shares of what is occupied."""
+        if self.bins is not None:
+            shares = occupied_positions(shares, self.bins)
+        return self.near[:, None] + (self.far - self.near)[:, None] * shares
+
+    def of(self, rows: Int[Tensor, "some"]) -> "Stretches":
+        """Those of some rows."""
+        bins = None if self.bins is None else self.bins[rows]
+        return Stretches(self.rays[rows], self.near[rows], self.far[rows], bins)
+
+
+@dataclass(frozen=True)
+class SampledRays:
+    """Samples of the rays that can meet the scene: sample s of row r covers deltas[r, s] around distances[r, s]."""
+
+    stretches: Stretches
+    """What was sampled."""
+    shares: Float[Tensor, "hits samples"]
+    """Of what is occupied of a ray, how much lies before the sample."""
     deltas: Float[Tensor, "hits samples"]
     """0 for rays that cannot meet the scene, where these are kept."""
+
+    @property
+    def rays(self) -> Int[Tensor, "hits"]:
+        """Which of the rays each row is."""
+        return self.stretches.rays
+
+    @cached_property
+    def distances(self) -> Float[Tensor, "hits samples"]:
+        """Along the rays."""
+        return self.stretches.distances(self.shares)
+
+    @property
+    def edges(self) -> Float[Tensor, "hits edges"]:
+        """Of what lies between samples, and before the first and behind the last: shares from 0 to 1."""
+        return F.pad(F.pad(self.shares, (1, 0), value=0.0), (0, 1), value=1.0)
 
 
 @dataclass
@@ -52,6 +100,9 @@ class SamplerConfig(Options, PrintableConfig):
     """Samples a ray; of the coarse pass, where there are two."""
     num_fine_samples: int = option(128, least=1, acts=when("kind", "hierarchical"))
     """Samples a ray that a second pass adds."""
+    num_surface_samples: int = option(0, least=0, acts=unless("kind", "hierarchical"))
+    """Samples a ray that take the others' place, drawn where the surface shows, as the numbers of the others tell; 0:
+    none, and all are rendered. A step learns from these alone: others cost a quarter of one that is learned from."""
     resolution: int = option(64, least=1, acts=when("kind", "occupancy"))
     """Cells along each side of the scene box, for the occupancy."""
 
@@ -75,9 +126,19 @@ class Sampler(nn.Module, ABC):
         del num_frames
         super().__init__()
         self.num_samples = config.num_samples
+        self.num_surface_samples = config.num_surface_samples
         self.register_buffer("box", box)
 
     @abstractmethod
+    def stretches(
+        self,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        times: Float[Tensor, "rays"],
+        keep_all: bool = False,
+    ) -> Stretches:
+        """Of the rays that can meet the scene, or of all, with no length for the others."""
+
     def forward(
         self,
         origins: Float[Tensor, "rays 3"],
@@ -85,11 +146,30 @@ class Sampler(nn.Module, ABC):
         times: Float[Tensor, "rays"],
         keep_all: bool = False,
     ) -> SampledRays:
-        """Sample the rays that can meet the scene, or all; positions are random within their strata while training."""
+        """Equal strata of the stretches; positions are random within them while training."""
+        found = self.stretches(origins, directions, times, keep_all)
+        shares = stratum_positions(len(found.rays), self.num_samples, self.training, origins.device)
+        return SampledRays(found, shares, (found.length[:, None] / self.num_samples).expand_as(shares))
 
     def refine(self, samples: SampledRays, weights: Float[Tensor, "hits samples"]) -> SampledRays:
         """Sample again where the weights are, for samplers with refinements."""
         raise NotImplementedError
+
+    def at_surface(self, samples: SampledRays, weights: Float[Tensor, "hits pieces"]) -> SampledRays:
+        """Sample again where the pieces between samples, which end at `samples.edges`, have weight.
+
+        A sample covers what the chance of drawing it says, so that the density of a ray adds up to the same on average.
+        """
+        edges, num_pieces, count = samples.edges, weights.shape[1], self.num_surface_samples
+        widths = edges.diff(dim=1).clamp(min=1e-9)
+        beside = F.pad(weights, (1, 0))[:, :num_pieces] + F.pad(weights, (0, 1))[:, 1:]
+        chances = weights + BESIDE_SHARE * beside + ANYWHERE_SHARE * widths
+        chances = chances / chances.sum(dim=1, keepdim=True)
+        positions = stratum_positions(len(edges), count, self.training, edges.device)
+        shares = invert_piecewise(edges, chances, positions)
+        pieces = (torch.searchsorted(edges, shares, right=True) - 1).clamp(0, num_pieces - 1)
+        deltas = samples.stretches.length[:, None] * (widths / chances).gather(1, pieces) / count
+        return SampledRays(samples.stretches, shares, deltas)
 
     def fill(self, carve_hull: CarveHull) -> None:
         """Learn from the masks which space is empty."""
@@ -111,22 +191,18 @@ def _kept(near: Float[Tensor, "rays"], far: Float[Tensor, "rays"], keep_all: boo
 class UniformSampler(Sampler):
     """Equal strata between the two crossings of the scene box."""
 
-    def forward(
+    def stretches(
         self,
         origins: Float[Tensor, "rays 3"],
         directions: Float[Tensor, "rays 3"],
         times: Float[Tensor, "rays"],
         keep_all: bool = False,
-    ) -> SampledRays:
-        """Sample the rays that meet the box, or all; positions are random within their strata while training."""
+    ) -> Stretches:
+        """All that lies in the box."""
         del times
         near, far = intersect_box(origins, directions, self.box)
         rays = _kept(near, far, keep_all)
-        near, far = near[rays], far[rays]
-        length = (far - near).clamp(min=0.0)[:, None]
-        positions = stratum_positions(rays.shape[0], self.num_samples, self.training, origins.device)
-        deltas = (length / self.num_samples).expand(-1, self.num_samples)
-        return SampledRays(rays, near, far, near[:, None] + length * positions, deltas)
+        return Stretches(rays, near[rays], torch.maximum(near, far)[rays])
 
 
 class OccupancySampler(Sampler):
@@ -146,14 +222,14 @@ class OccupancySampler(Sampler):
         self.resolution = config.resolution
         self.register_buffer("occupancy", torch.ones((num_frames, *[config.resolution] * 3), dtype=torch.bool))
 
-    def forward(
+    def stretches(
         self,
         origins: Float[Tensor, "rays 3"],
         directions: Float[Tensor, "rays 3"],
         times: Float[Tensor, "rays"],
         keep_all: bool = False,
-    ) -> SampledRays:
-        """Sample the rays that cross an occupied cell, or all; positions are random in their strata while training."""
+    ) -> Stretches:
+        """What lies in occupied cells."""
         near, far = intersect_box(origins, directions, self.box)
         rays = _kept(near, far, keep_all)
         far = torch.maximum(near, far)
@@ -168,13 +244,7 @@ class OccupancySampler(Sampler):
             occupied = occupied | ~crossing[:, None]
         else:
             rays, occupied = rays[crossing], occupied[crossing]
-        near, far = near[rays], far[rays]
-        length = (far - near)[:, None]
-        strata = stratum_positions(rays.shape[0], self.num_samples, self.training, origins.device)
-        occupied_length = length * occupied.float().mean(dim=-1, keepdim=True)
-        deltas = (occupied_length / self.num_samples).expand(-1, self.num_samples)
-        distances = near[:, None] + length * occupied_positions(strata, occupied)
-        return SampledRays(rays, near, far, distances, deltas)
+        return Stretches(rays, near[rays], far[rays], occupied)
 
     def fill(self, carve_hull: CarveHull) -> None:
         """Count the cells that the visual hull touches as occupied."""
@@ -204,9 +274,8 @@ class HierarchicalSampler(UniformSampler):
 
     def refine(self, samples: SampledRays, weights: Float[Tensor, "hits samples"]) -> SampledRays:
         """Join the samples by others drawn in proportion to their weights."""
-        edges = sample_edges(samples.distances, samples.near, samples.far)
         positions = stratum_positions(len(weights), self.num_fine_samples, self.training, weights.device)
-        added = invert_piecewise(edges, weights + WEIGHT_FLOOR, positions)
-        distances = torch.cat((samples.distances, added), dim=1).sort(dim=1).values
-        deltas = sample_edges(distances, samples.near, samples.far).diff(dim=1)
-        return SampledRays(samples.rays, samples.near, samples.far, distances, deltas)
+        added = invert_piecewise(sample_edges(samples.shares), weights + WEIGHT_FLOOR, positions)
+        shares = torch.cat((samples.shares, added), dim=1).sort(dim=1).values
+        deltas = sample_edges(shares).diff(dim=1) * samples.stretches.length[:, None]
+        return SampledRays(samples.stretches, shares, deltas)
