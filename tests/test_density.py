@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from resfields_ns.fields.densities import Density, LaplaceDensity
-from resfields_ns.functional.volume import compositing_weights, laplace_density
+from resfields_ns.functional.volume import compositing_weights, laplace_density, laplace_depth
 from tests.cases import DENSITIES, over
 
 _BETAS = [1e-3, 0.01, 0.1, 1.0]
@@ -51,6 +51,17 @@ def test_inside_and_outside_add_up(beta: float) -> None:
 def test_limits(beta: float, dtype: torch.dtype) -> None:
     density = laplace_density(torch.tensor([-1e3, 1e3], dtype=dtype) * beta, torch.tensor(beta, dtype=dtype))
     assert density.tolist() == pytest.approx([1.0 / beta, 0.0], rel=1e-6)
+
+
+@pytest.mark.parametrize("beta", [0.01, 0.1])
+@pytest.mark.parametrize(
+    "start, end", [(0.2, -0.1), (-0.3, -0.1), (0.02, 0.5), (0.03, 0.0300001), (0.0, 0.0), (-0.1, 0.3)]
+)
+def test_depth_of_a_piece_is_the_integral_of_its_density(start: float, end: float, beta: float) -> None:
+    sdf = start + (end - start) * (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000
+    expected = 0.7 * laplace_density(sdf, _beta(beta)).mean()
+    found = laplace_depth(*(torch.tensor(value, dtype=torch.float64) for value in (start, end, 0.7)), _beta(beta))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-12)
 
 
 def test_gradients_are_the_numerical_ones() -> None:

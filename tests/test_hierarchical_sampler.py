@@ -45,11 +45,10 @@ def test_the_ends_are_reached() -> None:
 
 
 def test_edges_lie_between_samples() -> None:
-    distances = _random(5, 6).sort(dim=1).values + 1.0
-    near, far = torch.full((5,), 0.9, dtype=torch.float64), torch.full((5,), 2.2, dtype=torch.float64)
-    edges = sample_edges(distances, near, far)
-    assert (edges[:, :-1] <= distances).all() and (distances <= edges[:, 1:]).all()
-    assert torch.equal(edges[:, 0], near) and torch.equal(edges[:, -1], far)
+    shares = _random(5, 6).sort(dim=1).values
+    edges = sample_edges(shares)
+    assert (edges[:, :-1] <= shares).all() and (shares <= edges[:, 1:]).all()
+    assert (edges[:, 0] == 0.0).all() and (edges[:, -1] == 1.0).all()
 
 
 def _refined(training: bool, weights_of: int) -> tuple[Tensor, ...]:
@@ -75,10 +74,10 @@ def test_refined_samples_cover_the_crossing_and_gather_at_the_weights(training: 
     assert (fine.diff(dim=1) >= 0.0).all()
     assert (fine >= near[:, None] - 1e-5).all() and (fine <= far[:, None] + 1e-5).all()
     torch.testing.assert_close(deltas.sum(dim=1), far - near, atol=1e-5, rtol=1e-5)
-    edges = sample_edges(coarse, near, far)
+    edges = near[:, None] + (far - near)[:, None] * sample_edges((coarse - near[:, None]) / (far - near)[:, None])
     within = (fine >= edges[:, weights_of, None]) & (fine <= edges[:, weights_of + 1, None])
     assert (within.sum(dim=1) >= 48).all()
-    kept = (fine[:, None] == coarse[..., None]).any(dim=2)
+    kept = ((fine[:, None] - coarse[..., None]).abs() < 1e-5).any(dim=2)
     assert kept.all()
 
 

@@ -9,8 +9,8 @@ from torch.nn.functional import normalize
 from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.functional.segments import TimedPoints
-from resfields_ns.models.rendering import Rays, render
-from resfields_ns.models.samplers import HierarchicalSampler, SamplerConfig, UniformSampler
+from resfields_ns.models.rendering import Rays, Rendering, render
+from resfields_ns.models.samplers import HierarchicalSampler, OccupancySampler, SamplerConfig, UniformSampler
 
 BOX = torch.tensor([[-0.8, -0.7, -0.6], [0.7, 0.8, 0.6]])
 CONFIG = SamplerConfig(num_samples=60, num_fine_samples=30)
@@ -71,3 +71,19 @@ def test_order_of_rays_does_not_matter() -> None:
     torch.testing.assert_close(
         render(field, sampler, mixed, 1.0).rgb, render(field, sampler, rays, 1.0).rgb[order], rtol=0, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("kind", [UniformSampler, OccupancySampler])
+def test_few_samples_at_the_surface_see_what_many_do(kind: type) -> None:
+    field, rays = _field(LaplaceDensity(0.004)).eval(), _rays()
+    many = render(field, UniformSampler(SamplerConfig(num_samples=2000), BOX, 4).eval(), rays, 1.0)
+    few = render(field, kind(SamplerConfig(num_samples=24), BOX, 4).eval(), rays, 1.0)
+    at_surface = render(field, kind(SamplerConfig(num_samples=24, num_surface_samples=12), BOX, 4).eval(), rays, 1.0)
+
+    def error(name: str, rendering: Rendering) -> float:
+        return float((getattr(rendering, name) - getattr(many, name)).square().mean().sqrt())
+
+    for name in ("rgb", "accumulation", "distance"):
+        assert error(name, at_surface) < 0.15 * error(name, few), name
+    assert error("rgb", at_surface) < 0.01
+    assert at_surface.weights.shape[1] == 12

@@ -46,11 +46,7 @@ def compositing_weights(
     density: Float[Tensor, "rays samples"], deltas: Float[Tensor, "rays samples"]
 ) -> Float[Tensor, "rays samples"]:
     """Probability that each ray ends in each sample; they sum to the ray's accumulation."""
-    return depth_weights(density * deltas)
-
-
-def depth_weights(optical_depth: Float[Tensor, "rays pieces"]) -> Float[Tensor, "rays pieces"]:
-    """Probability that each ray ends in each of its pieces."""
+    optical_depth = density * deltas
     transmittance = torch.exp(-(optical_depth.cumsum(dim=-1) - optical_depth))
     return transmittance * -torch.expm1(-optical_depth)
 

@@ -10,10 +10,11 @@ from resfields_ns.fields.densities import LaplaceDensity
 from resfields_ns.fields.dynamic_field import DynamicField
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.functional.shares import random_rows
-from resfields_ns.functional.volume import composite, compositing_weights, depth_weights
+from resfields_ns.functional.volume import composite, compositing_weights
 from resfields_ns.models.samplers import SampledRays, Sampler
 
 NEGLIGIBLE_WEIGHT = 1e-4  # of a sample in its pixel
+GRAZING_SHARE = 0.1  # of samples at the surface, that go to where distances leave room for some
 SAMPLES_AT_ONCE = 8  # of a ray in a picture, front to back
 
 
@@ -101,16 +102,22 @@ def render(
 
 @torch.no_grad()
 def _weights_between(field: DynamicField, rays: Rays, samples: SampledRays) -> Float[Tensor, "hits pieces"]:
-    """Probability that rays end between samples, whose signed distances are taken to go evenly from one to the next."""
+    """How much of a ray may end between samples: where what is before it ends as if distances went evenly between
+    samples, and itself comes as near to the surface as distances allow.
+    """
     assert isinstance(field.density, LaplaceDensity)
     positions = rays.origins[samples.rays, None] + rays.directions[samples.rays, None] * samples.distances[..., None]
     segments = rays.segments or TimeSegments.from_times(rays.times[samples.rays])
     points = TimedPoints(positions.flatten(end_dim=1), segments.repeat(positions.shape[1]))
     with torch.autocast(positions.device.type, enabled=False):
         raw = field.raw_and_feature(points)[0].view(positions.shape[:2]).float()
-        raw = torch.cat((raw[:, :1], raw, raw[:, -1:]), dim=1)
+        start, end = torch.cat((raw[:, :1], raw), dim=1), torch.cat((raw, raw[:, -1:]), dim=1)
         lengths = samples.edges.diff(dim=1) * samples.stretches.length[:, None]
-        return depth_weights(field.density.depth(raw[:, :-1], raw[:, 1:], lengths))
+        depth = field.density.depth(start, end, lengths)
+        nearest = torch.minimum(torch.minimum(start, end), 0.5 * (start + end - lengths))
+        reaching = torch.exp(depth - depth.cumsum(dim=1))
+        ends, may_end = -torch.expm1(-depth), -torch.expm1(-field.density(nearest) * lengths)
+        return reaching * torch.lerp(ends, may_end, GRAZING_SHARE)
 
 
 def _render_samples(
