@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Float32, Int, UInt8
 from torch import Tensor
 
 from resfields_ns.captures.large_arrays import make_rows
@@ -24,6 +24,11 @@ _BAND = 64  # rows that a median is taken of at a time
 _SAME_POSE = 1e-4  # normalised units
 _SPECKS = np.ones((3, 3), np.uint8)
 _HOLES = np.ones((7, 7), np.uint8)
+_LONGER_SIDE = 480  # of the pictures that exposed frames are found in
+_ALIKE = 6  # of 255: what noise changes in these
+_WINDOW = 5  # pixels: the neighbourhood
+_LEAST_NEIGHBOURS = 8  # known ones, of 25: a straight front has 10
+_REACH = 0.02  # of the longer side
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +94,9 @@ def check_plates(capture: Capture) -> None:
 
 
 def find_plates(capture: Capture, images: UInt8[Tensor, "images height width 3"]) -> Plates:
-    """What was given of each camera, and else the median over time, known where three in four frames agree with it.
+    """What was given of each camera, and else the median of the frames that show the background.
+
+    It is known where it shows in some frames, three in four of which agree with the median.
 
     Args:
         capture: whose cameras stand still, see `check_plates`
@@ -103,7 +110,8 @@ def find_plates(capture: Capture, images: UInt8[Tensor, "images height width 3"]
         chosen = (camera_index == camera).nonzero()[:, 0]
         first = capture.images[int(chosen[0])]
         if first.plate is None:
-            colours[camera], known[camera] = _median(images[_spread(chosen)])
+            pictures = images[_spread(chosen)]
+            colours[camera], known[camera] = _median(pictures, torch.from_numpy(find_exposed(pictures.numpy())))
         else:
             plate = torch.from_numpy(first.read_plate())
             colours[camera, : plate.shape[0], : plate.shape[1]] = plate
@@ -116,14 +124,64 @@ def _spread(indices: Int[Tensor, "images"]) -> Int[Tensor, "some"]:
     return indices[torch.linspace(0, len(indices) - 1, count).round().long()]
 
 
+def find_exposed(pictures: UInt8[np.ndarray, "frames height width 3"]) -> Bool[np.ndarray, "frames height width"]:
+    """Which frames of a camera that stands still show the background, of each pixel: none where that is not sure.
+
+    Where nothing moves, all do. From there it grows inwards: a pixel shows the background when its neighbours do,
+    most of the time, so it is the colour that most of their frames agree on (neighbours come from the same frames in
+    the seams of Agarwala et al. 2004, too). A subject that is there for most of the time is not taken for background, as
+    by a median, and what it never leaves is not reached.
+    """
+    block = -(-max(pictures.shape[1:3]) // _LONGER_SIDE)
+    size = -(-pictures.shape[2] // block), -(-pictures.shape[1] // block)
+    small = [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in pictures]
+    seen = np.stack(small, axis=2).astype(np.int16)
+    differences = np.abs(seen - np.median(seen, axis=2, keepdims=True)).max(axis=-1)
+    known = ~_swept(differences > TOLERANCE)
+    exposed = (differences <= _ALIKE) & known[..., None]
+    while True:
+        count = _count(known)
+        rows, columns = np.nonzero(~known & (count >= _LEAST_NEIGHBOURS))
+        weights = (_count(exposed)[rows, columns] / count[rows, columns, None]) ** 3
+        colours = seen[rows, columns]
+        alike = np.abs(colours[:, :, None] - colours[:, None]).max(axis=-1) <= _ALIKE
+        support = (weights[:, None] * alike).sum(axis=-1)
+        sure = support.max(axis=-1, initial=0.0) >= np.maximum(LEAST_FRAMES, LEAST_SHARE * weights.sum(axis=-1))
+        if not sure.any():
+            break
+        rows, columns = rows[sure], columns[sure]
+        known[rows, columns] = True
+        exposed[rows, columns] = alike[sure, support[sure].argmax(axis=-1)]
+    height, width = pictures.shape[1:3]
+    return np.moveaxis(exposed, -1, 0).repeat(block, axis=1).repeat(block, axis=2)[:, :height, :width]
+
+
+def _count(marks: Bool[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
+    """How many pixels of the window around each are marked."""
+    return cv2.boxFilter(marks.astype(np.float32), -1, (_WINDOW, _WINDOW), normalize=False)
+
+
+def _swept(moving: Bool[np.ndarray, "height width frames"]) -> Bool[np.ndarray, "height width"]:
+    """Where something moves in more than one frame, with what it encloses and its surroundings."""
+    swept = (moving.sum(axis=-1) > 1).astype(np.uint8)
+    swept = cv2.morphologyEx(swept, cv2.MORPH_OPEN, _SPECKS)
+    reach = max(1, round(_REACH * max(swept.shape)))
+    swept = cv2.morphologyEx(swept, cv2.MORPH_CLOSE, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    swept = cv2.dilate(swept, _SPECKS)
+    _, labels = cv2.connectedComponents(1 - swept, connectivity=4)
+    at_border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    return (swept > 0) | ~np.isin(labels, at_border)
+
+
 def _median(
-    pictures: UInt8[Tensor, "frames height width 3"],
+    pictures: UInt8[Tensor, "frames height width 3"], exposed: Bool[Tensor, "frames height width"]
 ) -> tuple[UInt8[Tensor, "height width 3"], Bool[Tensor, "height width"]]:
-    """The median, and where enough frames are within the tolerance of it."""
+    """The median of the exposed frames, and where enough of these are within the tolerance of it."""
     medians, shares = [], []
-    for band in pictures.split(_BAND, dim=1):
-        median = band.median(dim=0).values
-        difference = (band.short() - median.short()).abs().amax(dim=-1)
-        medians.append(median)
-        shares.append((difference <= TOLERANCE).float().mean(dim=0))
+    for band, shown in zip(pictures.split(_BAND, dim=1), exposed.split(_BAND, dim=1), strict=True):
+        colours = torch.where(shown[..., None], band.float(), torch.nan)
+        median = colours.nanmedian(dim=0).values
+        difference = (colours - median).abs().amax(dim=-1)
+        medians.append(median.nan_to_num().to(torch.uint8))
+        shares.append((difference <= TOLERANCE).sum(dim=0) / shown.sum(dim=0).clamp(min=1))
     return torch.cat(medians), torch.cat(shares) >= LEAST_SHARE
