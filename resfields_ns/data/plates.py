@@ -17,6 +17,7 @@ from resfields_ns.captures.sequence import Capture
 
 TOLERANCE = 10  # of 255: what noise and compression change
 HIDDEN = 30  # of 255: what neither noise nor faint shadows change
+_DIFFERENT = 20  # of 255: between the two
 LEAST_SHARE = 0.75  # of the frames
 LEAST_FRAMES = 3
 MOST_FRAMES = 60
@@ -65,7 +66,7 @@ class Plates:
         """Where an image, given its picture, may show something before the plate: unless it shows what is known."""
         camera = int(self.camera_index[image])
         difference = cv2.absdiff(picture.numpy(), self.colours[camera].numpy()).max(axis=-1)
-        mask = ((difference > TOLERANCE) | ~self.known[camera].numpy()).astype(np.uint8)
+        mask = ((difference > _DIFFERENT) | ~self.known[camera].numpy()).astype(np.uint8)
         mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _SPECKS)
         return cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _HOLES).astype(bool)
 
@@ -138,7 +139,7 @@ def find_exposed(pictures: UInt8[np.ndarray, "frames height width 3"]) -> Bool[n
     seen = np.stack(small, axis=2).astype(np.int16)
     differences = np.abs(seen - np.median(seen, axis=2, keepdims=True)).max(axis=-1)
     known = ~_swept(differences > TOLERANCE)
-    exposed = (differences <= _ALIKE) & known[..., None]
+    exposed = known[..., None].repeat(len(pictures), axis=-1)
     while True:
         count = _count(known)
         rows, columns = np.nonzero(~known & (count >= _LEAST_NEIGHBOURS))
