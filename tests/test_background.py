@@ -17,7 +17,7 @@ from torch import Tensor
 from resfields_ns.captures.capture_writer import PLATE_FILE
 from resfields_ns.captures.sequence import Capture
 from resfields_ns.data.dynamic_data import DynamicDataManagerConfig
-from resfields_ns.data.plates import HIDDEN, TOLERANCE, Plates, check_plates, find_plates
+from resfields_ns.data.plates import HIDDEN, TOLERANCE, Plates, check_plates, find_exposed, find_plates
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 from resfields_ns.fields.background_field import BackgroundField
 from resfields_ns.functional.losses import opacity_cross_entropy, opacity_where_known
@@ -99,6 +99,20 @@ def test_a_plate_is_known_where_the_room_shows(orbit: float, tmp_path: Path) -> 
     masks = np.stack([look(name, frame, orbit)[1] for name in TRAIN for frame in range(NUM_FRAMES)])
     found = plates.masks(images).numpy()
     assert (found & masks).sum() > 0.9 * (found | masks).sum()
+
+
+def test_exposed_frames_of_large_pictures() -> None:
+    """Found in smaller ones, they are the frames in which the room shows."""
+    pictures = np.stack([look("cam1", frame)[0] for frame in range(NUM_FRAMES)])
+    hidden = np.stack([look("cam1", frame)[1] for frame in range(NUM_FRAMES)])
+    factor, cut = 13, np.s_[:, :517, :509]
+    large, covered = (array.repeat(factor, axis=1).repeat(factor, axis=2)[cut] for array in (pictures, hidden))
+    exposed = find_exposed(large)
+    assert exposed.shape == covered.shape
+    sure = exposed.any(axis=0) & (covered.sum(axis=0) > 1)
+    assert sure.mean() > 0.2
+    assert (exposed & covered)[:, sure].mean() < 0.02
+    assert (exposed | covered)[:, sure].mean() > 0.95
 
 
 def test_what_stands_half_of_the_time_is_unknown(room: Path, tmp_path: Path) -> None:
@@ -292,3 +306,10 @@ def test_without_masks_the_subject_is_learned_before_its_own_background(
     psnr, overlap = _learned(background, room, tmp_path)
     assert overlap > baseline[1] + 0.3
     assert psnr > baseline[0] + 2.0
+
+
+def test_a_subject_that_never_leaves_its_place_is_learned(tmp_path: Path) -> None:
+    """Before plain medians over time the overlap is 0.2, before clean plates that are given 0.9."""
+    write_room_capture(tmp_path / "capture", orbit=ROCKING)
+    _, overlap = _learned("plate", tmp_path / "capture", tmp_path / "out")
+    assert overlap > 0.5

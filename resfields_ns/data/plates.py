@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int, UInt8
+from rich.progress import track
 from torch import Tensor
 
 from resfields_ns.captures.large_arrays import make_rows
@@ -18,9 +19,9 @@ from resfields_ns.captures.sequence import Capture
 TOLERANCE = 10  # of 255: what noise and compression change
 HIDDEN = 30  # of 255: what neither noise nor faint shadows change
 _DIFFERENT = 20  # of 255: between the two
-LEAST_SHARE = 0.75  # of the frames
+LEAST_SHARE = 0.75  # of frames, that agree
 LEAST_FRAMES = 3
-MOST_FRAMES = 60
+MOST_FRAMES = 40
 _BAND = 64  # rows that a median is taken of at a time
 _SAME_POSE = 1e-4  # normalised units
 _SPECKS = np.ones((3, 3), np.uint8)
@@ -107,7 +108,7 @@ def find_plates(capture: Capture, images: UInt8[Tensor, "images height width 3"]
     camera_index = torch.tensor([names.index(image.camera_name) for image in capture.images])
     colours = torch.zeros(len(names), *images.shape[1:], dtype=torch.uint8)
     known = torch.ones(colours.shape[:3], dtype=torch.bool)
-    for camera in range(len(names)):
+    for camera in track(range(len(names)), "Finding plates", transient=True):
         chosen = (camera_index == camera).nonzero()[:, 0]
         first = capture.images[int(chosen[0])]
         if first.plate is None:
@@ -126,12 +127,12 @@ def _spread(indices: Int[Tensor, "images"]) -> Int[Tensor, "some"]:
 
 
 def find_exposed(pictures: UInt8[np.ndarray, "frames height width 3"]) -> Bool[np.ndarray, "frames height width"]:
-    """Which frames of a camera that stands still show the background, of each pixel: none where that is not sure.
+    """Which frames of a camera that stands still show the background, of each pixel; none where that is unsure.
 
-    Where nothing moves, all do. From there it grows inwards: a pixel shows the background when its neighbours do,
-    most of the time, so it is the colour that most of their frames agree on (neighbours come from the same frames in
-    the seams of Agarwala et al. 2004, too). A subject that is there for most of the time is not taken for background, as
-    by a median, and what it never leaves is not reached.
+    Where nothing moves, all do. From there it is grown inwards: a pixel shows the background in most of the frames in
+    which its neighbours do (as in the seams of Agarwala et al. 2004, "Interactive digital photomontage"), so it is the
+    colour that these frames agree on. A subject that hides it for most of the time is not taken for it, as by a median
+    over time, and what the subject never leaves is not reached.
     """
     block = -(-max(pictures.shape[1:3]) // _LONGER_SIDE)
     size = -(-pictures.shape[2] // block), -(-pictures.shape[1] // block)
