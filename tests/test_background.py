@@ -17,7 +17,7 @@ from torch import Tensor
 from resfields_ns.captures.capture_writer import PLATE_FILE
 from resfields_ns.captures.sequence import Capture
 from resfields_ns.data.dynamic_data import DynamicDataManagerConfig
-from resfields_ns.data.plates import HIDDEN, TOLERANCE, Plates, check_plates, find_exposed, find_plates
+from resfields_ns.data.plates import DIFFERENT, TOLERANCE, Plates, check_plates, find_exposed, find_plates
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 from resfields_ns.fields.background_field import BackgroundField
 from resfields_ns.functional.losses import opacity_cross_entropy, opacity_where_known
@@ -143,7 +143,7 @@ def test_a_plate_that_is_given_is_known_everywhere(tmp_path: Path) -> None:
 
 
 def test_pixels_before_a_plate() -> None:
-    """Known and hidden, known and seen, unknown: what is behind, and whether it is surely hidden."""
+    """Known and masked, known and not, unknown: what is behind, and whether it is surely hidden or seen."""
     plates = Plates(
         torch.tensor([100, 150, 200], dtype=torch.uint8).expand(1, 1, 3, 3).clone(),
         torch.tensor([[[True, True, False]]]),
@@ -151,15 +151,32 @@ def test_pixels_before_a_plate() -> None:
         ("cam",),
     )
     plate = torch.tensor([100.0, 150.0, 200.0])
-    shown = torch.stack((plate + torch.tensor([0.0, HIDDEN + 1.0, 0.0]), plate + HIDDEN - 1.0, 0.0 * plate)) / 255.0
+    shown = torch.stack((plate + torch.tensor([0.0, DIFFERENT, 0.0]), plate + TOLERANCE + 1.0, 0.0 * plate)) / 255.0
     indices = torch.tensor([[0, 0, 0], [0, 0, 1], [0, 0, 2]])
-    found = plates.at(indices, shown)
+    found = plates.at(indices, shown, torch.tensor([True, False, True]))
     torch.testing.assert_close(found["behind"], torch.stack((plate / 255.0, plate / 255.0, shown[2])))
     assert found["known"].tolist() == [True, True, False]
     assert found["hidden"].tolist() == [True, False, False]
     assert found["seen"].tolist() == [False, False, False]
-    same = plates.at(indices, found["behind"])
+    same = plates.at(indices, found["behind"], torch.zeros(3, dtype=torch.bool))
     assert same["seen"].tolist() == [True, True, False] and not same["hidden"].any()
+
+
+def test_masks_are_what_differs_from_a_plate() -> None:
+    """By more than noise and faint shadows, but for specks and small holes; all that is unknown."""
+    plates = Plates(
+        torch.full((1, 40, 40, 3), 100, dtype=torch.uint8),
+        torch.ones(1, 40, 40, dtype=torch.bool).index_fill(1, torch.arange(30, 40), False),
+        torch.tensor([0]),
+        ("cam",),
+    )
+    picture, expected = torch.full((1, 40, 40, 3), 100, dtype=torch.uint8), torch.zeros(1, 40, 40, dtype=torch.bool)
+    picture[:, 4:12, 4:12] += DIFFERENT + 1
+    picture[:, 7:9, 7:9] = 100
+    picture[:, 4:12, 20:30] += DIFFERENT
+    picture[:, 20, 20] = 255
+    expected[:, 4:12, 4:12], expected[:, 30:] = True, True
+    assert torch.equal(plates.masks(picture), expected)
 
 
 def test_cameras_without_plates_are_refused(room: Path, tmp_path: Path) -> None:

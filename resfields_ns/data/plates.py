@@ -17,8 +17,7 @@ from resfields_ns.captures.large_arrays import make_rows
 from resfields_ns.captures.sequence import Capture
 
 TOLERANCE = 10  # of 255: what noise and compression change
-HIDDEN = 30  # of 255: what neither noise nor faint shadows change
-_DIFFERENT = 20  # of 255: between the two
+DIFFERENT = 20  # of 255: what neither noise nor faint shadows change
 LEAST_SHARE = 0.75  # of frames, that agree
 LEAST_FRAMES = 3
 MOST_FRAMES = 40
@@ -49,25 +48,27 @@ class Plates:
     camera_index: Int[Tensor, "images"]
     names: tuple[str, ...]
 
-    def at(self, indices: Int[Tensor, "rays 3"], colours: Float[Tensor, "rays 3"]) -> dict[str, Tensor]:
+    def at(
+        self, indices: Int[Tensor, "rays 3"], colours: Float[Tensor, "rays 3"], masked: Bool[Tensor, "rays"]
+    ) -> dict[str, Tensor]:
         """What is `behind` pixels (image, row, column) that show some `colours`, in [0, 1].
 
-        Where it is not `known`, it counts as what the pixel shows, as it may be seen or hidden. It is `hidden`
-        where the pixel surely shows something else, and `seen` where it does not.
+        Where it is not `known`, it counts as what the pixel shows, as it may be seen or hidden. Where it is, it is
+        `hidden` if the pixel is masked, see `masks`, and `seen` if it is not and shows the same.
         """
         image, row, column = indices.unbind(dim=-1)
         camera = self.camera_index[image]
         plates = self.colours[camera, row, column].float() / 255.0
         known = self.known[camera, row, column]
         difference = 255.0 * (colours - plates).abs().amax(dim=-1)
-        hidden, seen = known & (difference > HIDDEN), known & (difference <= TOLERANCE)
+        hidden, seen = known & masked, known & ~masked & (difference <= TOLERANCE)
         return {"behind": torch.where(known[:, None], plates, colours), "known": known, "hidden": hidden, "seen": seen}
 
     def before(self, image: int, picture: UInt8[Tensor, "height width 3"]) -> Bool[np.ndarray, "height width"]:
         """Where an image, given its picture, may show something before the plate: unless it shows what is known."""
         camera = int(self.camera_index[image])
         difference = cv2.absdiff(picture.numpy(), self.colours[camera].numpy()).max(axis=-1)
-        mask = ((difference > _DIFFERENT) | ~self.known[camera].numpy()).astype(np.uint8)
+        mask = ((difference > DIFFERENT) | ~self.known[camera].numpy()).astype(np.uint8)
         mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _SPECKS)
         return cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _HOLES).astype(bool)
 
