@@ -24,7 +24,13 @@ from resfields_ns.captures.camera_folder import (
 from resfields_ns.captures.image_files import check_size, list_frames
 from resfields_ns.captures.sequence import Capture, Frames
 from resfields_ns.captures.spaces import box_of_points, box_windows, depth_points
-from resfields_ns.captures.time_stamps import TIME_STAMPS_FILE, MatchedFrames, match_frames, read_time_stamps
+from resfields_ns.captures.time_stamps import (
+    TIME_STAMPS_FILE,
+    MatchedFrames,
+    frame_rate,
+    match_frames,
+    read_time_stamps,
+)
 from resfields_ns.host.dataparsing import SequenceDataParser
 from resfields_ns.timeline import parse_frames
 
@@ -75,6 +81,7 @@ class _Rig:
     cameras: dict[str, Camera]
     files: dict[str, CameraFrames]
     frame_numbers: list[int]
+    rate: float | None
 
 
 class KinectRGBD(SequenceDataParser):
@@ -99,7 +106,7 @@ class KinectRGBD(SequenceDataParser):
             camera = rig.cameras[name].cropped(windows[name]).resized(size).moved(to_world.inverse)
             images += rig.files[name].captured([camera] * len(rig.frame_numbers), windows[name])
         return Capture(
-            frames=Frames(tuple(rig.frame_numbers)),
+            frames=Frames(tuple(rig.frame_numbers), rig.rate),
             images=tuple(images),
             to_world=to_world,
             box=to_world.inverse(box),
@@ -126,7 +133,7 @@ class KinectRGBD(SequenceDataParser):
         for name, of in files.items():
             check_size(config.data / name / CAMERA_FILE, cameras[name].size, of.size, "its images")
         check_alike([files[name] for name in train])
-        return _Rig(train, validation, cameras, files, frame_numbers)
+        return _Rig(train, validation, cameras, files, frame_numbers, frame_rate(matched.times))
 
     def _choose_cameras(self) -> tuple[list[str], str]:
         config = self.config

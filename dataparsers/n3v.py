@@ -14,6 +14,7 @@ from resfields_ns.captures.camera_files import LLFFRow, read_llff_poses
 from resfields_ns.captures.image_files import check_size
 from resfields_ns.captures.sequence import Capture, CapturedImage, Frames
 from resfields_ns.captures.spaces import CUBE, cube_around_frusta
+from resfields_ns.captures.time_stamps import frame_rate
 from resfields_ns.captures.video_file import Video, extract_frames, frame_path, probe_video
 from resfields_ns.captures.videos.alignment import align_videos, read_clocks
 from resfields_ns.files import list_folder
@@ -77,7 +78,7 @@ class N3V(SequenceDataParser):
             for name in names
         }
         return Capture(
-            frames=Frames(tuple(aligned.frames[aligned.reference])),
+            frames=Frames(tuple(aligned.frames[aligned.reference]), frame_rate(aligned.matched.times)),
             images=tuple(
                 CapturedImage(frame_path(folders[name], frame), name, cameras[name], float(position))
                 for name in names

@@ -24,6 +24,7 @@ from resfields_ns.captures.camera_folder import (
     read_normalisation,
 )
 from resfields_ns.captures.sequence import Capture, Frames
+from resfields_ns.captures.time_stamps import TIME_STAMPS_FILE, frame_rate, read_time_stamps
 from resfields_ns.files import list_folder
 from resfields_ns.host.dataparsing import SequenceDataParser
 from resfields_ns.timeline import parse_frames
@@ -78,7 +79,7 @@ class Owlii(SequenceDataParser):
         to_world = read_normalisation(config.data / config.train_cameras[0], frames[0])
         sizes = [scaled_size(folder.size, config.image_scale) for folder in folders]
         return Capture(
-            frames=Frames(tuple(frames)),
+            frames=Frames(tuple(frames), _rate(config.data / config.train_cameras[0], frame_names, frames)),
             images=tuple(
                 image
                 for folder, size in zip(folders, sizes, strict=True)
@@ -108,6 +109,12 @@ class Owlii(SequenceDataParser):
 
 def _scene_box(path: Path) -> Float64[np.ndarray, "2 3"]:
     return np.array(read_aabb(path) if path.is_file() else [[-1.0] * 3, [1.0] * 3])
+
+
+def _rate(camera: Path, frame_names: list[str], frames: list[int]) -> float | None:
+    """Of the chosen frames a second, where a camera's folder has their times."""
+    path = camera / TIME_STAMPS_FILE
+    return frame_rate(read_time_stamps(path, frame_names)[frames]) if path.is_file() else None
 
 
 def _per_frame_files(folder: Path, frames: list[int]) -> tuple[Path, ...] | None:

@@ -76,6 +76,22 @@ def _scale_box(factor: float) -> Break:
     return scale
 
 
+def _change_unit(factor: float) -> Break:
+    """Lengths of the world in another unit; what lies in normalised space stays."""
+
+    def apply(capture: Path) -> None:
+        scale = np.diag([factor] * 3 + [1.0])
+        for path in capture.glob("*/cameras_sphere.npz"):
+            with np.load(path, allow_pickle=False) as archive:
+                matrices = {
+                    key: value @ np.linalg.inv(scale) if key.startswith("world") else scale @ value
+                    for key, value in archive.items()
+                }
+            np.savez(path, **matrices)  # pyright: ignore[reportArgumentType]
+
+    return apply
+
+
 def _drop_frame(capture: Path) -> None:
     """Rename frame 3 to 7, as if 3 to 6 had been dropped."""
     for path in capture.glob("cam_*/*/000003.png"):
@@ -111,6 +127,18 @@ CLEAN = {
 }
 
 BROKEN = {
+    "millimetres taken for metres": (
+        _both(_MASKS_ONLY, _change_unit(1000.0)),
+        "warning",
+        "scene box",
+        r"cameras stand up to \d{4} metres apart",
+    ),
+    "metres taken for millimetres": (
+        _both(_MASKS_ONLY, _change_unit(0.001)),
+        "warning",
+        "scene box",
+        r"the scene box is 0\.00\d+ metres long",
+    ),
     "swapped neighbours": (_swap_cameras("cam_train_1", "cam_train_3"), "error", "clouds", "cam_train_3"),
     "swapped opposites": (_swap_cameras("cam_train_1", "cam_train_6"), "error", "depth in masks", "cam_train_1"),
     "principal point in x": (

@@ -12,15 +12,17 @@ NUM_FRAMES = 8
 CAMERAS = {"cam0": 35.0, "cam1": 0.0, "cam2": 90.0, "cam3": 180.0, "cam4": 270.0}
 """Azimuths in degrees; the first camera is kept for evaluation."""
 RADIUS = 0.35
-_ORBIT = 0.45
+ORBIT = 0.45
+ROCKING = 0.2
+"""Radii of circles that the ball goes round; on the smaller one it never leaves its place."""
 _ROOM = 6.0
 _SIZE = 40
 
 
-def ball_at(frame: int) -> np.ndarray:
+def ball_at(frame: int, orbit: float = ORBIT) -> np.ndarray:
     """Centre of the ball."""
     angle = 2.0 * np.pi * frame / NUM_FRAMES
-    return _ORBIT * np.array([np.cos(angle), 0.0, np.sin(angle)])
+    return orbit * np.array([np.cos(angle), 0.0, np.sin(angle)])
 
 
 def camera(name: str) -> Camera:
@@ -28,7 +30,7 @@ def camera(name: str) -> Camera:
     return camera_around_origin(CAMERAS[name], 20.0, 3.2, (_SIZE, _SIZE), 1.5 * _SIZE)
 
 
-def look(name: str, frame: int | None) -> tuple[np.ndarray, np.ndarray]:
+def look(name: str, frame: int | None, orbit: float = ORBIT) -> tuple[np.ndarray, np.ndarray]:
     """Picture [h, w, 3] of 8 bits and mask [h, w] of a camera; without a frame, of the room alone."""
     seen = camera(name)
     directions = seen.directions(seen.pixel_grid())
@@ -37,9 +39,10 @@ def look(name: str, frame: int | None) -> tuple[np.ndarray, np.ndarray]:
     picture = 0.5 + 0.4 * np.sin(walls * [1.7, 2.3, 2.9] + walls[..., [1, 2, 0]])
     mask = np.zeros(directions.shape[:2], bool)
     if frame is not None:
-        near, _ = _crossings(seen.centre, ball_at(frame), RADIUS, directions)
+        ball = ball_at(frame, orbit)
+        near, _ = _crossings(seen.centre, ball, RADIUS, directions)
         mask = np.isfinite(near)
-        normals = (seen.centre + directions * np.where(mask, near, 0.0)[..., None] - ball_at(frame)) / RADIUS
+        normals = (seen.centre + directions * np.where(mask, near, 0.0)[..., None] - ball) / RADIUS
         picture = np.where(mask[..., None], [0.95, 0.75, 0.1] + 0.05 * normals, picture)
     return np.round(255.0 * picture.clip(0.0, 1.0)).astype(np.uint8), mask
 
@@ -54,14 +57,14 @@ def _crossings(
     return along - half, along + half
 
 
-def write_room_capture(folder: Path, plates: bool = False) -> None:
+def write_room_capture(folder: Path, plates: bool = False, orbit: float = ORBIT) -> None:
     """Write the capture, with masks of the first camera alone, to evaluate by, and with plates if asked for."""
     for name in CAMERAS:
         for kind in ("rgb", "mask") if name == "cam0" else ("rgb",):
             (folder / name / kind).mkdir(parents=True)
         write_cameras(folder / name, [camera(name)] * NUM_FRAMES, Similarity.of(1.0, np.zeros(3)))
         for frame in range(NUM_FRAMES):
-            picture, mask = look(name, frame)
+            picture, mask = look(name, frame, orbit)
             write_png(folder / name / "rgb" / f"{frame:03d}.png", picture)
             if name == "cam0":
                 write_png(folder / name / "mask" / f"{frame:03d}.png", mask.astype(np.uint8) * 255)

@@ -118,12 +118,31 @@ def test_undistorted_captures_keep_floats(own_capture: Path, tmp_path: Path) -> 
         (lambda path, depth: np.save(path.with_suffix(".npy"), depth.astype(np.int8)), "found .* of int8"),
         (lambda path, depth: path.with_suffix(".npy").write_bytes(b"no array"), "expected an array of depths"),
         (lambda path, depth: np.save(path.with_suffix(".npy"), depth[1:]), "expected 48x32 pixels"),
+        (
+            lambda path, depth: path.with_suffix(".exr").write_bytes(b"\x76\x2f\x31\x01"),
+            "depth: expected png or jpg images, found none but .exr files; depth may be tiff or npy files too",
+        ),
     ],
 )
 def test_broken_arrays(own_capture: Path, store: Store, message: str) -> None:
     _store(own_capture, store)
     with pytest.raises(ValueError, match=message):
         KinectRGBDDataParserConfig(data=own_capture).setup().get_dataparser_outputs("train")
+
+
+def test_counts_of_more_than_16_bits(own_capture: Path) -> None:
+    """Integers of 32 bits are read as they are, or not at all."""
+
+    def store(path: Path, depth: np.ndarray, factor: int) -> None:
+        Image.fromarray((factor * depth).astype(np.int32)).save(path.with_suffix(".tif"))
+
+    before = _depths(KinectRGBDDataParserConfig(data=own_capture))
+    _store(own_capture, lambda path, depth: store(path, depth, 1))
+    np.testing.assert_array_equal(_depths(KinectRGBDDataParserConfig(data=own_capture)), before)
+    path = min((own_capture / "left" / "depth").iterdir())
+    store(path, np.array(Image.open(path)), 100)
+    with pytest.raises(ValueError, match=r"left.*tif: expected depth of 0 to 65535, found 0 to \d{6}"):
+        _depths(KinectRGBDDataParserConfig(data=own_capture))
 
 
 def test_floats_beside_counts(own_capture: Path) -> None:

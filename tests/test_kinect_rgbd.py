@@ -144,6 +144,11 @@ def test_world_and_normalised_space_are_inverse(rgbd_capture: Path) -> None:
     assert sequence_of(outputs, Capture).depth_unit == pytest.approx(0.001 / scale)
 
 
+@pytest.mark.parametrize(("frames", "step"), [("::", 1), ("::2", 2)])
+def test_the_rate_is_that_of_the_frames(frames: str, step: int, rgbd_capture: Path) -> None:
+    assert sequence_of(_parse(rgbd_capture, frames=frames)).frames.rate == pytest.approx(1e6 / PERIOD / step)
+
+
 def test_both_splits_share_one_space(rgbd_capture: Path) -> None:
     train, test = _parse(rgbd_capture), _parse(rgbd_capture, "test")
     np.testing.assert_array_equal(sequence_of(train).to_world.matrix, sequence_of(test).to_world.matrix)

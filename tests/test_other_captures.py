@@ -227,6 +227,13 @@ def test_every_second_frame(name: str, captures: dict[str, Path]) -> None:
     torch.testing.assert_close(outputs.cameras.camera_to_worlds, everything.cameras.camera_to_worlds[chosen])
 
 
+@over("name", {name: name for name in FORMATS})
+def test_the_rate_is_that_of_the_frames(name: str, captures: dict[str, Path]) -> None:
+    """Videos of 30 frames a second tell; times in [0, 1] and numbers do not."""
+    rates = [sequence_of(FORMATS[name].parse(captures[name], frames=frames)).frames.rate for frames in ("::", "::2")]
+    assert rates == (pytest.approx([30.0, 15.0], rel=1e-3) if name == "n3v" else [None, None])
+
+
 def test_evaluation_keeps_to_the_chosen_frames(captures: dict[str, Path]) -> None:
     outputs = FORMATS["nerfies"].parse(captures["nerfies"], "val", frames="2:4")
     assert [path.stem[:6] for path in outputs.image_filenames] == ["000007", "000011", "000009"]

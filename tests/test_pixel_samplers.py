@@ -100,6 +100,15 @@ def test_a_frame_without_foreground_or_background_gives_the_other() -> None:
     assert masks[image, row, column].all()
 
 
+def test_an_image_that_lost_its_subject_gives_no_pixels() -> None:
+    """Neither its foreground nor a background, at any margin, beside another camera's image of the same frame."""
+    masks = torch.zeros(2, 4, 5, dtype=torch.bool)
+    masks[0, 1, 1] = True
+    for margin in (0.2, 1.0):
+        sampler = ForegroundBalancedPixels(masks, torch.tensor([0, 0]), background_margin=margin)
+        assert (sampler.sample(torch.zeros(40, dtype=torch.long))[:, 0] == 0).all()
+
+
 def test_background_lies_within_the_margin() -> None:
     """A margin of 0.2 of 9 columns is 2 pixels; every background pixel that near to the foreground is drawn."""
     torch.manual_seed(0)

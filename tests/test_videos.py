@@ -1,11 +1,15 @@
 """`rf-videos`: known points lie on their pixels in the capture, whatever the calibration's format and the alignment."""
 
 import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from nerfstudio.data.utils import colmap_parsing_utils as colmap
 from PIL import Image
 
 from resfields_ns.captures.sequence import Capture
@@ -28,6 +32,7 @@ from tests.video_scene import (
     draw,
     make_cameras,
     points_at,
+    write_anipose,
     write_colmap_binary,
     write_llff,
     write_opencv_yaml,
@@ -175,6 +180,51 @@ def test_depths_enclose_what_cameras_see(footage: Path, tmp_path: Path) -> None:
     outputs = _parse(tmp_path / "capture")
     matrix = sequence_of(outputs).to_world.matrix
     assert (np.abs((points_at(0) - matrix[:3, 3]) / matrix[0, 0]) < 1.0).all()
+
+
+@pytest.mark.parametrize("write", [write_anipose, write_llff, write_colmap_binary])
+def test_calibrations_in_millimetres(
+    write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The capture is that of the same calibration in metres, and what looks a thousand times too large is named."""
+    cameras = make_cameras(np.zeros(8), simple=True)
+    write_videos(tmp_path / "videos", cameras)
+    box = None if write in (write_llff, write_colmap_binary) else BOX
+    for unit, factor in {"metres": 1.0, "millimetres": 1000.0}.items():
+        moved = {name: replace(camera, translation=factor * camera.translation) for name, camera in cameras.items()}
+        calibration = write(tmp_path / unit, moved)
+        if write is write_llff:
+            rows = np.load(calibration)
+            rows[:, -2:] *= factor
+            np.save(calibration, rows)
+        elif write is write_colmap_binary:
+            points = colmap.read_points3D_binary(calibration / "points3D.bin")
+            scaled = {index: point._replace(xyz=factor * point.xyz) for index, point in points.items()}
+            colmap.write_points3D_binary(scaled, calibration / "points3D.bin")
+        out = tmp_path / f"of-{unit}"
+        videos(tmp_path / "videos", out, calibration, metres_per_unit=1.0 / factor, box=box, frames="0:1")
+        assert "times as much" not in capsys.readouterr().out
+    for path in (tmp_path / "of-metres").glob("*/cameras_sphere.npz"):
+        with np.load(path) as expected, np.load(tmp_path / "of-millimetres" / path.parent.name / path.name) as found:
+            for key in expected:
+                np.testing.assert_allclose(found[key], expected[key], rtol=1e-6, atol=1e-9)
+    videos(tmp_path / "videos", tmp_path / "wrong", tmp_path / calibration, box=box, frames="0:1")
+    told = r"cameras stand up to \d{4} metres apart: where 0\.001 times as much is right, --metres-per-unit 0\.001 "
+    assert re.search(told, capsys.readouterr().out)
+
+
+def test_captures_keep_when_their_pictures_were_taken(footage: Path, tmp_path: Path) -> None:
+    """25 frames a second, of which every second one is used."""
+    (tmp_path / "offsets.json").write_text(json.dumps({"cam1": {"frames": 1}}))
+    paths = (footage / "videos", tmp_path / "capture", footage / "calibration")
+    videos(*paths, frames="0:4:2", offsets=tmp_path / "offsets.json", box=BOX)
+    for name in NAMES:
+        stamps = json.loads((tmp_path / "capture" / name / "timestamps.json").read_text())
+        assert stamps == {"000000": 0, "000001": 80_000}
+    assert sequence_of(_parse(tmp_path / "capture")).frames.rate == pytest.approx(12.5)
+    for path in (tmp_path / "capture").glob("*/timestamps.json"):
+        path.unlink()
+    assert sequence_of(_parse(tmp_path / "capture")).frames.rate is None
 
 
 def _foreground(picture: np.ndarray) -> np.ndarray:

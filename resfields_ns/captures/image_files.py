@@ -20,6 +20,7 @@ _SUFFIXES = (".png", ".jpg", ".jpeg")
 _DEPTH_SUFFIXES = (*_SUFFIXES, ".tif", ".tiff", ".npy")
 _SIXTEEN_BIT_MODES = {"I;16", "I;16B", "I;16L", "I;16N", "I"}
 _FLOAT_MODE = "F"
+_MOST_COUNTS = 65535
 
 
 _FORMATS = ("PNG", "JPEG")
@@ -64,7 +65,9 @@ def list_frames(folder: Path) -> dict[str, Path]:
 
 def list_depths(folder: Path) -> dict[str, Path]:
     """As `list_frames`, of depth images, which may be tiff and npy files too."""
-    return _list_frames(folder, _DEPTH_SUFFIXES, "; depth may be tiff or npy files too")
+    return _list_frames(
+        folder, _DEPTH_SUFFIXES, "; depth may be tiff or npy files too, of floats: convert others to these"
+    )
 
 
 def _list_frames(folder: Path, suffixes: Collection[str], also: str = "") -> dict[str, Path]:
@@ -76,7 +79,8 @@ def _list_frames(folder: Path, suffixes: Collection[str], also: str = "") -> dic
             raise ValueError(f"{folder}: expected one file for each frame, found {frames[path.stem].name}, {path.name}")
         frames[path.stem] = path
     if not frames:
-        raise ValueError(f"{folder}: expected png or jpg images, found none{also}")
+        others = ", ".join(list(dict.fromkeys(path.suffix for path in list_folder(folder) if path.suffix))[:3])
+        raise ValueError(f"{folder}: expected png or jpg images, found none{others and f' but {others} files'}{also}")
     return frames
 
 
@@ -205,6 +209,8 @@ def read_depth(path: Path) -> UInt16[np.ndarray, "height width"] | Float32[np.nd
         with open_image(path) as image:
             depth = np.array(upright(image))
     if depth.dtype.kind != "f":
+        if depth.min() < 0 or depth.max() > _MOST_COUNTS:
+            raise ValueError(f"{path}: expected depth of 0 to {_MOST_COUNTS}, found {depth.min()} to {depth.max()}")
         return depth.astype(np.uint16)
     depth = depth.astype(np.float32)
     return np.where(np.isfinite(depth) & (depth > 0.0), depth, np.float32(0.0))

@@ -78,6 +78,35 @@ def _seen_part(name: str, camera: Camera, box: Float64[np.ndarray, "2 3"]) -> tu
     return (left, top), (right, bottom)
 
 
+_LIKELY_METRES = (0.02, 500.0)
+
+
+def unlikely_lengths(
+    cameras: list[Camera], box: Float64[np.ndarray, "2 3"], metres_per_unit: float = 1.0
+) -> dict[str, float]:
+    """What in a scene is so large, or so small, that its lengths may be millimetres (or metres) by mistake.
+
+    Args:
+        cameras: in any space
+        box: of the scene, in the same space
+        metres_per_unit: of that space
+
+    Returns: what is found -> the factor that would make it likely, 0.001 or 1000
+    """
+    apart = np.linalg.norm(np.ptp([camera.centre for camera in cameras], axis=0))
+    lengths = {
+        "cameras stand up to {} metres apart": apart,
+        "the scene box is {} metres long": np.ptp(box, axis=0).max(),
+    }
+    least, most = _LIKELY_METRES
+    found = {text: metres_per_unit * float(length) for text, length in lengths.items()}
+    return {
+        text.format(f"{length:.4g}"): 1e-3 if length > most else 1e3
+        for text, length in found.items()
+        if length > most or 0.0 < length < least
+    }
+
+
 _PERCENTILES = (0.5, 99.5)  # of the points, along each axis: stray readings fall outside
 _PADDING = 0.1  # of the box's sides, at each end
 _MOST_IMAGES = 8

@@ -30,10 +30,12 @@ class MatchedFrames:
     Args:
         images: camera -> index of its image
         gaps: camera -> its time less the reference's, in microseconds
+        times: of the reference's images
     """
 
     images: dict[str, Int64[np.ndarray, "frames"]]
     gaps: dict[str, Int64[np.ndarray, "frames"]]
+    times: Int64[np.ndarray, "frames"]
 
     @property
     def largest_gaps(self) -> Int64[np.ndarray, "frames"]:
@@ -54,7 +56,7 @@ class MatchedFrames:
     def chosen(self, frames: list[int] | Int64[np.ndarray, "chosen"]) -> "MatchedFrames":
         """Some of the frames."""
         images, gaps = ({name: values[frames] for name, values in of.items()} for of in (self.images, self.gaps))
-        return MatchedFrames(images, gaps)
+        return MatchedFrames(images, gaps, self.times[frames])
 
 
 def match_frames(times: dict[str, Int64[np.ndarray, "_"]], reference: str, slack: int, where: str) -> MatchedFrames:
@@ -79,7 +81,7 @@ def match_frames(times: dict[str, Int64[np.ndarray, "_"]], reference: str, slack
             )
     at = times[reference][frames]
     images = {name: nearest_times(other, at) for name, other in times.items()}
-    return MatchedFrames(images, {name: times[name][index] - at for name, index in images.items()})
+    return MatchedFrames(images, {name: times[name][index] - at for name, index in images.items()}, at)
 
 
 def nearest_times(times: Int64[np.ndarray, "times"], at: Int64[np.ndarray, "frames"]) -> Int64[np.ndarray, "frames"]:
@@ -114,6 +116,11 @@ def read_time_stamps(path: Path, names: list[str]) -> Int64[np.ndarray, "names"]
             f"found {times[late[0]]} at {first!r} and {times[late[0] + 1]} at {second!r}"
         )
     return times
+
+
+def frame_rate(times: Int64[np.ndarray, "frames"]) -> float | None:
+    """Frames a second, as most of them follow each other; None for a single frame."""
+    return 1e6 / float(np.median(np.diff(times))) if len(times) > 1 else None
 
 
 def write_time_stamps(path: Path, times: dict[str, int]) -> None:

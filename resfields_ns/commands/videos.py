@@ -24,6 +24,7 @@ def videos(
     offsets: Path | None = None,
     synchronise: bool = False,
     largest_gap_ms: float | None = None,
+    metres_per_unit: float = 1.0,
     box: tuple[float, float, float, float, float, float] | None = None,
     depths: tuple[float, float] | None = None,
     masks: Path | None = None,
@@ -51,14 +52,17 @@ def videos(
         synchronise: Find such offsets by the videos' sound, or by the change of their pictures.
         largest_gap_ms: Milliseconds that pictures of one frame may be apart, by default half a frame; frames with
             larger gaps are left out.
-        box: The scene's box in the calibration's units: lower, then upper corner.
-        depths: In place of a box: near and far depth of what all cameras see, in the calibration's units.
+        metres_per_unit: Length of one unit of the calibration, such as 0.001 where it counts in millimetres: the
+            capture, and with it --box and --depths, is then in metres. Qualisys' millimetres become metres without it.
+        box: The scene's box in the capture's units: lower, then upper corner.
+        depths: In place of a box: near and far depth of what all cameras see, in the capture's units.
         masks: Folder with a folder of masks for each camera, one for each frame of its video, or some of them, named by
             the frames' numbers.
         plates: Folder with a clean plate for each camera, an image or a video; masks are what differs from it.
         plate_threshold: Difference to the clean plate, of 255, above which a pixel is foreground.
     """
     from resfields_ns.captures.capture_writer import check_unused
+    from resfields_ns.captures.spaces import unlikely_lengths
     from resfields_ns.captures.videos.alignment import align_videos
     from resfields_ns.captures.videos.calibration import find_videos, read_calibration
     from resfields_ns.captures.videos.video_conversion import choose_space, convert_videos
@@ -66,8 +70,9 @@ def videos(
     check_unused(out)
     if largest_gap_ms is not None:
         Limits(above=0).check("--largest-gap-ms", largest_gap_ms)
+    Limits(above=0).check("--metres-per-unit", metres_per_unit)
     found = find_videos(videos_folder)
-    calibrated = read_calibration(calibration, found, picture_fit)
+    calibrated = read_calibration(calibration, found, picture_fit).scaled(metres_per_unit)
     for video in found.values():
         if video.mode == "RGBA":
             print(f"{video.path}: its alpha channel is laid over white")
@@ -76,9 +81,12 @@ def videos(
     largest_gap = None if largest_gap_ms is None else round(1000 * largest_gap_ms)
     aligned = align_videos(found, clocks, starts, frames, where, largest_gap)
     space = choose_space(calibrated, box, depths)
+    for text, factor in unlikely_lengths(list(calibrated.cameras.values()), space.to_world(space.box)).items():
+        unit = factor * metres_per_unit
+        print(f"{calibration}: {text}: where {factor:g} times as much is right, --metres-per-unit {unit:g} says so")
     sizes = _image_sizes(found, size)
     foregrounds = _foregrounds(found, aligned.frames, masks, plates, plate_threshold)
-    convert_videos(out, found, calibrated, aligned.frames, space, sizes, foregrounds, show_progress=True)
+    convert_videos(out, found, calibrated, aligned, space, sizes, foregrounds, show_progress=True)
 
     num_frames = len(aligned.matched.largest_gaps)
     pixels = " and ".join(f"{width}x{height}" for width, height in dict.fromkeys(sizes.values()))

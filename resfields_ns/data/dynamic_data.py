@@ -134,8 +134,8 @@ class RayBatches:
         batch = {name: values[image, row, column] for name, values in self.arrays.items()}
         batch["image"] = batch["image"].float() / 255.0
         batch["indices"] = indices
-        if self.plates is not None:
-            batch |= self.plates.at(indices, batch["image"])
+        if self.plates is not None and self.masks is not None:
+            batch |= self.plates.at(indices, batch["image"], self.masks[image, row, column])
         batch = {name: _sent(values, self.device) for name, values in batch.items()}
         ray_bundle = self.ray_generator(batch["indices"])
         if "depth" in batch:

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from resfields_ns.captures.checks.checked_capture import CapturedImage, CheckedCapture, CheckedView, Moment
 from resfields_ns.captures.checks.findings import Finding, Limits
+from resfields_ns.captures.spaces import unlikely_lengths
 from resfields_ns.functional.rays import intersect_box
 
 _CAMERAS = "cameras"
@@ -113,6 +114,9 @@ _FOREGROUND_OUTSIDE = Limits(0.01, 0.1)  # and masks have specks
 _RAYS_PER_VIEW = 2000
 _LARGEST_VOLUME = 30.0  # of the scene's bounds
 _DEPTH_OUTLIERS = 1.0  # percent of the depth points, at either end of an axis
+_LENGTH_ADVICE = (
+    "if {:g} times as much is right, another unit was taken for metres: --metres-per-unit of rf-videos, --depth-unit"
+)
 _PADDING = 0.05  # of the scene's bounds, on every side, in the box that is proposed
 
 
@@ -121,6 +125,9 @@ def check_scene_box(capture: CheckedCapture, moments: list[Moment]) -> list[Find
     sides = capture.box[1] - capture.box[0]
     metres = " x ".join(f"{side:.2f}" for side in sides * capture.millimetres_per_unit / 1000.0)
     findings = [Finding("info", _BOX, f"the box measures {metres} metres")]
+    cameras = [image.camera for image in capture.images]
+    for text, factor in unlikely_lengths(cameras, capture.box, capture.millimetres_per_unit / 1000.0).items():
+        findings.append(Finding("warning", _BOX, text, _LENGTH_ADVICE.format(factor)))
     clouds = [moment.cloud for moment in moments if moment.cloud is not None]
     depths = [view.depth_points for moment in moments for view in moment.views if _has_foreground_depth(view)]
     bounds = _bounds(clouds, depths)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from resfields_ns.captures.camera import Camera, Fit, check_proportion, describe_fit
+from resfields_ns.captures.camera import Camera, Fit, Similarity, check_proportion, describe_fit
 from resfields_ns.captures.camera_files import read_llff_poses
 from resfields_ns.captures.lens import check_lens
 from resfields_ns.captures.video_file import Video, decode_frames, probe_video
@@ -32,6 +32,15 @@ class Calibration:
     cameras: dict[str, Camera]
     depths: dict[str, tuple[float, float]] | None = None
     points: Float64[np.ndarray, "points 3"] | None = None
+
+    def scaled(self, factor: float) -> "Calibration":
+        """The same in a world whose lengths are `factor` times as large."""
+        to_scaled = Similarity.of(factor, np.zeros(3))
+        return Calibration(
+            cameras={name: camera.moved(to_scaled) for name, camera in self.cameras.items()},
+            depths=self.depths and {name: (factor * near, factor * far) for name, (near, far) in self.depths.items()},
+            points=None if self.points is None else to_scaled(self.points),
+        )
 
 
 def named_as(video: str, cameras: dict[str, Known], where: str) -> Known:

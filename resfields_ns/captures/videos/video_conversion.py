@@ -23,7 +23,9 @@ from resfields_ns.captures.capture_writer import (
 )
 from resfields_ns.captures.lens import Undistortion, undistorted_view
 from resfields_ns.captures.spaces import CUBE, cube_around_frusta
+from resfields_ns.captures.time_stamps import TIME_STAMPS_FILE, write_time_stamps
 from resfields_ns.captures.video_file import Video, for_each_frame, frame_path
+from resfields_ns.captures.videos.alignment import Alignment
 from resfields_ns.captures.videos.calibration import Calibration
 from resfields_ns.captures.videos.masking import CleanPlate, Foreground
 
@@ -116,7 +118,7 @@ def convert_videos(
     out: Path,
     videos: dict[str, Video],
     calibration: Calibration,
-    frames: dict[str, list[int]],
+    aligned: Alignment,
     space: SceneSpace,
     sizes: dict[str, tuple[int, int]],
     foregrounds: dict[str, Foreground] | None,
@@ -126,10 +128,11 @@ def convert_videos(
 
     Args:
         calibration: for the videos' sizes
-        frames: of each video, equally many
+        aligned: the videos' frames
         sizes: (width, height) of each camera's images
         foregrounds: by camera; None for a capture without masks
     """
+    frames = aligned.frames
     resamplings = {
         name: Resampling(camera, sizes[name], f"camera {name}") for name, camera in calibration.cameras.items()
     }
@@ -148,6 +151,9 @@ def convert_videos(
                 (capture / name / kind).mkdir(parents=True, exist_ok=True)
             resampling = resamplings[name]
             write_cameras(capture / name, [resampling.camera] * len(frames[name]), space.to_world)
+            times = (aligned.matched.times + aligned.matched.gaps[name]).tolist()
+            stamps = {frame_path(Path(), index).stem: time for index, time in enumerate(times)}
+            write_time_stamps(capture / name / TIME_STAMPS_FILE, stamps)
             if isinstance(foreground, CleanPlate):
                 write_png(capture / name / PLATE_FILE, resampling(foreground.plate))
             last_kind = capture / name / ("rgb" if foreground is None else "mask")
