@@ -60,7 +60,8 @@ def test_limits(beta: float, dtype: torch.dtype) -> None:
 def test_depth_of_a_piece_is_the_integral_of_its_density(start: float, end: float, beta: float) -> None:
     sdf = start + (end - start) * (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000
     expected = 0.7 * laplace_density(sdf, _beta(beta)).mean()
-    found = laplace_depth(*(torch.tensor(value, dtype=torch.float64) for value in (start, end, 0.7)), _beta(beta))
+    ends = torch.tensor([start, end], dtype=torch.float64)
+    found = laplace_depth(ends[0], ends[1], torch.full_like(ends[0], 0.7), _beta(beta))
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-12)
 
 

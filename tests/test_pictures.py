@@ -17,13 +17,14 @@ CONFIG = SamplerConfig(num_samples=60, num_fine_samples=30)
 TIMES = torch.tensor([0.0, 0.4, 1.0])
 
 
-def _field(density: Density) -> DynamicField:
+def _field(density: Density, noise: float = 0.01) -> DynamicField:
+    """A sphere, and how far from it."""
     torch.manual_seed(0)
     field = DynamicFieldConfig(num_layers=3, hidden_dim=32, skip_layers=(), residual_layers=(1, 2)).setup(
         num_frames=4, density=density
     )
     for parameter in field.parameters():
-        parameter.data += 0.01 * torch.randn_like(parameter)
+        parameter.data += noise * torch.randn_like(parameter)
     return field.requires_grad_(False)
 
 
@@ -75,7 +76,7 @@ def test_order_of_rays_does_not_matter() -> None:
 
 @pytest.mark.parametrize("kind", [UniformSampler, OccupancySampler])
 def test_few_samples_at_the_surface_see_what_many_do(kind: type) -> None:
-    field, rays = _field(LaplaceDensity(0.004)).eval(), _rays()
+    field, rays = _field(LaplaceDensity(0.004), noise=0.001).eval(), _rays()
     many = render(field, UniformSampler(SamplerConfig(num_samples=2000), BOX, 4).eval(), rays, 1.0)
     few = render(field, kind(SamplerConfig(num_samples=24), BOX, 4).eval(), rays, 1.0)
     at_surface = render(field, kind(SamplerConfig(num_samples=24, num_surface_samples=12), BOX, 4).eval(), rays, 1.0)
@@ -83,7 +84,7 @@ def test_few_samples_at_the_surface_see_what_many_do(kind: type) -> None:
     def error(name: str, rendering: Rendering) -> float:
         return float((getattr(rendering, name) - getattr(many, name)).square().mean().sqrt())
 
+    assert error("distance", at_surface) < 0.6 * error("distance", few)
     for name in ("rgb", "accumulation", "distance"):
-        assert error(name, at_surface) < 0.15 * error(name, few), name
-    assert error("rgb", at_surface) < 0.01
+        assert error(name, at_surface) < 0.01, name
     assert at_surface.weights.shape[1] == 12

@@ -14,7 +14,6 @@ from resfields_ns.functional.volume import composite, compositing_weights
 from resfields_ns.models.samplers import SampledRays, Sampler
 
 NEGLIGIBLE_WEIGHT = 1e-4  # of a sample in its pixel
-GRAZING_SHARE = 0.1  # of samples at the surface, that go to where distances leave room for some
 SAMPLES_AT_ONCE = 8  # of a ray in a picture, front to back
 
 
@@ -102,9 +101,7 @@ def render(
 
 @torch.no_grad()
 def _weights_between(field: DynamicField, rays: Rays, samples: SampledRays) -> Float[Tensor, "hits pieces"]:
-    """How much of a ray may end between samples: where what is before it ends as if distances went evenly between
-    samples, and itself comes as near to the surface as distances allow.
-    """
+    """Probability that rays end between samples, as if signed distances went evenly from one to the next."""
     assert isinstance(field.density, LaplaceDensity)
     positions = rays.origins[samples.rays, None] + rays.directions[samples.rays, None] * samples.distances[..., None]
     segments = rays.segments or TimeSegments.from_times(rays.times[samples.rays])
@@ -114,10 +111,7 @@ def _weights_between(field: DynamicField, rays: Rays, samples: SampledRays) -> F
         start, end = torch.cat((raw[:, :1], raw), dim=1), torch.cat((raw, raw[:, -1:]), dim=1)
         lengths = samples.edges.diff(dim=1) * samples.stretches.length[:, None]
         depth = field.density.depth(start, end, lengths)
-        nearest = torch.minimum(torch.minimum(start, end), 0.5 * (start + end - lengths))
-        reaching = torch.exp(depth - depth.cumsum(dim=1))
-        ends, may_end = -torch.expm1(-depth), -torch.expm1(-field.density(nearest) * lengths)
-        return reaching * torch.lerp(ends, may_end, GRAZING_SHARE)
+        return torch.exp(depth - depth.cumsum(dim=1)) * -torch.expm1(-depth)
 
 
 def _render_samples(
