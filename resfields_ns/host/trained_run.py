@@ -85,7 +85,7 @@ def load_trained_run(config_path: Path) -> TrainedRun:
     A config can run any code when it is loaded, as with nerfstudio's own commands: load those that you trust.
     Raises ValueError if the file is not the config of such a run, or the run has no checkpoint.
     """
-    _check_config_file(config_path)
+    check_config_file(config_path, "--load-config")
     try:
         pipeline = eval_setup(config_path, test_mode="inference")[1]
     except yaml.YAMLError as error:
@@ -100,8 +100,9 @@ def load_trained_run(config_path: Path) -> TrainedRun:
     return run
 
 
-def _check_config_file(path: Path) -> None:
+def check_config_file(path: Path, option: str) -> None:
+    """Raise ValueError, naming `option`, if a file is not the config of a run."""
     if not path.is_file():
-        raise ValueError(f"--load-config: expected the config.yml of a run, found no file {path}")
+        raise ValueError(f"{option}: expected the config.yml of a run, found no file {path}")
     if not path.read_text(encoding="utf-8", errors="replace").startswith("!!python/object:"):
-        raise ValueError(f"--load-config: expected the config.yml of a run, found {path}, which is none")
+        raise ValueError(f"{option}: expected the config.yml of a run, found {path}, which is none")
