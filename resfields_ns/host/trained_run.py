@@ -24,6 +24,10 @@ class TrainedRun:
     model: Model
     train_dataset: InputDataset
     eval_dataset: InputDataset
+    name: str = ""
+    """What it is known by: the ends of its folder's path, without those that are of a machine."""
+    step: int = 0
+    """The last step of its training."""
 
     @property
     def sequence(self) -> Sequence:
@@ -87,12 +91,13 @@ def load_trained_run(config_path: Path) -> TrainedRun:
     """
     check_config_file(config_path, "--load-config")
     try:
-        pipeline = eval_setup(config_path, test_mode="inference")[1]
+        _, pipeline, _, step = eval_setup(config_path, test_mode="inference")
     except yaml.YAMLError as error:
         raise ValueError(f"--load-config: expected a run's config.yml, found {config_path}: {error}") from error
     train, evaluation = pipeline.datamanager.train_dataset, pipeline.datamanager.eval_dataset
     assert isinstance(train, InputDataset) and isinstance(evaluation, InputDataset)
-    run = TrainedRun(pipeline.model, train, evaluation)
+    name = "/".join(config_path.absolute().parts[-4:-1])
+    run = TrainedRun(pipeline.model, train, evaluation, name, step)
     try:
         _ = run.sequence
     except ValueError:

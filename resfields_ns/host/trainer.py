@@ -19,6 +19,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 from tyro.conf import Suppress
 
+from resfields_ns.host import optimization
 from resfields_ns.host.checkpoints import (
     capture_random_state,
     checkpoint_of,
@@ -40,7 +41,6 @@ from resfields_ns.host.host_configs import (
     SequenceViewerConfig,
 )
 from resfields_ns.host.old_runs import check_resumable, know_moved_classes, know_paths
-from resfields_ns.host.optimization import CosineDecayConfig
 from resfields_ns.host.presets import PresetTrainerConfig
 from resfields_ns.host.processes import (
     from_first,
@@ -273,7 +273,7 @@ class ResFieldsTrainer(Trainer):
             self.total_steps += state["step"] + 1
         groups = {
             name: {**group, "scheduler": replace(group["scheduler"], max_steps=self.total_steps)}
-            if isinstance(group["scheduler"], CosineDecayConfig)
+            if isinstance(group["scheduler"], optimization.CosineDecayConfig)
             else group
             for name, group in self.config.optimizers.items()
         }
