@@ -231,7 +231,7 @@ def test_meshes_are_not_mixed(rf_export: Command, tmp_path: Path, capsys: pytest
     folder = tmp_path / "meshes"
     rf_export("--frames", "0:2")
     for options, change, said in (
-        (["--frames", "0"], ("/tiny", "/other"), "expected meshes of .*/tiny, found those of .*/other: choose another"),
+        (["--frames", "0"], ("/tiny", "/other"), "expected meshes of .*/tiny, found those of .*/other: choose"),
         (
             ["--frames", "0", "--resolution", "9"],
             None,

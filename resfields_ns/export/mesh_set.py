@@ -58,9 +58,7 @@ def open_mesh_set(folder: Path, run: str, made_with: Mapping[str, Any], frames: 
     if found is None:
         known: dict[int, str | None] = {}
         if others := sorted(path.name for path in folder.glob(f"mesh_*.{made_with['format']}")):
-            raise ValueError(
-                f"{folder}: expected no meshes but those of {LIST}, found {others[0]}: choose another folder"
-            )
+            raise ValueError(f"{folder}: expected meshes that {LIST} names, found {others[0]}: choose another folder")
     elif found.run != run:
         raise ValueError(f"{folder}: expected meshes of {run}, found those of {found.run}: choose another folder")
     elif found.made_with == made_with:
@@ -68,8 +66,8 @@ def open_mesh_set(folder: Path, run: str, made_with: Mapping[str, Any], frames: 
     elif others := sorted(set(found.files) - set(frames)):
         changed = ", ".join(name for name, value in made_with.items() if found.made_with.get(name) != value)
         raise ValueError(
-            f"{folder}: expected meshes made alike, found that of frame {others[0]} with another {changed}: choose another "
-            "folder, or all of its frames"
+            f"{folder}: expected meshes made alike, found that of frame {others[0]} with another {changed}: "
+            "choose another folder, or all of its frames"
         )
     else:
         known = {}
