@@ -8,8 +8,8 @@ from torch.amp.grad_scaler import GradScaler
 
 _LEAST_SCALE = 2.0**-24  # of gradients in half precision: whose fault is not its range
 _ADVICE = (
-    "try a smaller learning rate (--optimizers.GROUP.optimizer.lr), gradients that are clipped "
-    "(--optimizers.GROUP.optimizer.max-norm 1) or, with --mixed-precision, full precision; rf-check looks the data over"
+    "try a smaller learning rate (--optimizers.field.optimizer.lr), gradients that are clipped "
+    "(--optimizers.field.optimizer.max-norm 1) or, with --mixed-precision, full precision; rf-check looks the data over"
 )
 
 
