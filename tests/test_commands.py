@@ -230,28 +230,19 @@ def test_a_set_of_meshes_says_what_is_missing(
 def test_meshes_are_not_mixed(rf_export: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "meshes"
     rf_export("--frames", "0:2")
-    for options, change, said in (
-        (["--frames", "0"], ("/tiny", "/other"), "expected meshes of .*/tiny, found those of .*/other: choose"),
-        (
-            ["--frames", "0", "--resolution", "9"],
-            None,
-            "frame 1 with another resolution: choose another folder, or all",
-        ),
-        (
-            ["--frames", "0"],
-            ("", None),
-            "expected meshes that meshes.json names, found mesh_000000.ply: choose another",
-        ),
+    listed = (folder / "meshes.json").read_text()
+    for options, changed, said in (
+        (["--frames", "0"], listed.replace("/tiny", "/other"), "expected meshes of .*/tiny, found those of .*/other:"),
+        (["--frames", "0", "--resolution", "9"], listed, "frame 1 with another resolution: choose another folder, or"),
+        (["--frames", "0"], None, "expected meshes that meshes.json names, found mesh_000000.ply: choose"),
     ):
-        listed = (folder / "meshes.json").read_text()
-        if change is not None:
-            (folder / "meshes.json").write_text(listed.replace(*change) if change[1] else listed)
-        if change == ("", None):
+        if changed is None:
             (folder / "meshes.json").unlink()
+        else:
+            (folder / "meshes.json").write_text(changed)
         with pytest.raises(SystemExit):
             rf_export(*options)
         _assert_one_line(capsys.readouterr().err, said)
-        (folder / "meshes.json").write_text(listed)
 
 
 @pytest.mark.parametrize(
