@@ -13,8 +13,9 @@ from resfields_ns.data.dynamic_data import DynamicDataManagerConfig
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 from resfields_ns.fields.dynamic_field import DynamicFieldConfig
 from resfields_ns.fields.parts import AmbientOptions, ConditionOptions, WarpOptions
+from resfields_ns.host.optimization import decaying_adam
 from resfields_ns.host.presets import method_specification
-from resfields_ns.host.trainer import ResFieldsTrainerConfig, decaying_adam
+from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from resfields_ns.models.samplers import SamplerConfig
 from resfields_ns.pipelines.dynamic_pipeline import DynamicPipelineConfig

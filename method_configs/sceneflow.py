@@ -7,8 +7,9 @@ long it trains here: batches and steps are those of its SDFs of the same sequenc
 
 from resfields_ns.data.sceneflow_data import SceneFlowDataManagerConfig
 from resfields_ns.dataparsers.deforming_things import DeformingThingsConfig
+from resfields_ns.host.optimization import decaying_adam
 from resfields_ns.host.presets import method_specification
-from resfields_ns.host.trainer import ResFieldsTrainerConfig, decaying_adam
+from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.models.sceneflow_model import SceneFlowModelConfig
 from resfields_ns.pipelines.sceneflow_pipeline import SceneFlowPipelineConfig
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from resfields_ns.data.sdf_data import SDFDataManagerConfig
 from resfields_ns.dataparsers.deforming_things import DeformingThingsConfig
 from resfields_ns.fields.siren_field import SirenFieldConfig
+from resfields_ns.host.optimization import decaying_adam
 from resfields_ns.host.presets import method_specification
-from resfields_ns.host.trainer import ResFieldsTrainerConfig, decaying_adam
+from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.models.sdf_model import SDFModelConfig
 from resfields_ns.pipelines.sdf_pipeline import SDFPipelineConfig
 

@@ -10,8 +10,9 @@ from resfields_ns.data.video_data import VideoDataManagerConfig
 from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
 from resfields_ns.fields.siren_field import SirenFieldConfig
+from resfields_ns.host.optimization import decaying_adam
 from resfields_ns.host.presets import method_specification
-from resfields_ns.host.trainer import ResFieldsTrainerConfig, decaying_adam
+from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.models.video_model import VideoModelConfig
 from resfields_ns.pipelines.video_pipeline import VideoPipelineConfig
 

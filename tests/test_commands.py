@@ -14,6 +14,7 @@ from PIL import Image
 from resfields_ns.commands import export, render
 from resfields_ns.export import surface
 from resfields_ns.export.surface import Surface
+from resfields_ns.files import write_aside
 
 Command = Callable[..., None]
 
@@ -147,7 +148,7 @@ def test_run_without_checkpoints(
 @pytest.mark.parametrize("file_format", ["ply", "obj", "glb"])
 def test_export(rf_export: Command, tmp_path: Path, file_format: str) -> None:
     rf_export("--frames", "1:4:2", "--format", file_format)
-    names = sorted(path.name for path in (tmp_path / "meshes").iterdir())
+    names = sorted(path.name for path in (tmp_path / "meshes").glob("mesh_*"))
     assert names == [f"mesh_000001.{file_format}", f"mesh_000003.{file_format}"]
     mesh = trimesh.load_mesh(tmp_path / "meshes" / names[0])
     assert mesh.volume > 0.0
@@ -190,12 +191,58 @@ def test_frames_without_a_surface_are_skipped(
         lambda model, time, resolution, chunk_size: extract(model, time, resolution, chunk_size) if time else nothing,
     )
     rf_export("--frames", "0:2")
-    assert [path.name for path in (tmp_path / "meshes").iterdir()] == ["mesh_000001.ply"]
+    assert [path.name for path in (tmp_path / "meshes").glob("mesh_*")] == ["mesh_000001.ply"]
     assert "Frame 0 has no surface in the scene box: skipped" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stopped:
         rf_export("--frames", "0")
     assert stopped.value.code == 1
     _assert_one_line(capsys.readouterr().err, "expected a surface in the scene box, found none in any frame")
+
+
+def test_a_set_of_meshes_says_what_is_missing(
+    rf_export: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stopped by a full disk, an export keeps what it has and says so; the same command goes on to the same bytes."""
+    folder, write = tmp_path / "meshes", surface.write_mesh
+
+    def fill(mesh: Surface, path: Path, transform: np.ndarray) -> None:
+        if path.name == "mesh_000002.ply":
+            with write_aside(path), Path("/dev/full").open("wb") as full:
+                full.write(b"0")
+        write(mesh, path, transform)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(surface, "write_mesh", fill)
+        with pytest.raises(SystemExit):
+            rf_export()
+    said = "mesh_000002.ply: expected room for it on the disk, found none; 2 meshes of the run are kept in .*meshes"
+    _assert_one_line(capsys.readouterr().err, said)
+    assert sorted(path.name for path in folder.iterdir()) == ["mesh_000000.ply", "mesh_000001.ply", "meshes.json"]
+    assert json.loads((folder / "meshes.json").read_text())["missing"] == [2, 3]
+    stamps = {path.name: path.stat().st_mtime_ns for path in folder.glob("mesh_*")}
+    rf_export()
+    listed = json.loads((folder / "meshes.json").read_text())
+    assert listed["missing"] == [] and listed["run"].endswith("/tiny") and str(tmp_path) not in listed["run"]
+    assert {name: (folder / name).stat().st_mtime_ns for name in stamps} == stamps
+    assert list(listed["files"].values()) == [path.name for path in sorted(folder.glob("mesh_*"))]
+
+
+def test_meshes_are_not_mixed(rf_export: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "meshes"
+    rf_export("--frames", "0:2")
+    listed = (folder / "meshes.json").read_text()
+    for options, changed, said in (
+        (["--frames", "0"], listed.replace("/tiny", "/other"), "expected meshes of .*/tiny, found those of .*/other:"),
+        (["--frames", "0", "--resolution", "9"], listed, "frame 1 with another resolution: choose another folder, or"),
+        (["--frames", "0"], None, "expected meshes that meshes.json names, found mesh_000000.ply: choose"),
+    ):
+        if changed is None:
+            (folder / "meshes.json").unlink()
+        else:
+            (folder / "meshes.json").write_text(changed)
+        with pytest.raises(SystemExit):
+            rf_export(*options)
+        _assert_one_line(capsys.readouterr().err, said)
 
 
 @pytest.mark.parametrize(

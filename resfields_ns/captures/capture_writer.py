@@ -17,7 +17,7 @@ from PIL import Image
 
 from resfields_ns.captures.camera import Camera, Similarity
 from resfields_ns.captures.json_file import read_json
-from resfields_ns.files import write_aside
+from resfields_ns.files import blame_full_disk, is_hidden, locked, write_aside
 
 if TYPE_CHECKING:
     import trimesh
@@ -50,16 +50,20 @@ def unfinished_capture(out: Path, request: dict[str, Any]) -> Iterator[Path]:
     Args:
         request: all that decides what is written, as JSON can hold it; kept in the capture
 
-    Raises ValueError if `out` is in use, or another request's rest is in the way.
+    Raises ValueError if `out` is in use, another run writes it, or another request's rest is in the way, and
+    DiskFullError where the disk has no room for it.
     """
     check_unused(out)
     partial = out.with_name(f"{out.name}.partial")
-    _open(partial, json.loads(json.dumps(request)))
-    yield partial
-    (partial / _MARK).replace(partial / _RECORD)
-    if out.exists():
-        out.rmdir()
-    partial.rename(out)
+    kept = f"what is whole is kept in {partial}, from which the same command goes on"
+    with blame_full_disk(out, kept), locked(out):
+        check_unused(out)  # another run may have finished it
+        _open(partial, json.loads(json.dumps(request)))
+        yield partial
+        (partial / _MARK).replace(partial / _RECORD)
+        if out.exists():
+            out.rmdir()
+        partial.rename(out)
 
 
 def describe_files(paths: Iterable[Path]) -> str:
@@ -91,7 +95,7 @@ def _open(partial: Path, request: dict[str, Any]) -> None:
             )
         return
     with write_aside(mark) as file:
-        if any(path != file.parent for path in partial.iterdir()):
+        if any(not is_hidden(path) for path in partial.iterdir()):
             raise ValueError(f"{partial}: expected no such folder, found one that this command did not make")
         file.write_text(json.dumps(request, indent=2) + "\n", encoding="utf-8")
 

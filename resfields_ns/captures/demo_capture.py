@@ -4,7 +4,6 @@ Notation: normalised space holds the creature within the unit sphere; the world 
 x_world = _METRES_PER_UNIT * x_normalised + _WORLD_CENTRE. Cameras have OpenCV axes.
 """
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from resfields_ns.captures.capture_writer import make_folders, write_box, write_
 from resfields_ns.captures.demo_creature import Creature
 from resfields_ns.captures.meshes.ray_casting import cast_rays
 from resfields_ns.captures.poses import camera_around_origin
+from resfields_ns.files import write_aside
 from resfields_ns.options import Limits
 
 _METRES_PER_UNIT = 0.8
@@ -42,17 +42,10 @@ def write_demo_capture(
     """
     _check_request(out, seed, num_frames, size)
     partial = out.with_name(out.name + ".partial")
-    if partial.exists():
+    if partial.exists():  # as earlier versions left it
         raise ValueError(f"{partial}: expected no such folder, found one left by a run that was stopped: delete it")
-    partial.mkdir(parents=True)
-    try:
+    with write_aside(out) as partial:
         _write_capture(partial, Creature.from_seed(seed), seed, num_frames, size, show_progress)
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def _check_request(out: Path, seed: int, num_frames: int, size: int) -> None:

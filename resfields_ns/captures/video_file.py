@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from resfields_ns.captures.untrusted import blamed, check_file
 from resfields_ns.captures.video_pictures import pixel_mode, shown_pixels, shown_size
-from resfields_ns.files import write_aside
+from resfields_ns.files import locked, write_aside
 
 _FRAMES_AT_ONCE = 16
 _MICROSECONDS = 1_000_000
@@ -65,7 +65,8 @@ def extract_frames(folders: dict[Path, Video], frames: list[int], size: tuple[in
     """Write the chosen frames of each video to its folder, as `frame_path` names them; what is there is kept.
 
     A file appears whole or not at all, so that a run that was stopped can be repeated; one older than its video is
-    written anew. Frames are made smaller to `size` (width, height).
+    written anew. Frames are made smaller to `size` (width, height). What another process decodes to a folder is waited
+    for, with a line.
     Raises ValueError if a video ends before a frame, or cannot be decoded.
     """
     missing = {folder: _missing(folder, video, frames) for folder, video in folders.items()}
@@ -74,11 +75,14 @@ def extract_frames(folders: dict[Path, Video], frames: list[int], size: tuple[in
         return
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Decoding videos", total=total)
-        for folder, video in folders.items():
-            folder.mkdir(parents=True, exist_ok=True)
-            write = partial(_write, folder, size)
-            for _ in for_each_frame(video, missing[folder], write):
-                progress.advance(task)
+        for folder in filter(missing.get, folders):
+            waiting = f"{folder}: waiting for another process that decodes frames to it"
+            with locked(folder, waiting=waiting):
+                folder.mkdir(exist_ok=True)
+                left = _missing(folder, folders[folder], frames)
+                progress.advance(task, len(missing[folder]) - len(left))
+                for _ in for_each_frame(folders[folder], left, partial(_write, folder, size)):
+                    progress.advance(task)
 
 
 def for_each_frame(

@@ -1,26 +1,26 @@
 """Running a command: arguments by tyro, and a user's mistake as one line."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import tyro
 
+from resfields_ns.files import one_line_errors
+from resfields_ns.host.stops import ended_by_sigterm
+
 
 def run_command(command: Callable[..., Any]) -> None:
     """Run a function with arguments from the command line, or the `main()` of a dataclass made from them.
 
-    A ValueError becomes one line on stderr and exit code 1; any other error keeps its traceback.
+    A ValueError or a full disk becomes one line on stderr and exit code 1; any other error keeps its traceback. SIGTERM
+    ends it as Ctrl-C does, so that what is unfinished is put away.
     """
     tyro.extras.set_accent_color("bright_yellow")
-    try:
+    with one_line_errors(), ended_by_sigterm():
         result = tyro.cli(command)
         if result is not None:
             result.main()
-    except ValueError as error:
-        print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(1) from None
 
 
 def print_training(capture: Path, cameras: list[str], method: str) -> None:

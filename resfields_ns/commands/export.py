@@ -20,13 +20,14 @@ def export(
 ) -> None:
     """Write the surface at every frame as a mesh with vertex colours.
 
-    Files are named by the capture's frame numbers, mesh_000010.ply. A frame without a surface gets none.
+    Files are named by the capture's frame numbers, mesh_000010.ply. A frame without a surface gets none. meshes.json
+    tells of which run they are and which of them are missing: the same command goes on where it was stopped.
 
     Example: rf-export --load-config RUN/config.yml --output-dir meshes --frames 0:50:10
 
     Args:
         load_config: The run's config.yml.
-        output_dir: Folder for the meshes; files of the same name are replaced.
+        output_dir: Folder for the meshes of this run alone; those that are made otherwise are replaced.
         resolution: Cells along the longest side of the scene box.
         frames: Frames of the run, counted from 0, as start:stop:step.
         format: Format of the files.
@@ -46,7 +47,8 @@ def export(
     run = load_trained_run(load_config)
     run.show_residuals(residual_scale, residual_rank)
     indices = parse_frames(frames, run.num_frames)
-    written = export_meshes(run, indices, output_dir, resolution, format, units, chunk_size)
+    shown = {"residual_scale": residual_scale, "residual_rank": residual_rank}
+    written = export_meshes(run, indices, output_dir, resolution, format, units, chunk_size, shown)
     if not written:
         raise ValueError(f"{load_config}: expected a surface in the scene box, found none in any frame asked for")
     print(f"Wrote {len(written)} of {len(indices)} meshes to {output_dir}")

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -32,6 +33,8 @@ class DynamicDataManagerConfig(SequenceDataManagerConfig):
     """Frames that a training step looks at, equally often; few frames make long runs of one time, which are fast."""
     background_margin: float = option(1.0, above=0, most=1, data="masks")
     """How far from the foreground, as a share of the longer image side, the background half of the rays may pass."""
+    skip_checks: bool = False
+    """Train on a capture even where rf-check finds that nothing can be learned from it."""
 
 
 class DynamicDataManager(VanillaDataManager[DynamicDataset]):
@@ -40,10 +43,26 @@ class DynamicDataManager(VanillaDataManager[DynamicDataset]):
     config: DynamicDataManagerConfig
 
     def setup_train(self) -> None:
-        """Load the training images and check that there is something to train on."""
+        """Load the training images, of a capture that something can be learned from.
+
+        Raises ValueError for one of which rf-check says that it cannot, before training.
+        """
+        if self.test_mode == "val" and not self.config.skip_checks:
+            self._check_capture()
         CONSOLE.print(f"Loading {len(self.train_dataset)} training images...")
         self.train_rays = RayBatches(self.train_dataset, self.config, self.config.train_num_rays_per_batch, self.device)
         self.train_pixel_sampler = self.train_rays  # pyright: ignore[reportAttributeAccessIssue] # the exporters' name
+
+    def _check_capture(self) -> None:
+        from resfields_ns.captures.checks.checked_capture import CheckedCapture
+        from resfields_ns.captures.checks.look_over import check_quickly
+
+        data = Path(self.config.dataparser.data if self.config.data is None else self.config.data)
+        try:
+            check_quickly(CheckedCapture(data, "", self.train_dataset.capture, self.eval_dataset.capture))
+        except ValueError as error:
+            skip = "--pipeline.datamanager.skip-checks True trains on it all the same"
+            raise ValueError(f"{error} ({skip})") from error
 
     def setup_eval(self) -> None:
         """Load the evaluation images."""

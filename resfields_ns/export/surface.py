@@ -1,11 +1,11 @@
 """The surface of a model at a time as a triangle mesh, and mesh files of a run, one a frame."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import mcubes
 import numpy as np
@@ -17,7 +17,8 @@ from rich.progress import Progress
 from torch import Tensor
 
 from resfields_ns.captures.meshes.mesh_points import sample_surface
-from resfields_ns.files import write_aside
+from resfields_ns.export.mesh_set import open_mesh_set
+from resfields_ns.files import blame_full_disk, locked, write_aside
 from resfields_ns.functional.surface_grid import levels_near_surface
 from resfields_ns.host.trained_run import TrainedRun
 from resfields_ns.models.surface_model import SurfaceModel
@@ -105,26 +106,38 @@ def export_meshes(
     file_format: Literal["ply", "obj", "glb"],
     units: Literal["normalised", "world"],
     chunk_size: int,
+    shown: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write the surface at each frame of the run (counted from 0) and return the files.
 
     Names hold the capture's own frame numbers: mesh_000010.ply. A frame without a surface is named on stderr and
-    skipped. `resolution` and `chunk_size` are those of `extract_surface`. Raises ValueError where the model knows none.
+    skipped. A list of the meshes (`MeshSet`) says what is missing while they are written; those that are there already,
+    made alike, stay. `resolution` and `chunk_size` are those of `extract_surface`; what is `shown` of the model
+    otherwise than it was trained is kept in the list. Raises ValueError where the model knows none, or the folder holds
+    other meshes, and DiskFullError where the disk has no room.
     """
     if not isinstance(run.model, SurfaceModel):
         raise ValueError(f"--load-config: expected a model with a surface, found {type(run.model).__name__}")
     transform = np.eye(4) if units == "normalised" else run.sequence.to_world.matrix
     console = Console(stderr=True)
-    written = []
-    with Progress(console=console) as progress:
-        for frame in progress.track(frames, description="Exporting"):
-            number = run.sequence.frames.numbers[frame]
-            time = float(times_from_frames(torch.tensor(frame), run.num_frames))
+    numbers = {run.sequence.frames.numbers[frame]: frame for frame in frames}
+    made_with = {"step": run.step, "format": file_format, "resolution": resolution, "units": units, **(shown or {})}
+    with locked(folder), Progress(console=console) as progress:
+        meshes = open_mesh_set(folder, run.name, made_with, list(numbers))
+        for number in progress.track(
+            [number for number in numbers if number in meshes.missing], description="Exporting"
+        ):
+            time = float(times_from_frames(torch.tensor(numbers[number]), run.num_frames))
             surface = extract_surface(run.model, time, resolution, chunk_size)
+            path = folder / f"mesh_{number:06d}.{file_format}"
             if len(surface.faces) == 0:
                 console.print(f"Frame {number} has no surface in the scene box: skipped")
+                path.unlink(missing_ok=True)
+                meshes.add(number, None)
                 continue
-            path = folder / f"mesh_{number:06d}.{file_format}"
-            write_mesh(surface, path, transform)
-            written.append(path)
-    return written
+            kept = f"{len(meshes.files)} meshes of the run are kept in {folder}, and the same command goes on"
+            with blame_full_disk(path, kept):
+                write_mesh(surface, path, transform)
+                meshes.add(number, path.name)
+        files = [meshes.files[number] for number in numbers]
+    return [folder / file for file in files if file is not None]

@@ -28,7 +28,7 @@ def opacity_cross_entropy(
 ) -> Float[Tensor, ""]:
     """Binary cross-entropy of rendered opacity, kept `margin` away from 0 and 1, against the mask."""
     opacity = accumulation.clamp(margin, 1.0 - margin)
-    return mean_of_rows(F.binary_cross_entropy(opacity, foreground, reduction="none"))
+    return -mean_of_rows(foreground * opacity.log() + (1.0 - foreground) * (1.0 - opacity).log())
 
 
 def opacity_where_known(

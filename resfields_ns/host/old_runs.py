@@ -17,8 +17,8 @@ _TAGS = "tag:yaml.org,2002:python"
 MOVED = {
     "data.capture_datamanager.CaptureDataManager": "data.dynamic_data.DynamicDataManager",
     "data.video_datamanager.VideoDataManager": "data.video_data.VideoDataManager",
-    "engine.optimizers.FusedAdam": "host.trainer.FusedAdam",
-    "engine.schedulers.CosineDecay": "host.trainer.CosineDecay",
+    "engine.optimizers.FusedAdam": "host.optimization.FusedAdam",
+    "engine.schedulers.CosineDecay": "host.optimization.CosineDecay",
     "engine.trainer.ResFieldsTrainer": "host.trainer.ResFieldsTrainer",
     "fields.ambient.hexplane.HexPlane": "fields.hexplane.HexPlane",
     "fields.ambient.hexplane.HexPlaneAmbient": "fields.hexplane.HexPlaneAmbient",
@@ -31,6 +31,8 @@ MOVED = {
     "fields.warps.identity.IdentityWarp": "fields.warps.IdentityWarp",
     "fields.warps.se3.SE3Warp": "fields.warps.SE3Warp",
     "fields.warps.translation.TranslationWarp": "fields.warps.TranslationWarp",
+    "host.trainer.CosineDecay": "host.optimization.CosineDecay",
+    "host.trainer.FusedAdam": "host.optimization.FusedAdam",
     "models.ray_model.DynamicRayModel": "models.dynamic_model.DynamicModel",
     "models.scene_flow_model.SceneFlowModel": "models.sceneflow_model.SceneFlowModel",
     "models.temporal_sdf_model.TemporalSDFModel": "models.sdf_model.SDFModel",
@@ -39,7 +41,7 @@ MOVED = {
     "surfaces.flow_datamanager.FlowDataManager": "data.sceneflow_data.SceneFlowDataManager",
     "surfaces.surface_datamanager.SurfaceDataManager": "data.sdf_data.SDFDataManager",
 }
-"""Path within the package in version 0.1.0, before its rooms were made anew, and now; that of the config ends alike."""
+"""Path within the package as earlier versions had it, and now; that of the config ends alike."""
 RENAMED_STATE = {
     r"_model\.density\.": "_model.field.density.",
 }

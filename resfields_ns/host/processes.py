@@ -5,7 +5,9 @@ torchrun each process is started from outside and finds the others by what its e
 """
 
 import atexit
+import multiprocessing
 import os
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -14,6 +16,10 @@ import torch
 import torch.distributed as dist
 from nerfstudio.configs.base_config import MachineConfig
 from torch import Tensor
+from torch.multiprocessing.spawn import ProcessExitedException
+
+from resfields_ns.files import one_line_errors
+from resfields_ns.host.stops import Stops, handling
 
 Value = TypeVar("Value")
 
@@ -40,17 +46,55 @@ def join_launched(device_type: str) -> int | None:
 
 
 def let_host_launch(machine: MachineConfig) -> None:
-    """Let the host's launcher start processes that meet on CPUs, too; ValueError for more than there are GPUs."""
-    if processes_of(machine) == 1:
-        return
-    if machine.device_type == "cuda" and machine.num_devices > torch.cuda.device_count():
+    """Let the host's launcher end a run as it should, and start processes that meet on CPUs, too.
+
+    Raises ValueError for more processes than there are GPUs.
+    """
+    if processes_of(machine) > 1 and machine.device_type == "cuda" and machine.num_devices > torch.cuda.device_count():
         raise ValueError(
             f"--machine.num-devices: expected at most {torch.cuda.device_count()}, the GPUs of this machine, "
             f"got {machine.num_devices}"
         )
+    if processes_of(machine) == 1 and "nerfstudio.scripts.train" not in sys.modules:
+        return
     from nerfstudio.scripts import train  # which imports the methods
 
     train._distributed_worker = _work
+    if not isinstance(train.launch, _Launch):
+        train.launch = _Launch(train.launch)
+
+
+class _Launch:
+    """The host's launcher, which reports a stop as success, and a user's mistake at length.
+
+    Raises SystemExit after either: with 130 or 143 where a signal stopped the run, else with 1.
+    """
+
+    def __init__(self, launch: Callable[..., None]) -> None:
+        self.launch = launch
+
+    def __call__(self, main_func: Callable[..., Any], num_devices_per_machine: int, **options: Any) -> None:
+        """As the host's."""
+        if num_devices_per_machine * options.get("num_machines", 1) == 1:
+            with one_line_errors(), Stops().heard():
+                self.launch(main_func, num_devices_per_machine, **options)
+            return
+        asked: list[int] = []
+
+        def pass_on(number: int, frame: Any) -> None:
+            del frame
+            asked.append(number)
+            for process in multiprocessing.active_children():
+                assert process.pid is not None
+                os.kill(process.pid, number)
+
+        try:
+            with handling(pass_on):
+                self.launch(main_func, num_devices_per_machine, **options)
+        except ProcessExitedException as error:
+            raise SystemExit(128 + asked[0] if asked else error.exit_code) from None
+        if asked:
+            raise SystemExit(128 + asked[0])
 
 
 def from_first(value: Value) -> Value:
@@ -69,6 +113,15 @@ def from_all(value: Value) -> list[Value]:
     values = [value] * dist.get_world_size()
     dist.all_gather_object(values, value)
     return values
+
+
+def largest_of_processes(value: int) -> int:
+    """The largest of the numbers that processes have; all must ask."""
+    if not dist.is_initialized():
+        return value
+    largest = torch.tensor(value, device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    dist.all_reduce(largest, dist.ReduceOp.MAX)
+    return int(largest)
 
 
 def mean_over_processes(values: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -96,7 +149,8 @@ def _work(
     _join(device_type, local_rank, init_method=dist_url, world_size=world_size, rank=rank, timeout=timeout)
     if device_type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, torch.get_num_threads() // num_devices_per_machine))
-    main_func(local_rank, world_size, config, rank)
+    with one_line_errors():
+        main_func(local_rank, world_size, config, rank)
     dist.destroy_process_group()
 
 

@@ -24,6 +24,10 @@ class TrainedRun:
     model: Model
     train_dataset: InputDataset
     eval_dataset: InputDataset
+    name: str = ""
+    """What it is known by: the ends of its folder's path, without those that are of a machine."""
+    step: int = 0
+    """The last step of its training."""
 
     @property
     def sequence(self) -> Sequence:
@@ -85,14 +89,15 @@ def load_trained_run(config_path: Path) -> TrainedRun:
     A config can run any code when it is loaded, as with nerfstudio's own commands: load those that you trust.
     Raises ValueError if the file is not the config of such a run, or the run has no checkpoint.
     """
-    _check_config_file(config_path)
+    check_config_file(config_path, "--load-config")
     try:
-        pipeline = eval_setup(config_path, test_mode="inference")[1]
+        _, pipeline, _, step = eval_setup(config_path, test_mode="inference")
     except yaml.YAMLError as error:
         raise ValueError(f"--load-config: expected a run's config.yml, found {config_path}: {error}") from error
     train, evaluation = pipeline.datamanager.train_dataset, pipeline.datamanager.eval_dataset
     assert isinstance(train, InputDataset) and isinstance(evaluation, InputDataset)
-    run = TrainedRun(pipeline.model, train, evaluation)
+    name = "/".join(config_path.absolute().parts[-4:-1])
+    run = TrainedRun(pipeline.model, train, evaluation, name, step)
     try:
         _ = run.sequence
     except ValueError:
@@ -100,8 +105,9 @@ def load_trained_run(config_path: Path) -> TrainedRun:
     return run
 
 
-def _check_config_file(path: Path) -> None:
+def check_config_file(path: Path, option: str) -> None:
+    """Raise ValueError, naming `option`, if a file is not the config of a run."""
     if not path.is_file():
-        raise ValueError(f"--load-config: expected the config.yml of a run, found no file {path}")
+        raise ValueError(f"{option}: expected the config.yml of a run, found no file {path}")
     if not path.read_text(encoding="utf-8", errors="replace").startswith("!!python/object:"):
-        raise ValueError(f"--load-config: expected the config.yml of a run, found {path}, which is none")
+        raise ValueError(f"{option}: expected the config.yml of a run, found {path}, which is none")

@@ -1,30 +1,39 @@
-"""A trainer whose checkpoints survive a kill and continue exactly, its optimizers and schedules."""
+"""A trainer that can be stopped at any moment, and whose runs go on exactly."""
 
-import math
-import os
-import random
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from nerfstudio.configs.base_config import LoggingConfig, MachineConfig, ViewerConfig
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
-from nerfstudio.engine.optimizers import AdamOptimizerConfig, Optimizers
-from nerfstudio.engine.schedulers import Scheduler, SchedulerConfig
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
+from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer
 from nerfstudio.utils import comms
 from nerfstudio.utils.decorators import check_main_thread
+from nerfstudio.utils.misc import step_check
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 from tyro.conf import Suppress
 
+from resfields_ns.host import optimization
+from resfields_ns.host.checkpoints import (
+    capture_random_state,
+    checkpoint_of,
+    hold_run,
+    list_checkpoints,
+    load_checkpoint,
+    newest_intact,
+    release_run,
+    restore_random_state,
+    step_of,
+    write_checkpoint,
+)
 from resfields_ns.host.dataparsing import SequenceDataParser
+from resfields_ns.host.finite_numbers import broken_parameter, broken_step, not_finite
 from resfields_ns.host.host_configs import (
     SequenceLoggingConfig,
     SequenceMachineConfig,
@@ -36,99 +45,20 @@ from resfields_ns.host.presets import PresetTrainerConfig
 from resfields_ns.host.processes import (
     from_first,
     join_launched,
+    largest_of_processes,
     let_host_launch,
     mean_over_processes,
     processes_of,
 )
 from resfields_ns.host.run_record import find_data, record_run
-from resfields_ns.options import Obstacle, Options, option, unless, when, when_any
+from resfields_ns.host.stops import Stopped, Stops, stopped_by
+from resfields_ns.options import Obstacle, option, unless, when, when_any
 
 know_moved_classes()
 know_paths()
 
 
-def capture_random_state() -> dict[str, Any]:
-    """State of Python's, numpy's and torch's generators; loads with `torch.load(weights_only=True)`."""
-    version, internal, gauss_next = random.getstate()
-    _, keys, position, has_gauss, cached_gaussian = np.random.get_state()  # noqa: NPY002
-    return {
-        "python": (version, torch.tensor(internal, dtype=torch.int64), gauss_next),
-        "numpy": (torch.from_numpy(np.asarray(keys, np.int64)), int(position), int(has_gauss), float(cached_gaussian)),
-        "torch": torch.get_rng_state(),
-        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],
-    }
-
-
-def restore_random_state(state: dict[str, Any]) -> None:
-    """Continue from a captured state; the current GPU from that of the first."""
-    version, internal, gauss_next = state["python"]
-    random.setstate((version, tuple(internal.tolist()), gauss_next))
-    keys, position, has_gauss, cached_gaussian = state["numpy"]
-    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, cached_gaussian))  # noqa: NPY002
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"][0])
-
-
-@dataclass
-class CosineDecayConfig(Options, SchedulerConfig):
-    """Cosine annealing (Loshchilov & Hutter 2016) to a share of the initial learning rate."""
-
-    prefix: ClassVar[str] = "scheduler."
-
-    _target: type = field(default_factory=lambda: CosineDecay)
-    final_share: float = option(0.1, least=0, most=1)
-    """Final learning rate as a share of the initial one."""
-    start_share: float = option(0.0, least=0, below=1)
-    """Share of the steps that pass before anything is learned."""
-    max_steps: Suppress[int] = option(400_000, least=1)
-    """Steps of the decay; the trainer sets the length of its run."""
-
-
-class CosineDecay(Scheduler):
-    """Cosine annealing, from the start on or joined later, then constant."""
-
-    config: CosineDecayConfig
-
-    def get_scheduler(self, optimizer: Optimizer, lr_init: float) -> LambdaLR:
-        """The schedule as a factor of each group's own learning rate."""
-        del lr_init
-        final, start, max_steps = self.config.final_share, self.config.start_share, self.config.max_steps
-
-        def factor(step: int) -> float:
-            progress = min(step / max_steps, 1.0)
-            if progress < start:
-                return 0.0
-            return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * progress))
-
-        return LambdaLR(optimizer, factor)
-
-
-@dataclass
-class FusedAdamConfig(Options, AdamOptimizerConfig):
-    """Adam (Kingma & Ba 2015) in one pass over the parameters."""
-
-    prefix: ClassVar[str] = "optimizer."
-
-    lr: float = option(5e-4, above=0)
-    """Learning rate."""
-    eps: float = option(1e-8, above=0)
-    """What is added to the root of the mean square of gradients."""
-    max_norm: float | None = option(None, above=0)
-    """Norm to which gradients are clipped; None: as they are."""
-    weight_decay: float = option(0.0, least=0)
-    """L2 penalty of the parameters."""
-    fused: bool = True
-    """Use torch's fused implementation."""
-
-
-def decaying_adam(lr: float, eps: float = 1e-8, start_share: float = 0.0) -> dict[str, Any]:
-    """The paper's way to train a group of parameters (A.1): Adam whose rate falls to a tenth along a cosine.
-
-    With a `start_share`, the group waits for that share of the steps.
-    """
-    return {"optimizer": FusedAdamConfig(lr=lr, eps=eps), "scheduler": CosineDecayConfig(start_share=start_share)}
-
+_STEPS_AT_ONCE = 10  # on a GPU, which looking at numbers would keep waiting
 
 _WITH_VIEWER = ("viewer", "viewer+wandb", "viewer+tensorboard", "viewer+comet", "viewer_legacy")
 _WITH_PROJECT = ("wandb", "comet", "viewer+wandb", "viewer+comet")
@@ -177,6 +107,8 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
 
     _target: type = field(default_factory=lambda: ResFieldsTrainer)
     prompt: Suppress[str | None] = None
+    run: Suppress[Path | None] = None
+    """Folder of the run, where it is not that of its name."""
     project_name: str | None = option("nerfstudio-project", acts=when("vis", *_WITH_PROJECT))
     """Name of the project, for wandb and comet."""
     max_num_iterations: int = option(1_000_000, least=1)
@@ -199,6 +131,8 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
     """Checkpoint to continue from."""
     load_scheduler: bool = option(True, acts=when_any("load_dir", "load_checkpoint"))
     """Whether schedules of learning rates go on where the checkpoint left them."""
+    save_only_latest_checkpoint: bool = True
+    """Keep the last two checkpoints alone, the older one in case that the newer is damaged."""
     log_gradients: bool = option(False, acts=_evaluated)
     """Whether the norms of gradients are logged with the metrics."""
     gradient_accumulation_steps: dict[str, int] = option(factory=dict, least=1)
@@ -241,9 +175,14 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
         let_host_launch(self.machine)
 
     def save_config(self) -> None:
-        """Write the config.yml, by the first process or on the first machine alone."""
+        """Write the config.yml, by the first process or on the first machine alone, which has the run from then on."""
         if comms.is_main_process() and self.machine.machine_rank == 0:
+            hold_run(self.get_base_dir())
             super().save_config()
+
+    def get_base_dir(self) -> Path:
+        """The run's folder."""
+        return super().get_base_dir() if self.run is None else self.run
 
     def get_checkpoint_dir(self) -> Path:
         """Where the run's checkpoints lie: while the host loads a run, beside the config.yml that it reads."""
@@ -253,21 +192,20 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
         rendering = loading["test_mode"] == "inference"
         return self.found_at(Path(loading["config_path"]).absolute().parent, rendering)
 
-    def found_at(self, run: Path, rendering: bool) -> Path:
+    def found_at(self, run: Path, rendering: bool, option: str = "--load-config") -> Path:
         """Take the run to be in a folder, where it may have been moved, and return that of its checkpoints.
 
         Its data are looked for, too: where they were, and where they would be if they were moved with it. What only
-        renders does with the run's record where they are gone. Raises ValueError if there are no checkpoints, or no
-        data.
+        renders does with the run's record where they are gone. Raises ValueError, naming `option`, if there are no
+        checkpoints, or no data.
         """
         folder = run / self.relative_model_dir
-        if not any(folder.glob("step-*.ckpt")):
+        if not list_checkpoints(folder):
             run, folder = super().get_base_dir(), super().get_checkpoint_dir()
-        checkpoints = sorted(folder.glob("step-*.ckpt"))
-        if not checkpoints:
-            raise ValueError(f"--load-config: expected checkpoints in {folder.absolute()}, found none")
+        if not list_checkpoints(folder):
+            raise ValueError(f"{option}: expected checkpoints in {folder.absolute()}, found none")
         if self.load_step is None:
-            self.load_step = int(checkpoints[-1].stem.removeprefix("step-"))
+            self.load_step = step_of(newest_intact(folder, option))
         find_data(self.pipeline.datamanager, super().get_base_dir(), run, rendering)
         return folder
 
@@ -312,36 +250,105 @@ class ResFieldsTrainer(Trainer):
         launched = join_launched(config.machine.device_type)
         config.timestamp = from_first(config.timestamp)
         super().__init__(config, local_rank if launched is None else launched, world_size=1)
+        self._stops = Stops(when_asked=self._end_pause)
+        self._saved_step: int | None = None
         restore_random_state(from_first(capture_random_state()))
+
+    def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
+        """Build pipeline and optimizers; where a signal stops it, nothing is lost."""
+        with self._stops.heard():
+            super().setup(test_mode)
+        self.callbacks.insert(
+            0, TrainingCallback([TrainingCallbackLocation.BEFORE_TRAIN_ITERATION], self._stop_if_asked)
+        )
 
     def setup_optimizers(self) -> Optimizers:
         """Optimizers whose cosine schedules end with the run, counting the steps of the checkpoint it resumes."""
         if isinstance(self.pipeline, KnowsMissingData):
             self.config.check_data(self.pipeline.missing_data())
+        self.total_steps = self.config.max_num_iterations
         if (path := self._checkpoint_to_load()) is not None:
-            check_resumable(_load(path)["pipeline"])
-        total_steps = self._total_steps()
+            state = load_checkpoint(path)
+            check_resumable(state["pipeline"])
+            self.total_steps += state["step"] + 1
         groups = {
-            name: {**group, "scheduler": replace(group["scheduler"], max_steps=total_steps)}
-            if isinstance(group["scheduler"], CosineDecayConfig)
+            name: {**group, "scheduler": replace(group["scheduler"], max_steps=self.total_steps)}
+            if isinstance(group["scheduler"], optimization.CosineDecayConfig)
             else group
             for name, group in self.config.optimizers.items()
         }
         return Optimizers(groups, self.pipeline.get_param_groups())
 
     def train(self) -> None:
-        """Train, continuing the random numbers of the checkpoint that was loaded."""
+        """Train, continuing the random numbers of the checkpoint that was loaded.
+
+        SIGINT and SIGTERM save a checkpoint first. Raises ValueError where numbers are no longer finite.
+        """
         self._record_sequence()
-        for line in self.config.outlasting(self._total_steps()):
+        for line in self.config.outlasting(self.total_steps):
             CONSOLE.print(line)
         if (path := self._checkpoint_to_load()) is not None:
-            restore_random_state(_load(path)["random_state"])
-        super().train()
+            state = load_checkpoint(path)
+            restore_random_state(state["random_state"])
+            self._restore_gradients(state.get("gradients", {}))
+        try:
+            with self._stops.heard():
+                super().train()
+                self._stop_if_asked(self.step + 1)
+        finally:
+            release_run(self.base_dir)
 
     def train_iteration(self, step: int) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         """A step; what is told of it is the mean over the processes."""
-        loss, losses, metrics = super().train_iteration(step)
-        return mean_over_processes({"": loss})[""], mean_over_processes(losses), mean_over_processes(metrics)
+        try:
+            loss, losses, metrics = super().train_iteration(step)
+        except (ArithmeticError, IndexError, RuntimeError, ValueError) as error:
+            if (broken := broken_parameter(self.pipeline.model)) is None:
+                raise
+            raise not_finite(step, broken, self._kept()) from error
+        losses = mean_over_processes(losses)
+        looks = self.device == "cpu" or step % _STEPS_AT_ONCE == 0
+        if looks and (broken := broken_step(losses, self.optimizers.parameters, self.grad_scaler)) is not None:
+            raise not_finite(step, broken, self._kept())
+        self._stops.finish_steps()
+        return mean_over_processes({"": loss})[""], losses, mean_over_processes(metrics)
+
+    def eval_iteration(self, step: int) -> None:
+        """Evaluate where it is time to, which changes nothing of what is learnt after it."""
+        config = self.config
+        cadences = (config.steps_per_eval_batch, config.steps_per_eval_image, config.steps_per_eval_all_images)
+        if not any(step_check(step, cadence) for cadence in cadences):
+            return
+        state = capture_random_state()
+        if comms.get_world_size() > 1:
+            super().eval_iteration(step)
+        elif self._stops.asked is None:
+            with self._stops.at_once():
+                super().eval_iteration(step)
+        restore_random_state(state)
+
+    def _end_pause(self) -> None:
+        """Let a run that the viewer has paused come to where it can stop."""
+        self.training_state = "training"
+
+    def _stop_if_asked(self, step: int) -> None:
+        """Before a step: save a checkpoint and end the run, if any of its processes was asked to."""
+        asked = largest_of_processes(self._stops.asked or 0)
+        if asked == 0:
+            return
+        if self._saved_step != step - 1 and step > self._start_step:
+            self.save_checkpoint(step - 1)
+        from_first(None)  # the others wait for it
+        if comms.is_main_process():
+            saved = f"{self._kept()}, with which rf-resume {self.base_dir} goes on"
+            CONSOLE.print(f"{stopped_by(asked)} after {step} of {self.total_steps} steps: {saved}", soft_wrap=True)
+        raise Stopped(asked, told=True)
+
+    def _train_complete_viewer(self) -> None:
+        """Show what was learnt until a signal ends that, as the host says."""
+        with self._stops.at_once():
+            super()._train_complete_viewer()
+        self._stops.asked = None
 
     @check_main_thread
     def _record_sequence(self) -> None:
@@ -350,51 +357,53 @@ class ResFieldsTrainer(Trainer):
         if isinstance(datamanager, VanillaDataManager) and isinstance(datamanager.dataparser, SequenceDataParser):
             record_run(self.base_dir, self.base_dir, datamanager)
 
-    @check_main_thread
     def save_checkpoint(self, step: int) -> None:
-        """Write the checkpoint aside, move it into place in one go, and only then delete older ones."""
-        self.checkpoint_dir.mkdir(parents=True, exist_ok=True)
-        path = self.checkpoint_dir / f"step-{step:09d}.ckpt"
-        partial = self.base_dir / "checkpoint.partial"
-        with partial.open("wb") as file:
-            torch.save(self._state(step), file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        if self.config.save_only_latest_checkpoint:
-            for older in self.checkpoint_dir.glob("*.ckpt"):
-                if older != path:
-                    older.unlink()
+        """Write a checkpoint, which appears whole, and only then delete those before the last two.
+
+        Raises ValueError, in every process, if it would hold numbers that are not finite.
+        """
+        if (broken := broken_parameter(self.pipeline.model)) is not None:
+            raise not_finite(step, broken, self._kept())
+        self._write_checkpoint(step)
+        self._saved_step = step
+
+    @check_main_thread
+    def _write_checkpoint(self, step: int) -> None:
+        path, keeps_all = checkpoint_of(self.checkpoint_dir, step), not self.config.save_only_latest_checkpoint
+        write_checkpoint(self._state(step), path, self.base_dir, keeps_all)
 
     def _state(self, step: int) -> dict[str, Any]:
         return {
             "step": step,
+            "total_steps": self.total_steps,
             "pipeline": getattr(self.pipeline, "module", self.pipeline).state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.optimizers.items()},
             "schedulers": {name: scheduler.state_dict() for name, scheduler in self.optimizers.schedulers.items()},
             "scalers": self.grad_scaler.state_dict(),
             "random_state": capture_random_state(),
+            "gradients": {
+                group: [parameter.grad for parameter in self.optimizers.parameters[group]]
+                for group, count in self.config.gradient_accumulation_steps.items()
+                if (step + 1) % count != 0
+            },
         }
+
+    def _restore_gradients(self, gradients: dict[str, list[Tensor | None]]) -> None:
+        """Go on with the sums of gradients of groups whose parameters wait for more of them."""
+        for group, of_parameters in gradients.items():
+            for parameter, gradient in zip(self.optimizers.parameters[group], of_parameters, strict=True):
+                parameter.grad = None if gradient is None else gradient.to(parameter)
+
+    def _kept(self) -> str:
+        """What there is to go on from."""
+        checkpoints = list_checkpoints(self.checkpoint_dir)
+        return f"{checkpoints[-1]} is kept" if checkpoints else "no checkpoint had been saved"
 
     def _checkpoint_to_load(self) -> Path | None:
         if self.config.load_checkpoint is not None:
             return self.config.load_checkpoint
         if self.config.load_dir is None:
             return None
-        if self.config.load_step is not None:
-            return self.config.load_dir / f"step-{self.config.load_step:09d}.ckpt"
-        checkpoints = sorted(self.config.load_dir.glob("step-*.ckpt"))
-        if not checkpoints:
-            raise ValueError(f"--load-dir: expected step-*.ckpt files in {self.config.load_dir}, found none")
-        return checkpoints[-1]
-
-    def _total_steps(self) -> int:
-        """Of the run, those of the checkpoint that it continues included."""
-        path = self._checkpoint_to_load()
-        return self.config.max_num_iterations + (0 if path is None else _load(path)["step"] + 1)
-
-
-def _load(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ValueError(f"expected a checkpoint at {path}, found none")
-    return torch.load(path, map_location="cpu", weights_only=True)
+        if self.config.load_step is None:
+            self.config.load_step = step_of(newest_intact(self.config.load_dir, "--load-dir"))
+        return checkpoint_of(self.config.load_dir, self.config.load_step)

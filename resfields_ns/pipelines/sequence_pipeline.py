@@ -1,8 +1,10 @@
 """The pipeline of every task: evaluates frame by frame and loads checkpoints strictly."""
 
+import math
 import os
 import platform
 from abc import ABC, abstractmethod
+from collections import Counter
 from functools import cached_property
 from importlib.metadata import version
 from itertools import chain
@@ -26,6 +28,7 @@ from resfields_ns.captures.sequence import Sequence
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.functional.shares import num_processes, own_rows, process_rank, sharing
 from resfields_ns.host.dataparsing import sequence_of
+from resfields_ns.host.finite_numbers import broken_parameter
 from resfields_ns.host.old_runs import renewed_state
 from resfields_ns.host.processes import from_all, join_launched
 from resfields_ns.layers import part_losses
@@ -85,6 +88,17 @@ def mean_metrics(frames: list[dict[str, Any]]) -> dict[str, float]:
         if values:
             means[name] = float(np.mean(values))
     return means
+
+
+def without_broken_numbers(frames: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Frames with None for numbers that are not finite, which JSON cannot hold, and a fact that counts them."""
+    plain = [{name: None if _is_broken(value) else value for name, value in frame.items()} for frame in frames]
+    counts = Counter(name for frame in frames for name, value in frame.items() if _is_broken(value))
+    return plain, {"not_finite": dict(counts)} if counts else {}
+
+
+def _is_broken(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def missing_surfaces(frames: list[dict[str, Any]]) -> dict[str, int]:
@@ -191,9 +205,14 @@ class SequencePipeline(VanillaPipeline, ABC):
         return DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
 
     def load_pipeline(self, loaded_state: dict[str, Any], step: int) -> None:
-        """Load a checkpoint, of earlier versions too; all names and shapes must fit."""
+        """Load a checkpoint, of earlier versions too; all names and shapes must fit.
+
+        Raises ValueError for one whose training had broken.
+        """
         self.model.update_to_step(step)
         nn.Module.load_state_dict(self, renewed_state(loaded_state), strict=True)
+        if (broken := broken_parameter(self.model)) is not None:
+            raise ValueError(f"step-{step:09d}.ckpt: expected finite numbers, found {broken}: its training had broken")
 
     def get_average_eval_image_metrics(
         self, step: int | None = None, output_path: Path | None = None, get_std: bool = False
@@ -210,7 +229,9 @@ class SequencePipeline(VanillaPipeline, ABC):
         self.train()
         if step is not None:
             return self.summary(frames)
-        return {**self.summary(frames), "per_frame": frames, "facts": {**self.facts(), **missing_surfaces(frames)}}
+        plain, broken = without_broken_numbers(frames)
+        facts = {**self.facts(), **missing_surfaces(frames), **broken}
+        return {**self.summary(frames), "per_frame": plain, "facts": facts}
 
     def summary(self, frames: list[dict[str, Any]]) -> dict[str, float]:
         """Every metric's mean over the frames that have it."""

@@ -60,6 +60,11 @@ def _check_camera(image: CapturedImage) -> Iterator[Finding]:
 
 def _same_places(capture: CheckedCapture, moment: Moment) -> Iterator[Finding]:
     centre = capture.box.mean(axis=0)
+    poses = np.stack([view.camera.pose for view in moment.views])
+    if len(poses) > 2 and np.allclose(poses, poses[0]):
+        text = f"all {len(poses)} cameras have one pose: nothing of the scene's depth is seen"
+        yield Finding("error", _CAMERAS, text, "give each camera the pose of its own calibration")
+        return
     for position, view in enumerate(moment.views):
         distances = [np.linalg.norm(view.camera.centre - other.camera.centre) for other in moment.views[:position]]
         closest = int(np.argmin(distances)) if distances else -1

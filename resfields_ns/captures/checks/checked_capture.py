@@ -217,20 +217,20 @@ class Moment:
     cloud: Float[np.ndarray, "points 3"] | None
 
 
-def sample_moments(capture: CheckedCapture) -> list[Moment]:
-    """Read frames spread evenly over the capture, the first and the last among them.
+def sample_moments(capture: CheckedCapture, most: int | None = None) -> list[Moment]:
+    """Read frames, at most so many, spread evenly over the capture, the first and the last among them.
 
     Raises ValueError, naming the file, if one cannot be read.
     """
-    return [_read_moment(capture, frame) for frame in _sampled_frames(capture)]
+    return [_read_moment(capture, frame) for frame in _sampled_frames(capture, _MOST_MOMENTS if most is None else most)]
 
 
-def _sampled_frames(capture: CheckedCapture) -> list[int]:
+def _sampled_frames(capture: CheckedCapture, most: int) -> list[int]:
     frames = sorted({image.frame for image in capture.images if capture.split(image) == "train"})
     views_per_frame = len(capture.images) / len(frames)
     width, height = capture.images[0].camera.size
     affordable = min(_MOST_VIEWS, _MOST_BYTES / (_BYTES_PER_PIXEL * width * height)) / views_per_frame
-    count = int(np.clip(affordable, 1, min(_MOST_MOMENTS, len(frames))))
+    count = int(np.clip(affordable, 1, min(most, len(frames))))
     return [frames[position] for position in np.linspace(0, len(frames) - 1, count).round().astype(int)]
 
 

@@ -7,8 +7,15 @@ from resfields_ns.captures.checks.camera_checks import check_box_coverage, check
 from resfields_ns.captures.checks.checked_capture import CheckedCapture, Moment, load_capture, sample_moments
 from resfields_ns.captures.checks.depth_checks import check_depth_agreement, check_depth_clouds, check_depth_silhouettes
 from resfields_ns.captures.checks.findings import Finding
-from resfields_ns.captures.checks.recording_checks import check_exposure, check_order, check_resources, check_times
+from resfields_ns.captures.checks.recording_checks import (
+    check_contrast,
+    check_exposure,
+    check_order,
+    check_resources,
+    check_times,
+)
 from resfields_ns.captures.checks.silhouette_checks import check_clouds, check_foreground, check_silhouettes
+from resfields_ns.captures.meshes.mesh_points import read_points
 
 _CHECKS = (
     check_order,
@@ -16,6 +23,7 @@ _CHECKS = (
     check_box_coverage,
     check_scene_box,
     check_times,
+    check_contrast,
     check_foreground,
     check_silhouettes,
     check_clouds,
@@ -30,6 +38,25 @@ _CHECKS = (
 def check_capture(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """All that is found out about a capture; `moments` are the frames to look at."""
     return [finding for check in _CHECKS for finding in check(capture, moments)]
+
+
+_QUICK_CHECKS = (check_cameras, check_box_coverage, check_scene_box, check_contrast, check_foreground)
+
+
+def check_quickly(capture: CheckedCapture) -> None:
+    """Raise ValueError, in the words of `rf-check`, for a capture that nothing can be learned from.
+
+    Two frames are looked at, and the ground-truth clouds of all.
+    """
+    if capture.num_frames < 2:
+        raise ValueError(f"{capture.folder}: --frames: expected at least 2 frames, found {capture.num_frames}")
+    moments = sample_moments(capture, most=2)
+    for check in _QUICK_CHECKS:
+        for finding in check(capture, moments):
+            if finding.level == "error":
+                raise ValueError(f"{capture.folder}: {finding.text}: {finding.advice}")
+    for cloud in capture.train.clouds or []:
+        read_points(cloud)
 
 
 _ADVICE = "mend this first: without it nothing else can be looked at; options of the dataparser go behind --"

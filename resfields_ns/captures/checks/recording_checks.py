@@ -44,6 +44,15 @@ def check_order(capture: CheckedCapture, moments: list[Moment]) -> Iterator[Find
             yield Finding("error", "order of frames", text, _ORDER_ADVICE)
 
 
+def check_contrast(capture: CheckedCapture, moments: list[Moment]) -> Iterator[Finding]:
+    """Find that all pictures that are looked at have one colour, the same in all."""
+    del capture
+    pictures = [view.image for moment in moments for view in moment.views]
+    if all((picture == pictures[0][0, 0]).all() for picture in pictures):
+        text = f"all pictures are of one colour, {tuple(pictures[0][0, 0].tolist())}: there is nothing to learn"
+        yield Finding("error", "contrast", text, "look at the pictures")
+
+
 def check_times(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """Find gaps between frames, frames that cameras lack, and images that repeat the one before."""
     del moments

@@ -1,0 +1,52 @@
+"""A run that was stopped, and goes on to its own end."""
+
+from pathlib import Path
+
+import yaml
+from nerfstudio.scripts import train
+from nerfstudio.utils import comms
+
+from resfields_ns.host.checkpoints import checkpoint_of, hold_run, load_checkpoint
+from resfields_ns.host.trained_run import check_config_file
+from resfields_ns.host.trainer import ResFieldsTrainerConfig
+
+
+def resume_run(run: Path) -> None:
+    """Train on in the folder of a run from its last checkpoint, as if it had not been stopped.
+
+    All options are those of its config.yml, which stays as it is. Raises ValueError if there is no such run, none of
+    its checkpoints is intact, or another process trains it.
+    """
+    path = run / "config.yml"
+    check_config_file(path, "RUN")
+    config = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.Loader)
+    if not isinstance(config, ResFieldsTrainerConfig):
+        raise ValueError(f"{path}: expected a run of this package's methods, found one of {type(config).__name__}")
+    config.run = run
+    config.set_timestamp()
+    if comms.is_main_process():
+        hold_run(run)
+    began_with = config.load_dir or config.load_checkpoint
+    config.load_step = config.load_checkpoint = config.data = None  # the datamanager knows the data
+    config.load_dir = config.found_at(run, rendering=False, option=str(run))
+    assert config.load_step is not None
+    state = load_checkpoint(checkpoint_of(config.load_dir, config.load_step))
+    if "optimizers" not in state or ("total_steps" not in state and began_with is not None):
+        raise ValueError(
+            f"{config.load_dir}: expected checkpoints that tell how far their run goes, found others: "
+            f"ns-train {config.method_name} --load-dir {config.load_dir} goes on from them"
+        )
+    total, done = state.get("total_steps", config.max_num_iterations), config.load_step + 1
+    print(f"{run}: {done} of {total} steps are made")
+    if done < total:
+        config.max_num_iterations = total - done
+        machine = config.machine
+        train.launch(
+            main_func=train.train_loop,
+            num_devices_per_machine=machine.num_devices,
+            device_type=machine.device_type,
+            num_machines=machine.num_machines,
+            machine_rank=machine.machine_rank,
+            dist_url=machine.dist_url,
+            config=config,
+        )
