@@ -1,6 +1,8 @@
 """Visual hulls: they hold the surface, and nothing that any mask of their frame rules out."""
 
 import math
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,11 @@ import pytest
 import torch
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from PIL import Image
 from torch import Tensor
 
 from resfields_ns.captures.camera import Camera, Lens
+from resfields_ns.captures.demo_capture import write_demo_capture
 from resfields_ns.captures.meshes.mesh_points import read_points
 from resfields_ns.captures.sequence import Capture
 from resfields_ns.data.dynamic_dataset import DynamicDataset
@@ -19,6 +23,10 @@ from resfields_ns.data.visual_hull import carve_visual_hull
 from resfields_ns.dataparsers.owlii import OwliiDataParserConfig
 from resfields_ns.functional.rays import cell_centres
 from resfields_ns.host.dataparsing import host_cameras, sequence_of
+from resfields_ns.models.dynamic_model import DynamicModelConfig
+from resfields_ns.pipelines.dynamic_pipeline import DynamicPipeline, DynamicPipelineConfig
+from tests.methods import METHODS, tiny_config, trained
+from tests.ray_family import without_clouds
 
 
 @pytest.fixture(scope="module")
@@ -208,3 +216,26 @@ def test_an_empty_mask_among_others_carves_nothing(
     assert torch.equal(
         _carve(outputs, gone, 16, conservative)[[0, 1, 3]], _carve(outputs, masks, 16, conservative)[[0, 1, 3]]
     )
+
+
+def test_a_frame_with_a_lost_mask_is_learned_as_its_neighbours_are(tmp_path: Path) -> None:
+    """A camera's mask of frame 5 is black: its picture is not learned from as an empty one."""
+    write_demo_capture(tmp_path / "capture", num_frames=8, size=32)
+    shutil.rmtree(tmp_path / "capture" / "cloud")
+    Image.fromarray(np.zeros((32, 32), np.uint8)).save(tmp_path / "capture" / "cam_train_3" / "mask" / "000005.png")
+    config = tiny_config(METHODS["tnerf-resfields-small"], tmp_path / "capture", tmp_path)
+    model = config.pipeline.model
+    assert isinstance(model, DynamicModelConfig) and isinstance(config.pipeline, DynamicPipelineConfig)
+    model.field = replace(model.field, hidden_dim=64)
+    model.hull_start_steps = 60
+    config.optimizers["field"]["optimizer"].lr = 3e-3
+    config.max_num_iterations = 150
+    config.steps_per_eval_image = 1000
+    without_clouds(config.pipeline)
+    pipeline = trained(config).pipeline
+    assert isinstance(pipeline, DynamicPipeline)
+    with torch.no_grad():
+        frames = pipeline.eval().evaluate_frames(None)
+    psnr = {frame["frame"]: frame["psnr_foreground"] for frame in frames}
+    assert np.isfinite(list(psnr.values())).all()
+    assert psnr[5] > min(psnr[4], psnr[6]) - 3.0
