@@ -212,7 +212,7 @@ def test_an_imported_run_is_exported(
     options = ["--load-config", str(rf_import()), "--output-dir", str(meshes), "--resolution", "16", "--frames", "1:3"]
     monkeypatch.setattr(sys, "argv", ["rf-export", *options])
     export.entrypoint()
-    assert [path.name for path in sorted(meshes.iterdir())] == ["mesh_000001.ply", "mesh_000002.ply"]
+    assert [path.name for path in sorted(meshes.glob("mesh_*"))] == ["mesh_000001.ply", "mesh_000002.ply"]
     assert trimesh.load_mesh(meshes / "mesh_000001.ply").volume > 0.0
 
 

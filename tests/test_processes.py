@@ -214,13 +214,13 @@ def test_processes_train_and_evaluate_as_one(case: str, tiny_data: Callable[[Fam
 
 @over("case", {name: name for name in ("small", "distances")})
 def test_what_two_processes_began_one_ends(case: str, tiny_data: Callable[[Family], Path], tmp_path: Path) -> None:
-    """The first is killed, and the other ends, in the third step; one goes on from the last checkpoint."""
+    """The first is killed, and the other ends, in the third step; one goes on from the only checkpoint."""
     data = tiny_data(CASES[case].family)
     one = _alone(case, data, tmp_path / "one")
     killed = CASES[case].config(data, tmp_path / "killed")
     ends = _launch(2, case, data, tmp_path / "killed", kill_at=2, steps_per_save=1)
     assert ends[0] == -signal.SIGKILL and ends[1] != 0
-    assert {path.name for path in killed.get_checkpoint_dir().iterdir()} == {f"step-{step:09d}.ckpt" for step in (0, 1)}
+    assert [path.name for path in killed.get_checkpoint_dir().iterdir()] == ["step-000000001.ckpt"]
     rest = {"load_dir": killed.get_checkpoint_dir(), "max_num_iterations": 2}
     _assert_one([_alone(case, data, tmp_path / "resumed", **rest)], one)
 

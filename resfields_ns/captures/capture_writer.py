@@ -93,6 +93,8 @@ def _open(partial: Path, request: dict[str, Any]) -> None:
                 f"{partial}: expected the rest of a run with the same input and options, found another's "
                 f"({', '.join(changed)}): delete it, or choose another folder"
             )
+        for left in partial.rglob(".*.lock"):  # by a killed run, beside a file that it had finished
+            left.unlink()
         return
     with write_aside(mark) as file:
         if any(not is_hidden(path) for path in partial.iterdir()):
