@@ -60,6 +60,17 @@ def test_without_a_slope_every_occupied_point_is_computed() -> None:
     assert (levels[~occupied] == CELL).all()
 
 
+def test_levels_that_are_steeper_than_told_are_all_computed() -> None:
+    """Ripples that hide small pieces of a surface from the middles of large blocks."""
+
+    def level(points: Tensor) -> Tensor:
+        return _thin_things(points) + 0.25 * (40.0 * points).sin().prod(dim=-1)
+
+    occupied = torch.ones(COUNTS, dtype=torch.bool)
+    expected = level(_grid().flatten(end_dim=2)).view(COUNTS)
+    torch.testing.assert_close(levels_near_surface(level, occupied, ORIGIN, CELL, slope=2.0), expected)
+
+
 @pytest.mark.parametrize("counts", [(1, 1, 1), (2, 17, 3), (16, 33, 5)])
 def test_signs_are_right_everywhere(counts: tuple[int, ...]) -> None:
     grid = _grid(counts)

@@ -26,25 +26,31 @@ def levels_near_surface(
 
     Blocks of points are halved, coarse to fine. Where the level at the middle of one is so far from zero that no
     surface can be in it, or cross an edge that leaves it, its points are not looked at. Where what is occupied ends
-    inside the surface, it ends somewhere between two points.
+    inside the surface, it ends somewhere between two points. Levels that are seen to change by more than the slope, as
+    those of a field that has not learned distances, are all computed.
 
     Args:
         level: at points
         occupied: points of the grid at which something can be; the others are outside
         origin: the grid's first point
         cell: distance between neighbours
-        slope: how much the level changes at most over a distance of one; None looks at every occupied point
+        slope: how much the level should change at most over a distance of one; None looks at every occupied point
     """
     sides = SIDES if slope is not None else (1,)
     occupied_blocks = {1: occupied}
     for side in sorted(sides)[1:]:
         occupied_blocks[side] = _any_of_pairs(occupied_blocks[side // 2])
     levels = torch.full_like(occupied_blocks[sides[0]], torch.nan, dtype=origin.dtype)
+    of_larger = levels
     for side in sides:
         levels = levels.where(occupied_blocks[side], cell)
         unknown = levels.isnan()
         found = level(origin + cell * (side * unknown.nonzero() + 0.5 * (side - 1)))
+        apart = 0.5 * math.sqrt(3.0) * side * cell  # middles of a block and of the larger one that it is a part of
+        if slope is not None and ((found - of_larger[unknown]).abs() > slope * apart).any():
+            return levels_near_surface(level, occupied, origin, cell, None)
         if slope is not None and side > 1:
+            of_larger = _halved(levels.masked_scatter(unknown, found), occupied_blocks[side // 2].shape)
             reach = 0.5 * math.sqrt(3.0) * (side + 1) * cell
             found = torch.where(found.abs() > slope * reach, cell * found.sign(), torch.nan)
         levels = levels.masked_scatter(unknown, found)

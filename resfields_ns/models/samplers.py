@@ -54,11 +54,6 @@ class Stretches:
             shares = occupied_positions(shares, self.bins)
         return self.near[:, None] + (self.far - self.near)[:, None] * shares
 
-    def of(self, rows: Int[Tensor, "some"]) -> "Stretches":
-        """Those of some rows."""
-        bins = None if self.bins is None else self.bins[rows]
-        return Stretches(self.rays[rows], self.near[rows], self.far[rows], bins)
-
 
 @dataclass(frozen=True)
 class SampledRays:
