@@ -45,7 +45,7 @@ def read_config(path: Path, option: str) -> TrainerConfig:
             root = loader.get_single_node()
             if root is not None:
                 _check_names(path, root)
-            if root is None or not root.tag.startswith(_CONFIG):
+            if root is None or _config_of(root) is None:
                 raise ValueError(f"{option}: expected {expected}, found {path}, which is none")
             config = loader.construct_document(root)
         except yaml.YAMLError as error:
@@ -136,8 +136,9 @@ def _is_known(parent: yaml.Node | None, key: yaml.Node | None, node: yaml.Node) 
 
 def _config_of(node: yaml.Node | None) -> type | None:
     """The config class of a node, if it is one's."""
-    is_object = isinstance(node, yaml.MappingNode) and node.tag.startswith(_CONFIG)
-    return config_class(present_name(node.tag.removeprefix(_CONFIG))) if is_object else None
+    if not isinstance(node, yaml.MappingNode) or not node.tag.startswith(_CONFIG):
+        return None
+    return config_class(present_name(node.tag.removeprefix(_CONFIG)))
 
 
 def _is_state(config: type, key: str) -> bool:
