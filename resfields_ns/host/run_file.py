@@ -19,7 +19,7 @@ from nerfstudio.configs.method_configs import all_methods
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
 from nerfstudio.pipelines.base_pipeline import Pipeline
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from resfields_ns.captures.json_file import read_json, read_text
@@ -68,7 +68,7 @@ def export_run(config_path: Path, path: Path) -> None:
     }
     tensors = {name: tensor.clone().contiguous() for name, tensor in renewed_state(state["pipeline"]).items()}
     with write_aside(path) as partial:
-        save_file(tensors, partial, {_KEY: json.dumps(content)})
+        partial.write_bytes(save(tensors, {_KEY: json.dumps(content)}))
 
 
 def import_run_file(path: Path, output_dir: Path, data: Path | None) -> Path:
@@ -83,33 +83,35 @@ def import_run_file(path: Path, output_dir: Path, data: Path | None) -> Path:
     """
     expected = "a run that rf-export-run wrote"
     check_file(path, expected)
-    with blamed(path, expected), safe_open(path, framework="pt") as file:
-        content = json.loads((file.metadata() or {})[_KEY])
-        config, step = _config(content), content["step"]
+    with blamed(path, expected):
+        with safe_open(path, framework="pt") as file:
+            content = json.loads((file.metadata() or {})[_KEY])
+        config, step, sequence = _config(content), content["step"], dict(content["sequence"])
         if not isinstance(step, int) or step < 0:
             raise ValueError(f"step: expected a count, found {step!r}")
-        config.experiment_name, config.output_dir = path.stem, output_dir
-        config.set_timestamp()
-        run = config.get_base_dir()
-        with write_aside(run) as folder:
-            folder.mkdir()
-            datamanager = config.pipeline.datamanager
-            assert isinstance(datamanager, VanillaDataManagerConfig)
-            dataparser, record = datamanager.dataparser, folder / RECORD
-            names = {"run": str(run.absolute()), "data": str(dataparser.data if data is None else data.absolute())}
-            record.write_text(json.dumps({**content["sequence"], **names}) + "\n", encoding="utf-8")
-            datamanager.dataparser, datamanager.data = RecordedSequenceConfig(), record
+        datamanager = config.pipeline.datamanager
+        assert isinstance(datamanager, VanillaDataManagerConfig)
+        dataparser = datamanager.dataparser
+        places = {"data": str(dataparser.data if data is None else data.absolute())}
+    config.experiment_name, config.output_dir = path.stem, output_dir
+    config.set_timestamp()
+    run = config.get_base_dir()
+    places["run"] = str(run.absolute())
+    with write_aside(run) as folder:
+        folder.mkdir()
+        (folder / RECORD).write_text(json.dumps(sequence | places) + "\n", encoding="utf-8")
+        datamanager.dataparser, datamanager.data = RecordedSequenceConfig(), folder / RECORD
+        with blamed(path, expected), safe_open(path, framework="pt") as file:
             pipeline = config.pipeline.setup(device="cpu", test_mode="inference")
             assert isinstance(pipeline, Pipeline)
-            trained = sequence_of(pipeline.datamanager.train_dataset or {})
             state = _state(file, pipeline.state_dict())
             pipeline.load_pipeline(state, step)
-            if data is None:
-                datamanager.data = run / RECORD
-            else:
-                datamanager.dataparser, datamanager.data = dataparser, data
-                _check_data(datamanager, trained)
-            write_run_folder(folder, config, step, state)
+        if data is None:
+            datamanager.data = run / RECORD
+        else:
+            datamanager.dataparser, datamanager.data = dataparser, data
+            _check_data(datamanager, sequence_of(pipeline.datamanager.train_dataset or {}))
+        write_run_folder(folder, config, step, state)
     return run
 
 
