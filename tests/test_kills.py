@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
-_COMMANDS = ("train", "rf-videos", "rf-export")
+_COMMANDS = ("train", "rf-videos")
 
 
 def test_killed_commands_go_on_to_the_same_result() -> None:
