@@ -3,6 +3,7 @@
 The fields stay, with the host's values, as its code may read them; the command line neither shows nor takes them.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
@@ -12,6 +13,7 @@ from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConf
 from nerfstudio.data.pixel_samplers import PixelSamplerConfig
 from nerfstudio.data.utils.nerfstudio_collate import nerfstudio_collate
 from nerfstudio.models.base_model import ModelConfig
+from nerfstudio.utils.rich_utils import CONSOLE
 from nerfstudio.utils.writer import EventName
 from tyro.conf import Suppress
 
@@ -149,3 +151,18 @@ class SequenceViewerConfig(Options, ViewerConfig):
     quit_on_train_completion: bool = True
     """Whether to end with the training, and the viewer with it."""
     num_rays_per_chunk: Suppress[int] = 32_768
+
+
+def bind_as_saved(saved: ViewerConfig, viewer: ViewerConfig) -> None:
+    """Bind the host's viewer of a run where the run's config says, unless the command line names another address.
+
+    ns-viewer would show a run to all machines that reach this one; a line says that it does not.
+    """
+    named = any(word.replace("_", "-").startswith("--viewer.websocket-host") for word in sys.argv)
+    if type(viewer) is ViewerConfig and not named and viewer.websocket_host != saved.websocket_host:
+        CONSOLE.print(
+            f"The viewer listens on {saved.websocket_host}, as the run's config.yml has it, and not on "
+            f"{viewer.websocket_host}: --viewer.websocket-host names another address.",
+            soft_wrap=True,
+        )
+        viewer.websocket_host = saved.websocket_host

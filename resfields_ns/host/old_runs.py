@@ -48,21 +48,34 @@ RENAMED_STATE = {
 """Patterns at the start of names in a pipeline's state, and what stands in their place now."""
 
 
+_NOW = {f"{_PACKAGE}.{old}{end}": f"{_PACKAGE}.{new}{end}" for old, new in MOVED.items() for end in ("", "Config")}
+PATHS = {
+    f"{module}.{kind}"
+    for module in ("pathlib", "pathlib._local")
+    for kind in ("Path", "PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath")
+}
+"""What configs name paths by."""
+
+
+def present_name(name: str) -> str:
+    """What a class of an earlier version is named by now; other names stay as they are."""
+    return _NOW.get(name, name)
+
+
 def know_moved_classes() -> None:
     """Let nerfstudio's commands, which read a config with `yaml.Loader`, find the classes that have moved."""
-    for old, new in MOVED.items():
-        for ending in ("", "Config"):
-            _alias(f"{_PACKAGE}.{old}{ending}", f"{_PACKAGE}.{new}{ending}")
+    for old, new in _NOW.items():
+        _alias(old, new)
 
 
 def know_paths() -> None:
     """Let them find paths that a config names by another system's classes, or by those of another Python."""
-    for module in ("pathlib", "pathlib._local"):
-        for kind in ("Path", "PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"):
-            yaml.add_constructor(f"{_TAGS}/object/apply:{module}.{kind}", _path, Loader=yaml.Loader)
+    for name in PATHS:
+        yaml.add_constructor(f"{_TAGS}/object/apply:{name}", path_of_node, Loader=yaml.Loader)
 
 
-def _path(loader: yaml.Loader, node: Any) -> Path:
+def path_of_node(loader: yaml.Loader | yaml.SafeLoader, node: Any) -> Path:
+    """The path that a config names."""
     flavour = PureWindowsPath if "Windows" in node.tag else PurePosixPath
     return Path(flavour(*loader.construct_sequence(node)).as_posix())
 

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import yaml
 from nerfstudio.scripts import train
 from nerfstudio.utils import comms
 
 from resfields_ns.host.checkpoints import checkpoint_of, hold_run, load_checkpoint
-from resfields_ns.host.trained_run import check_config_file
+from resfields_ns.host.config_file import read_config
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 
 
@@ -18,8 +17,7 @@ def resume_run(run: Path) -> None:
     its checkpoints is intact, or another process trains it.
     """
     path = run / "config.yml"
-    check_config_file(path, "RUN")
-    config = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.Loader)
+    config = read_config(path, "RUN")
     if not isinstance(config, ResFieldsTrainerConfig):
         raise ValueError(f"{path}: expected a run of this package's methods, found one of {type(config).__name__}")
     config.run = run

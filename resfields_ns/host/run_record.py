@@ -184,6 +184,8 @@ def find_data(config: DataManagerConfig, old_run: Path, run: Path, rendering: bo
     """
     if not isinstance(config, VanillaDataManagerConfig):
         return
+    if isinstance(config.dataparser, RecordedSequenceConfig) and not rendering:
+        raise ValueError(f"{run}: expected a run with its data, found one imported without them: rf-import --data")
     data = Path(config.dataparser.data if config.data is None else config.data)
     places = [data] if data.is_absolute() else []
     places.append(_relocated(data, old_run, run))

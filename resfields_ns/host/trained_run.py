@@ -3,16 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
+import torch
 from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from nerfstudio.models.base_model import Model
-from nerfstudio.utils.eval_utils import eval_setup
+from nerfstudio.pipelines.base_pipeline import Pipeline
+from nerfstudio.utils.eval_utils import eval_load_checkpoint
 from torch import Tensor, nn
 
 from resfields_ns.captures.sequence import Sequence
+from resfields_ns.host.config_file import read_config
 from resfields_ns.host.dataparsing import sequence_of
+from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.layers import largest_rank, show_residuals
 from resfields_ns.options import Limits
 
@@ -86,14 +89,18 @@ class TrainedRun:
 def load_trained_run(config_path: Path) -> TrainedRun:
     """Load the last checkpoint of the run whose `config.yml` is given; images are not read.
 
-    A config can run any code when it is loaded, as with nerfstudio's own commands: load those that you trust.
+    The config may name configs alone, see `read_config`.
     Raises ValueError if the file is not the config of such a run, or the run has no checkpoint.
     """
-    check_config_file(config_path, "--load-config")
-    try:
-        _, pipeline, _, step = eval_setup(config_path, test_mode="inference")
-    except yaml.YAMLError as error:
-        raise ValueError(f"--load-config: expected a run's config.yml, found {config_path}: {error}") from error
+    config = read_config(config_path, "--load-config")
+    if isinstance(config, ResFieldsTrainerConfig):
+        config.load_dir = config.found_at(config_path.absolute().parent, rendering=True)
+    else:
+        config.load_dir = config.get_checkpoint_dir()
+    pipeline = config.pipeline.setup(device="cuda" if torch.cuda.is_available() else "cpu", test_mode="inference")
+    assert isinstance(pipeline, Pipeline)
+    pipeline.eval()
+    _, step = eval_load_checkpoint(config, pipeline)
     train, evaluation = pipeline.datamanager.train_dataset, pipeline.datamanager.eval_dataset
     assert isinstance(train, InputDataset) and isinstance(evaluation, InputDataset)
     name = "/".join(config_path.absolute().parts[-4:-1])
@@ -103,11 +110,3 @@ def load_trained_run(config_path: Path) -> TrainedRun:
     except ValueError:
         raise ValueError(f"--load-config: expected a run on a sequence, found {config_path}, which is not") from None
     return run
-
-
-def check_config_file(path: Path, option: str) -> None:
-    """Raise ValueError, naming `option`, if a file is not the config of a run."""
-    if not path.is_file():
-        raise ValueError(f"{option}: expected the config.yml of a run, found no file {path}")
-    if not path.read_text(encoding="utf-8", errors="replace").startswith("!!python/object:"):
-        raise ValueError(f"{option}: expected the config.yml of a run, found {path}, which is none")

@@ -39,6 +39,7 @@ from resfields_ns.host.host_configs import (
     SequenceMachineConfig,
     SequenceModelConfig,
     SequenceViewerConfig,
+    bind_as_saved,
 )
 from resfields_ns.host.old_runs import check_resumable, know_moved_classes, know_paths
 from resfields_ns.host.presets import PresetTrainerConfig
@@ -166,6 +167,12 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
         if len(given) > 1:
             found = ", ".join(f"{path} by {place}" for path, place in given.items())
             raise ValueError(f"--data: expected one place of the data, got {found}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an option; `ns-viewer` sets its own viewer so."""
+        if name == "viewer" and name in vars(self):
+            bind_as_saved(self.viewer, value)
+        super().__setattr__(name, value)
 
     def set_timestamp(self) -> None:
         """Set the run's time, one for all its processes: the host's first word to a config whose run it will launch."""

@@ -1,6 +1,7 @@
 """Metrics and pictures of a rendered image beside the ground truth."""
 
 from functools import cache
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,7 +17,7 @@ from resfields_ns.models.colour_correction import Kind, fit_correction
 def image_metrics(
     rgb: Float[Tensor, "h w 3"], target: Float[Tensor, "h w 3"], mask: Bool[Tensor, "h w"] | None
 ) -> dict[str, float]:
-    """PSNR (dB), foreground PSNR where a mask has some, SSIM, and LPIPS where its weights can be had."""
+    """PSNR (dB), foreground PSNR where a mask has some, SSIM, and LPIPS where its weights are stored."""
     batch, target_batch = (image.clamp(0.0, 1.0).permute(2, 0, 1)[None] for image in (rgb, target))
     results = {"psnr": metrics.psnr(rgb, target)}
     if mask is not None and mask.any():
@@ -63,11 +64,16 @@ def images_to_show(outputs: dict[str, Tensor], target: Float[Tensor, "h w 3"]) -
 
 @cache
 def _lpips() -> torch.nn.Module | None:
-    """LPIPS (Zhang et al. 2018), or nothing where its network's weights are neither stored nor reachable."""
+    """LPIPS (Zhang et al. 2018), or nothing where its network's weights are not stored: none are fetched unasked."""
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+    from torchvision.models import AlexNet_Weights
 
-    try:
-        return LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
-    except OSError as error:
-        CONSOLE.print(f"LPIPS is left out: the weights of AlexNet are not at hand ({error}).")
+    stored = Path(torch.hub.get_dir()) / "checkpoints" / Path(AlexNet_Weights.IMAGENET1K_V1.url).name
+    if not stored.is_file():
+        CONSOLE.print(
+            f"LPIPS is left out: it needs torchvision's AlexNet, 233 MB, as {stored}. To fetch it once: "
+            "python -c 'from torchvision.models import alexnet; alexnet(weights=\"IMAGENET1K_V1\")'",
+            soft_wrap=True,
+        )
         return None
+    return LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import torch
-import yaml
 from torch import Tensor
 
 from resfields_ns.captures.untrusted import check_file
 from resfields_ns.files import write_aside
+from resfields_ns.host.run_file import write_run_folder
 from resfields_ns.host.run_record import record_run
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.layers import ResidualOptions
@@ -135,10 +135,7 @@ def write_run(
     step = max(num_steps - 1, 0)
     pipeline.step.fill_(step)
     with write_aside(config.get_base_dir()) as folder:
-        models = folder / config.relative_model_dir
-        models.mkdir(parents=True)
-        torch.save({"step": step, "pipeline": pipeline.state_dict()}, models / f"step-{step:09d}.ckpt")
-        (folder / "config.yml").write_text(yaml.dump(config), encoding="utf-8")
+        write_run_folder(folder, config, step, pipeline.state_dict())
         record_run(folder, config.get_base_dir(), pipeline.datamanager)
     model = pipeline.model
     assert isinstance(model, DynamicModel | CoordinateModel)
