@@ -11,6 +11,7 @@ import torch
 import trimesh
 from PIL import Image
 
+from resfields_ns.captures.meshes.gltf_sequence import GltfSequence
 from resfields_ns.commands import export, render
 from resfields_ns.export import surface
 from resfields_ns.export.surface import Surface
@@ -163,6 +164,21 @@ def test_export_in_world_units(rf_export: Command, tmp_path: Path) -> None:
     np.testing.assert_array_equal(world.faces, normalised.faces)
 
 
+def test_an_animation_plays_the_exported_meshes_in_the_world(rf_export: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "meshes"
+    rf_export("--animated", "--fps", "10", "--frames", "0:4:2", "--pieces", "1", "--triangles", "300")
+    files = sorted(folder.glob("mesh_*"))
+    rf_export(
+        "--animated", "--fps", "10", "--frames", "0:4:2", "--pieces", "1", "--triangles", "300", "--units", "world"
+    )
+    sequence = GltfSequence(folder / "animation.glb", fps=10.0)
+    assert len(sequence) == 5  # frames 0 to 3 and the end of the last
+    for index, file in ((0, files[0]), (1, files[0]), (2, files[1]), (3, files[1])):
+        mesh = trimesh.load_mesh(file, process=False)
+        np.testing.assert_allclose(sequence.frame(index).vertices, mesh.vertices, atol=1e-6)
+        assert len(mesh.faces) <= 300
+
+
 def test_residuals_can_be_left_out_of_meshes(rf_export: Command, tmp_path: Path) -> None:
     """Without residuals, with a scale of 0 or a rank of 0, the base weights' own surface is the same in both ways."""
     meshes = []
@@ -251,6 +267,8 @@ def test_meshes_are_not_mixed(rf_export: Command, tmp_path: Path, capsys: pytest
         (["--resolution", "1"], "--resolution: expected at least 2, got 1"),
         (["--chunk-size", "0"], "--chunk-size: expected at least 1, got 0"),
         (["--frames", "7"], "--frames: expected frames below 4, found '7'"),
+        (["--fps", "24"], "--fps: expected with --animated, found 24.0 without"),
+        (["--pieces", "0"], "--pieces: expected at least 1, got 0"),
         (["--residual-rank", "11"], "--residual-rank: expected 0 to 10, got 11"),
     ],
 )
