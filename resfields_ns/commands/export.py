@@ -79,8 +79,8 @@ def export(
         raise ValueError(f"{load_config}: expected a surface in the scene box, found none in any frame asked for")
     print(f"Wrote {len(written)} of {len(indices)} meshes to {output_dir}")
     if animated:
-        frames = {f"mesh_{number:06d}": frame for frame, number in enumerate(run.sequence.frames.numbers)}
-        files = {frames[path.stem]: path for path in written}
+        numbers = {number: frame for frame, number in enumerate(run.sequence.frames.numbers)}
+        files = {numbers[int(path.stem.removeprefix("mesh_"))]: path for path in written}
         rate = fps or run.sequence.frames.rate or 24.0
         animate_meshes(indices, files, rate, output_dir / "animation.glb")
         print(f"They play as {output_dir / 'animation.glb'}, {rate:g} frames of the run a second")

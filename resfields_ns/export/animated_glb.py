@@ -100,8 +100,8 @@ def write_switched_glb(
     _save(gltf.GLTF2(nodes=nodes, meshes=surfaces, animations=[animation]), buffer, path)
 
 
-def animate_meshes(frames: list[int], files: Mapping[int, Path], fps: float, path: Path) -> None:
-    """Write meshes that lie in files as an animation, by `write_switched_glb`.
+def animate_meshes(frames: list[int], files: Mapping[int, Path], fps: float, path: Path) -> float:
+    """Write meshes that lie in files as an animation, by `write_switched_glb`, and return its length in seconds.
 
     Args:
         frames: that are played, counted from 0, in order; the first is at 0 seconds
@@ -116,6 +116,7 @@ def animate_meshes(frames: list[int], files: Mapping[int, Path], fps: float, pat
     shown = [files[frame] for frame in frames if frame in files]
     meshes = (trimesh.load_mesh(file, process=False) for file in shown)
     write_switched_glb(meshes, [file.stem for file in shown], starts[there], stops[there], stops[-1], path)
+    return float(stops[-1])
 
 
 def _primitive(mesh: trimesh.Trimesh, buffer: "_Buffer") -> gltf.Primitive:

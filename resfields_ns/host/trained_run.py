@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jaxtyping import Float
@@ -103,6 +104,23 @@ def load_trained_run(config_path: Path) -> TrainedRun:
     except ValueError:
         raise ValueError(f"--load-config: expected a run on a sequence, found {config_path}, which is not") from None
     return run
+
+
+def evaluate_run(config_path: Path, pictures: Path) -> dict[str, Any]:
+    """Metrics of a run's last checkpoint, as `ns-eval` has them; pictures go to a folder.
+
+    Raises ValueError as `load_trained_run` does, and where the data of the run are gone.
+    """
+    check_config_file(config_path, "--load-config")
+    _, pipeline, _, _ = eval_setup(config_path)
+    return pipeline.get_average_eval_image_metrics(output_path=pictures)
+
+
+def config_of_run(run: Path) -> Path:
+    """The config.yml of the run whose folder, or config.yml, is given; ValueError where there is none."""
+    path = run / "config.yml" if run.is_dir() else run
+    check_config_file(path, "RUN")
+    return path
 
 
 def check_config_file(path: Path, option: str) -> None:
