@@ -209,7 +209,7 @@ def test_plots_are_pictures_of_layers_and_a_page(
         (["nowhere"], "RUN: expected the config.yml of a run, found no file nowhere"),
         (["nowhere", "--output-path", "report.pdf"], "--output-path: expected a name in .html, found report.pdf"),
         (["nowhere", "--resolution", "1"], "--resolution: expected at least 2, got 1"),
-        (["nowhere", "--seconds", "0"], "--seconds: expected above 0, got 0"),
+        (["nowhere", "--seconds", "0"], "--seconds: expected above 0, got 0.0"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -49,7 +49,8 @@ class RunParts:
         metrics, curves, coefficients: plots by what they show
         film: the scene while time runs
         meshes: an animated GLB, compressed by gzip, in base64
-        view: how the first training camera looks on the world, which frames `meshes` plays (numbers), and when each begins (0 to 1)
+        view: how the first training camera looks on the world, and which frames `meshes` plays: their numbers, and at
+            which share of its length each begins
         config: the run's config.yml
         missing: why parts are missing
     """
@@ -184,8 +185,8 @@ def _by_frame(evaluation: dict[str, Any]) -> dict[str, dict[str, Curve]]:
         for name, value in frame.items():
             if name not in ("camera", "frame") and value is not None:
                 places, values = curves.setdefault(name, {}).setdefault(frame.get("camera", "all"), ([], []))
-                places.append(frame["frame"])
-                values.append(value)
+                places.append(float(frame["frame"]))
+                values.append(float(value))
     return curves
 
 
@@ -228,7 +229,7 @@ def _as_webp(pixels: np.ndarray) -> str:
 
 
 def _first_view(run: TrainedRun) -> dict[str, Any]:
-    """Where the first training camera looks in the world, what is up in its picture, and its field of view (degrees)."""
+    """Where the first training camera looks in the world, what is up there, and its field of view in degrees."""
     camera, to_world = run.train_dataset.cameras[0], run.sequence.to_world
     pose = camera.camera_to_worlds.numpy().astype(np.float64)
     turned = to_world.rotation @ pose[:, :3]
