@@ -84,7 +84,7 @@ def _balls(folder: Path, suffix: str) -> dict[int, Path]:
     for frame, detail in ((2, 1), (5, 2), (8, 0)):
         ball = trimesh.creation.icosphere(detail, radius=0.1 * frame)
         colours = np.abs(ball.vertices) / np.abs(ball.vertices).max()
-        surface = Surface(np.float32(ball.vertices), np.array(ball.faces), np.float32(colours))
+        surface = Surface(np.array(ball.vertices, np.float32), np.array(ball.faces), colours.astype(np.float32))
         files[frame] = folder / f"mesh_{frame:06d}.{suffix}"
         write_mesh(surface, files[frame], np.eye(4))
     return files
@@ -102,7 +102,7 @@ def test_meshes_of_any_triangles_play_one_after_the_other(suffix: str, tmp_path:
         np.testing.assert_allclose(shown.vertices, mesh.vertices, atol=1e-6)
         np.testing.assert_array_equal(shown.faces, mesh.faces)
         assert isinstance(shown.colours, BlendedColours)
-        true = mesh.visual.vertex_colors[:, :3][mesh.faces] / 255.0
+        true = mesh.visual.vertex_colors[:, :3][mesh.faces] / 255.0  # pyright: ignore
         np.testing.assert_allclose(shown.colours.corners, true, atol=2e-4)
     with pytest.raises(ValueError, match="frame 9: expected a mesh, found all of them scaled to nothing"):
         sequence.frame(9)

@@ -66,6 +66,40 @@ def test_render(rf_render: Command, tmp_path: Path, mode: str, options: list[str
     assert pictures[:, 0].min() > 200 and pictures.min() < 200  # something before a white background
 
 
+def test_turns_go_around_as_often(rf_render: Command, tmp_path: Path) -> None:
+    rf_render("freeze", "twice", "--seconds", "1", "--fps", "6", "--turns", "2")
+    pictures = _pictures(tmp_path / "twice")
+    assert np.array_equal(pictures[:3], pictures[3:]) and not np.array_equal(pictures[0], pictures[1])
+
+
+def test_outputs_and_runs_stand_side_by_side(rf_render: Command, tiny_run: Path, tmp_path: Path) -> None:
+    options = ["dataset", "--camera", "cam_test"]
+    alone = []
+    for output in ("rgb", "depth", "normals"):
+        rf_render(options[0], output, *options[1:], "--output", output)
+        alone.append(_pictures(tmp_path / output))
+    rf_render(options[0], "all", *options[1:], "--output", "rgb", "depth", "normals")
+    assert np.array_equal(_pictures(tmp_path / "all"), np.concatenate(alone, axis=2))
+    rf_render(options[0], "runs", *options[1:], "--load-config", str(tiny_run), str(tiny_run))
+    assert np.array_equal(_pictures(tmp_path / "runs"), np.concatenate([alone[0]] * 2, axis=2))
+    rf_render(options[0], "grid", *options[1:], "--load-config", *[str(tiny_run)] * 2, "--output", "rgb", "depth")
+    row = np.concatenate(alone[:2], axis=2)
+    assert np.array_equal(_pictures(tmp_path / "grid"), np.concatenate([row, row], axis=1))
+
+
+def test_the_truth_stands_on_the_left(rf_render: Command, demo_capture: Path, tmp_path: Path) -> None:
+    """Of one camera, at its own frames, on the background of the run."""
+    rf_render("dataset", "beside", "--camera", "cam_train_3", "--split", "train", "--truth", "--scale", "1")
+    rf_render("dataset", "alone", "--camera", "cam_train_3", "--split", "train", "--scale", "1")
+    pictures = _pictures(tmp_path / "beside")
+    assert pictures.shape == (4, 32, 64, 3)
+    assert np.array_equal(pictures[:, :, 32:], _pictures(tmp_path / "alone"))
+    seen = _pictures(demo_capture / "cam_train_3" / "rgb")
+    inside = (_pictures(demo_capture / "cam_train_3" / "mask") > 127).reshape(4, 32, 32)
+    assert np.abs(pictures[:, :, :32].astype(int) - seen)[inside].max() <= 1
+    assert (pictures[:, :, :32][~inside] == 255).all()
+
+
 def test_render_camera_path(rf_render: Command, tmp_path: Path) -> None:
     pose = torch.eye(4)
     pose[2, 3] = 3.0
@@ -104,6 +138,13 @@ def test_render_files(rf_render: Command, tmp_path: Path, name: str) -> None:
         ("orbit", "movie.mp4", ["--fps", "-1"], "--fps: expected above 0, got -1"),
         ("orbit", "movie.mp4", ["--seconds", "nan"], "--seconds: expected above 0, got nan"),
         ("camera-path", "movie.mp4", ["--camera-path-filename", "no.json"], "--camera-path-filename: .*no.json"),
+        ("orbit", "movie.mp4", ["--turns", "0"], "--turns: expected above 0, got 0"),
+        (
+            "dataset",
+            "movie.mp4",
+            ["--camera", "front"],
+            "--camera: expected one of cam_test of --split test, found 'fr",
+        ),
         ("time", "movie.mp4", ["--load-config", "no.yml"], "--load-config: .*found no file no.yml"),
     ],
 )

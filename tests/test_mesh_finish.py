@@ -10,9 +10,11 @@ from resfields_ns.export.surface import Surface
 def _surface(*balls: tuple[float, float]) -> Surface:
     """Balls of a radius, at a place on the x axis, coloured by their radius."""
     meshes = [trimesh.creation.icosphere(3, radius=radius).apply_translation([x, 0.0, 0.0]) for radius, x in balls]
-    joined = trimesh.util.concatenate(meshes)
+    starts = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes[:-1]])
+    vertices = np.concatenate([mesh.vertices for mesh in meshes]).astype(np.float32)
+    faces = np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts, strict=True)])
     colours = np.repeat([radius for radius, _ in balls], [len(mesh.vertices) for mesh in meshes])
-    return Surface(np.float32(joined.vertices), np.array(joined.faces), np.repeat(colours[:, None], 3, axis=1))
+    return Surface(vertices, faces, np.repeat(colours[:, None], 3, axis=1))
 
 
 def _mesh(surface: Surface) -> trimesh.Trimesh:

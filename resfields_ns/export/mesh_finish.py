@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import fast_simplification
 import numpy as np
 import trimesh
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from scipy.spatial import KDTree
 
 from resfields_ns.export.surface import Surface
@@ -54,11 +54,8 @@ def _with_faces(surface: Surface, faces: Int[np.ndarray, "faces 3"]) -> Surface:
 
 
 def _simplified(surface: Surface, triangles: int) -> Surface:
-    vertices, faces = fast_simplification.simplify(
-        surface.vertices.astype(np.float32), surface.faces.astype(np.int32), target_count=triangles
+    vertices, faces, *_ = fast_simplification.simplify(
+        surface.vertices.astype(np.float64), surface.faces.astype(np.int32), target_count=triangles
     )
-    return Surface(vertices, faces.astype(np.int64), _nearest_colours(surface, vertices))
-
-
-def _nearest_colours(surface: Surface, vertices: Float[np.ndarray, "vertices 3"]) -> Float[np.ndarray, "vertices 3"]:
-    return surface.colours[KDTree(surface.vertices).query(vertices)[1]]
+    nearest = KDTree(surface.vertices).query(vertices)[1]
+    return Surface(vertices.astype(np.float32), faces.astype(np.int64), surface.colours[nearest])

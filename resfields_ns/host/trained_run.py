@@ -113,7 +113,9 @@ def evaluate_run(config_path: Path, pictures: Path) -> dict[str, Any]:
     """
     check_config_file(config_path, "--load-config")
     _, pipeline, _, _ = eval_setup(config_path)
-    return pipeline.get_average_eval_image_metrics(output_path=pictures)
+    metrics: dict[str, Any] | None = pipeline.get_average_eval_image_metrics(output_path=pictures)
+    assert metrics is not None
+    return metrics
 
 
 def config_of_run(run: Path) -> Path:
