@@ -1,6 +1,9 @@
 """rf-report and rf-plot: pages that hold all that they show, and play what was exported."""
 
+import base64
+import gzip
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -12,14 +15,14 @@ import pytest
 import trimesh
 from PIL import Image
 
+from resfields_ns.captures.meshes.gltf_file import GltfFile
 from resfields_ns.commands import plot, report
 from resfields_ns.report import run_parts
 from resfields_ns.report.report_page import write_report
 from resfields_ns.report.run_parts import RunParts
 from resfields_ns.report.three_js import three_js
 from tests.browser import Page, open_page, require_browser, wait_for
-from tests.methods import METHODS, tiny_config, trained
-from tests.video_family import VIDEO_FAMILY
+from tests.methods import METHODS, family_of, tiny_config, trained
 
 _NUM_FRAMES = 4
 _WITHIN = ["--resolution", "16", "--seconds", "0.2"]
@@ -161,14 +164,36 @@ def test_a_run_whose_data_are_gone_is_shown_without_test_views(
     assert "Test views and metrics: /gone" in (tmp_path / "report.html").read_text()
 
 
-def test_a_video_has_no_meshes(
-    tiny_data: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("method", "metric", "moves"),
+    [
+        ("video-resfields", "psnr", None),
+        ("sdf-resfields", "chamfer", "scale"),
+        ("sceneflow-resfields", "epe", "weights"),
+    ],
+)
+def test_every_task_has_a_report(
+    method: str,
+    metric: str,
+    moves: str | None,
+    tiny_data: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    config = tiny_config(METHODS["video-resfields"], tiny_data(VIDEO_FAMILY), tmp_path / "run")
+    """Meshes of surfaces are switched, those of scene flow move, and a video has none, which the page says."""
+    config = tiny_config(METHODS[method], tiny_data(family_of(METHODS[method])), tmp_path / "run")
     trained(config)
     _report(monkeypatch, config.get_base_dir(), "--output-path", tmp_path / "report.html", *_WITHIN)
-    assert "left out: Meshes: the run has no surface." in capsys.readouterr().err
-    assert "psnr" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert metric in page.partition('id="facts"')[0]
+    assert ("Meshes: the run has no surface" in page) == (moves is None)
+    assert ("left out: Meshes" in capsys.readouterr().err) == (moves is None)
+    if moves is not None:
+        packed = re.findall(r'"meshes": "([^"]+)"', page)[0]
+        (tmp_path / "animation.glb").write_bytes(gzip.decompress(base64.b64decode(packed)))
+        channels = GltfFile(tmp_path / "animation.glb").json["animations"][0]["channels"]
+        assert {channel["target"]["path"] for channel in channels} == {moves}
 
 
 def test_names_and_configs_are_text(tmp_path: Path) -> None:
