@@ -52,7 +52,7 @@ class Player {
     };
   }
 
-  // As the first training camera does, from where the boxes of all frames are seen.
+  // As the first training camera does, from where the box of all frames fits into a square picture.
   lookAtAll(root) {
     const box = new THREE.Box3();
     root.traverse((node) => {
@@ -60,13 +60,22 @@ class Player {
       node.geometry.computeBoundingBox();
       box.union(node.geometry.boundingBox);
     });
-    const ball = box.getBoundingSphere(new THREE.Sphere());
-    const distance = (1.05 * ball.radius) / Math.sin((Math.PI * this.view.fov) / 360);
-    this.camera.up.fromArray(this.view.up);
-    this.camera.position.copy(ball.center).addScaledVector(new THREE.Vector3().fromArray(this.view.forward), -distance);
-    this.camera.near = 0.01 * ball.radius;
-    this.camera.far = 100 * ball.radius;
-    this.controls.target.copy(ball.center);
+    const { center, radius } = box.getBoundingSphere(new THREE.Sphere());
+    const forward = new THREE.Vector3().fromArray(this.view.forward);
+    const up = new THREE.Vector3().fromArray(this.view.up);
+    const right = new THREE.Vector3().crossVectors(forward, up);
+    const slope = Math.tan((Math.PI * this.view.fov) / 360) / 1.1;
+    let distance = 0;
+    for (const x of [box.min.x, box.max.x]) for (const y of [box.min.y, box.max.y]) for (const z of [box.min.z, box.max.z]) {
+      const corner = new THREE.Vector3(x, y, z).sub(center);
+      const aside = Math.max(Math.abs(corner.dot(up)), Math.abs(corner.dot(right)));
+      distance = Math.max(distance, aside / slope - corner.dot(forward));
+    }
+    this.camera.up.copy(up);
+    this.camera.position.copy(center).addScaledVector(forward, -distance);
+    this.camera.near = 0.01 * radius;
+    this.camera.far = 100 * radius;
+    this.controls.target.copy(center);
     this.controls.update();
   }
 
@@ -90,6 +99,7 @@ class Player {
   }
 }
 
+const SHORTEST = 2; // seconds that all frames take at least, where the sequence itself is shorter
 const play = document.getElementById("play");
 const moment = document.getElementById("moment");
 const frame = document.getElementById("frame");
@@ -148,7 +158,7 @@ async function startPlayers() {
   function tick(now) {
     const seconds = Math.min((now - last) / 1000, 0.25);
     last = now;
-    if (playing) showMoment((Number(moment.value) + seconds / players[0].clip.duration) % 1);
+    if (playing) showMoment((Number(moment.value) + seconds / Math.max(players[0].clip.duration, SHORTEST)) % 1);
     for (const player of players) player.controls.update();
     requestAnimationFrame(tick);
   }
