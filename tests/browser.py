@@ -60,13 +60,14 @@ class Page:
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
         self.ids = itertools.count()
+        self.events: list[dict[str, Any]] = []
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """The result of one DevTools command."""
         call_id = next(self.ids)
         self.connection.send(json.dumps({"id": call_id, "method": method, "params": parameters}))
         while (answer := json.loads(self.connection.recv(timeout=60))).get("id") != call_id:
-            pass
+            self.events.append(answer)
         assert "error" not in answer, answer["error"]
         return answer["result"]
 

@@ -11,6 +11,7 @@ import torch
 import trimesh
 from PIL import Image
 
+from resfields_ns.captures.meshes.gltf_sequence import GltfSequence
 from resfields_ns.commands import export, render
 from resfields_ns.export import surface
 from resfields_ns.export.surface import Surface
@@ -65,6 +66,40 @@ def test_render(rf_render: Command, tmp_path: Path, mode: str, options: list[str
     assert pictures[:, 0].min() > 200 and pictures.min() < 200  # something before a white background
 
 
+def test_turns_go_around_as_often(rf_render: Command, tmp_path: Path) -> None:
+    rf_render("freeze", "twice", "--seconds", "1", "--fps", "6", "--turns", "2")
+    pictures = _pictures(tmp_path / "twice")
+    assert np.array_equal(pictures[:3], pictures[3:]) and not np.array_equal(pictures[0], pictures[1])
+
+
+def test_outputs_and_runs_stand_side_by_side(rf_render: Command, tiny_run: Path, tmp_path: Path) -> None:
+    options = ["dataset", "--camera", "cam_test"]
+    alone = []
+    for output in ("rgb", "depth", "normals"):
+        rf_render(options[0], output, *options[1:], "--output", output)
+        alone.append(_pictures(tmp_path / output))
+    rf_render(options[0], "all", *options[1:], "--output", "rgb", "depth", "normals")
+    assert np.array_equal(_pictures(tmp_path / "all"), np.concatenate(alone, axis=2))
+    rf_render(options[0], "runs", *options[1:], "--load-config", str(tiny_run), str(tiny_run))
+    assert np.array_equal(_pictures(tmp_path / "runs"), np.concatenate([alone[0]] * 2, axis=2))
+    rf_render(options[0], "grid", *options[1:], "--load-config", *[str(tiny_run)] * 2, "--output", "rgb", "depth")
+    row = np.concatenate(alone[:2], axis=2)
+    assert np.array_equal(_pictures(tmp_path / "grid"), np.concatenate([row, row], axis=1))
+
+
+def test_the_truth_stands_on_the_left(rf_render: Command, demo_capture: Path, tmp_path: Path) -> None:
+    """Of one camera, at its own frames, on the background of the run."""
+    rf_render("dataset", "beside", "--camera", "cam_train_3", "--split", "train", "--truth", "--scale", "1")
+    rf_render("dataset", "alone", "--camera", "cam_train_3", "--split", "train", "--scale", "1")
+    pictures = _pictures(tmp_path / "beside")
+    assert pictures.shape == (4, 32, 64, 3)
+    assert np.array_equal(pictures[:, :, 32:], _pictures(tmp_path / "alone"))
+    seen = _pictures(demo_capture / "cam_train_3" / "rgb")
+    inside = (_pictures(demo_capture / "cam_train_3" / "mask") > 127).reshape(4, 32, 32)
+    assert np.abs(pictures[:, :, :32].astype(int) - seen)[inside].max() <= 1
+    assert (pictures[:, :, :32][~inside] == 255).all()
+
+
 def test_render_camera_path(rf_render: Command, tmp_path: Path) -> None:
     pose = torch.eye(4)
     pose[2, 3] = 3.0
@@ -103,6 +138,13 @@ def test_render_files(rf_render: Command, tmp_path: Path, name: str) -> None:
         ("orbit", "movie.mp4", ["--fps", "-1"], "--fps: expected above 0, got -1"),
         ("orbit", "movie.mp4", ["--seconds", "nan"], "--seconds: expected above 0, got nan"),
         ("camera-path", "movie.mp4", ["--camera-path-filename", "no.json"], "--camera-path-filename: .*no.json"),
+        ("orbit", "movie.mp4", ["--turns", "0"], "--turns: expected above 0, got 0"),
+        (
+            "dataset",
+            "movie.mp4",
+            ["--camera", "front"],
+            "--camera: expected one of cam_test of --split test, found 'fr",
+        ),
         ("time", "movie.mp4", ["--load-config", "no.yml"], "--load-config: .*found no file no.yml"),
     ],
 )
@@ -161,6 +203,21 @@ def test_export_in_world_units(rf_export: Command, tmp_path: Path) -> None:
     world = trimesh.load_mesh(tmp_path / "meshes" / "mesh_000002.ply", process=False)
     np.testing.assert_allclose(world.vertices, 0.8 * normalised.vertices + [0.4, 1.1, -0.3], atol=1e-5)
     np.testing.assert_array_equal(world.faces, normalised.faces)
+
+
+def test_an_animation_plays_the_exported_meshes_in_the_world(rf_export: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "meshes"
+    rf_export("--animated", "--fps", "10", "--frames", "0:4:2", "--pieces", "1", "--triangles", "300")
+    files = sorted(folder.glob("mesh_*"))
+    rf_export(
+        "--animated", "--fps", "10", "--frames", "0:4:2", "--pieces", "1", "--triangles", "300", "--units", "world"
+    )
+    sequence = GltfSequence(folder / "animation.glb", fps=10.0)
+    assert len(sequence) == 5  # frames 0 to 3 and the end of the last
+    for index, file in ((0, files[0]), (1, files[0]), (2, files[1]), (3, files[1])):
+        mesh = trimesh.load_mesh(file, process=False)
+        np.testing.assert_allclose(sequence.frame(index).vertices, mesh.vertices, atol=1e-6)
+        assert len(mesh.faces) <= 300
 
 
 def test_residuals_can_be_left_out_of_meshes(rf_export: Command, tmp_path: Path) -> None:
@@ -251,6 +308,8 @@ def test_meshes_are_not_mixed(rf_export: Command, tmp_path: Path, capsys: pytest
         (["--resolution", "1"], "--resolution: expected at least 2, got 1"),
         (["--chunk-size", "0"], "--chunk-size: expected at least 1, got 0"),
         (["--frames", "7"], "--frames: expected frames below 4, found '7'"),
+        (["--fps", "24"], "--fps: expected with --animated, found 24.0 without"),
+        (["--pieces", "0"], "--pieces: expected at least 1, got 0"),
         (["--residual-rank", "11"], "--residual-rank: expected 0 to 10, got 11"),
     ],
 )

@@ -33,6 +33,7 @@ _MAY_IMPORT = {
     "host": {"captures", "files", "layers", "options", "timeline"},
     "models": {"captures", "data", "fields", "functional", "host", "layers", "options", "timeline"},
     "export": {"captures", "fields", "files", "functional", "host", "models", "timeline"},
+    "report": {"captures", "export", "files", "functional", "host", "layers", "models"},
     "pipelines": {"captures", "data", "export", "functional", "host", "layers", "models", "options", "timeline"},
     "dataparsers": {"captures", "files", "functional", "host", "options", "timeline"},
     "method_configs": {"data", "dataparsers", "fields", "host", "models", "pipelines"},
@@ -40,7 +41,7 @@ _MAY_IMPORT = {
         *("captures", "data", "dataparsers", "fields", "files", "functional", "host", "layers", "method_configs"),
         *("models", "pipelines", "timeline"),
     },
-    "commands": {"captures", "export", "files", "host", "options", "released", "timeline"},
+    "commands": {"captures", "export", "files", "host", "options", "released", "report", "timeline"},
 }
 """Every room of the package, and what it may import beside itself."""
 

@@ -1,4 +1,4 @@
-"""`rf-export`: meshes of a trained run, one a frame."""
+"""`rf-export`: meshes of a trained run, one a frame, and all of them as one animation."""
 
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,12 @@ def export(
     resolution: int = 128,
     frames: str = "::",
     format: Literal["ply", "obj", "glb"] = "ply",
-    units: Literal["normalised", "world"] = "normalised",
+    units: Literal["normalised", "world"] | None = None,
+    animated: bool = False,
+    fps: float | None = None,
+    pieces: int | None = None,
+    smoothing: int | None = None,
+    triangles: int | None = None,
     residual_scale: float = 1.0,
     residual_rank: int | None = None,
     chunk_size: int = 65_536,
@@ -21,7 +26,8 @@ def export(
     """Write the surface at every frame as a mesh with vertex colours.
 
     Files are named by the capture's frame numbers, mesh_000010.ply. A frame without a surface gets none. meshes.json
-    tells of which run they are and which of them are missing: the same command goes on where it was stopped.
+    tells of which run they are and which of them are missing: the same command goes on where it was stopped. With
+    --animated, animation.glb plays them all, in Blender as in viewers of glTF.
 
     Example: rf-export --load-config RUN/config.yml --output-dir meshes --frames 0:50:10
 
@@ -31,27 +37,53 @@ def export(
         resolution: Cells along the longest side of the scene box.
         frames: Frames of the run, counted from 0, as start:stop:step.
         format: Format of the files.
-        units: Units of the points: those that the model is trained in, or those of the capture's cameras.
+        units: Units of the points: those that the model is trained in, or those of the capture's cameras, metres where
+            the capture counts in these. By default normalised, and world with --animated, since glTF counts in metres.
+        animated: Write animation.glb as well, which shows the meshes one after the other.
+        fps: Frames of the run that the animation plays a second; by default those of the capture, or 24 where it does
+            not tell.
+        pieces: Keep this many connected pieces of a surface, the largest; by default all.
+        smoothing: Rounds of smoothing, which keep the volume; by default none.
+        triangles: Simplify meshes to this many triangles; by default all stay.
         residual_scale: Factor on the residual weights; 0 shows what the base weights alone hold.
         residual_rank: Keep the best approximation of this rank of every residual; by default all of it.
         chunk_size: Points evaluated at once, which bounds the memory.
     """
     Limits(least=2).check("--resolution", resolution)
     Limits(least=1).check("--chunk-size", chunk_size)
+    finish = {"pieces": pieces, "smoothing": smoothing, "triangles": triangles}
+    for name, value in finish.items():
+        if value is not None:
+            Limits(least=1).check(f"--{name}", value)
+    if fps is not None:
+        Limits(above=0).check("--fps", fps)
+        if not animated:
+            raise ValueError(f"--fps: expected with --animated, found {fps} without")
     if output_dir.exists() and not output_dir.is_dir():
         raise ValueError(f"--output-dir: expected a folder, found the file {output_dir}")
-    from resfields_ns.export.surface import export_meshes  # slow to import, and not needed for --help
+    from resfields_ns.export.animated_glb import animate_meshes  # slow to import, and not needed for --help
+    from resfields_ns.export.mesh_finish import MeshFinish
+    from resfields_ns.export.surface import export_meshes
     from resfields_ns.host.trained_run import load_trained_run
     from resfields_ns.timeline import parse_frames
 
     run = load_trained_run(load_config)
     run.show_residuals(residual_scale, residual_rank)
     indices = parse_frames(frames, run.num_frames)
-    shown = {"residual_scale": residual_scale, "residual_rank": residual_rank}
-    written = export_meshes(run, indices, output_dir, resolution, format, units, chunk_size, shown)
+    shown = {"residual_scale": residual_scale, "residual_rank": residual_rank, **finish}
+    units = units or ("world" if animated else "normalised")
+    written = export_meshes(
+        run, indices, output_dir, resolution, format, units, chunk_size, shown, MeshFinish(**finish)
+    )
     if not written:
         raise ValueError(f"{load_config}: expected a surface in the scene box, found none in any frame asked for")
     print(f"Wrote {len(written)} of {len(indices)} meshes to {output_dir}")
+    if animated:
+        numbers = {number: frame for frame, number in enumerate(run.sequence.frames.numbers)}
+        files = {numbers[int(path.stem.removeprefix("mesh_"))]: path for path in written}
+        rate = fps or run.sequence.frames.rate or 24.0
+        animate_meshes(indices, files, rate, output_dir / "animation.glb")
+        print(f"They play as {output_dir / 'animation.glb'}, {rate:g} frames of the run a second")
 
 
 def entrypoint() -> None:

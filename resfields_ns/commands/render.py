@@ -1,6 +1,7 @@
 """`rf-render`: movies of a trained run."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,12 +19,13 @@ from resfields_ns.timeline import parse_frames
 class RenderOptions(ABC):
     """What every kind of movie has."""
 
-    load_config: Path
-    """The run's config.yml."""
+    load_config: tuple[Path, ...]
+    """The run's config.yml, or those of several runs: they stand side by side (below one another where there are
+    several outputs)."""
     output_path: Path
     """Movie to write: a .mp4 or .gif file, or a name without suffix for a folder of png files."""
-    output: Literal["rgb", "depth", "normals", "accumulation"] = "rgb"
-    """What to show."""
+    output: tuple[Literal["rgb", "depth", "normals", "accumulation"], ...] = ("rgb",)
+    """What to show; several stand side by side."""
     scale: float = 1.0
     """Factor on the pictures' size."""
     residual_scale: float = 1.0
@@ -33,16 +35,24 @@ class RenderOptions(ABC):
 
     def main(self) -> None:
         """Render the movie and say where it is."""
-        from resfields_ns.export.movies import check_movie_path
+        from resfields_ns.export.movies import check_movie_path, write_films
         from resfields_ns.host.trained_run import load_trained_run
 
         check_movie_path(self.output_path)
         Limits(above=0).check("--scale", self.scale)
-        run = load_trained_run(self.load_config)
-        run.show_residuals(self.residual_scale, self.residual_rank)
-        cameras, fps = self.cameras_and_fps(run)
-        self.render(run, cameras, fps)
-        print(f"Wrote {len(cameras)} pictures to {self.output_path}")
+        for name, given in (("--load-config", self.load_config), ("--output", self.output)):
+            if not given:
+                raise ValueError(f"{name}: expected at least one, found none")
+        runs = [load_trained_run(path) for path in self.load_config]
+        for run in runs:
+            run.show_residuals(self.residual_scale, self.residual_rank)
+        cameras, rates = zip(*(self.cameras_and_fps(run) for run in runs), strict=True)
+        lengths = [len(of_run) for of_run in cameras]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"--load-config: expected runs with as many pictures each, found {lengths}")
+        films = [self.film(*of_run) for of_run in zip(runs, cameras, strict=True)]
+        write_films(films, self.output_path, rates[0], below=len(self.output) > 1)
+        print(f"Wrote {lengths[0]} pictures to {self.output_path}")
 
     @abstractmethod
     def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
@@ -51,11 +61,11 @@ class RenderOptions(ABC):
         Raises ValueError for an option that the run cannot meet.
         """
 
-    def render(self, run: Any, cameras: Any, fps: float) -> None:
-        """Write what the cameras see."""
-        from resfields_ns.export.movies import render_movie
+    def film(self, run: Any, cameras: Any) -> Iterator[Any]:
+        """The pictures of what the cameras see."""
+        from resfields_ns.export.movies import film
 
-        render_movie(run, cameras, self.output_path, fps, self.output, self.scale)
+        return film(run, cameras, self.output, self.scale)
 
 
 @dataclass
@@ -104,21 +114,23 @@ class RenderVideo(RenderSweep):
         Limits(above=0).check("--fps", fps)
         return self.sweep(run, run.camera(None)), fps
 
-    def render(self, run: Any, cameras: Any, fps: float) -> None:
-        """Write original and reconstruction side by side."""
-        from resfields_ns.export.movies import render_beside_original
+    def film(self, run: Any, cameras: Any) -> Iterator[Any]:
+        """Original and reconstruction side by side."""
+        from resfields_ns.export.movies import film, original
 
-        render_beside_original(run, cameras, self.output_path, fps, self.output, self.scale)
+        return film(run, cameras, self.output, self.scale, original(run, cameras))
 
 
 @dataclass
 class RenderFreeze(RenderOptions):
-    """Turn once about the scene at one frozen frame."""
+    """Turn about the scene at one frozen frame."""
 
     frame: int = 0
     """Frame of the run, counted from 0."""
     seconds: float = 4.0
-    """Length of the turn."""
+    """Length of the movie."""
+    turns: float = 1.0
+    """How often to go around."""
     fps: float = 24.0
     """Pictures a second."""
 
@@ -127,16 +139,19 @@ class RenderFreeze(RenderOptions):
         from resfields_ns.export.camera_paths import frozen_times, orbit
 
         Limits(least=0, most=run.num_frames - 1).check("--frame", self.frame)
+        Limits(above=0).check("--turns", self.turns)
         times = frozen_times(self.frame, run.num_frames, _num_pictures(self.seconds, self.fps))
-        return orbit(run.train_dataset.cameras, run.box.mean(dim=0), times), self.fps
+        return orbit(run.train_dataset.cameras, run.box.mean(dim=0), times, self.turns), self.fps
 
 
 @dataclass
 class RenderOrbit(RenderOptions):
-    """Turn once about the scene while time runs over the sequence."""
+    """Turn about the scene while time runs once over the sequence."""
 
     seconds: float = 4.0
-    """Length of the turn."""
+    """Length of the movie."""
+    turns: float = 1.0
+    """How often to go around."""
     fps: float = 24.0
     """Pictures a second."""
 
@@ -144,8 +159,9 @@ class RenderOrbit(RenderOptions):
         """A circle from the first time to the last."""
         from resfields_ns.export.camera_paths import orbit, running_times
 
+        Limits(above=0).check("--turns", self.turns)
         times = running_times(_num_pictures(self.seconds, self.fps))
-        return orbit(run.train_dataset.cameras, run.box.mean(dim=0), times), self.fps
+        return orbit(run.train_dataset.cameras, run.box.mean(dim=0), times, self.turns), self.fps
 
 
 @dataclass
@@ -154,14 +170,37 @@ class RenderDataset(RenderOptions):
 
     split: Literal["train", "test"] = "test"
     """Cameras trained on, or cameras to evaluate on."""
+    camera: str | None = None
+    """One of them alone; by default all."""
+    truth: bool = False
+    """Put what the camera saw on the left."""
     fps: float = 24.0
     """Pictures a second."""
 
     def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
         """The cameras of the split."""
+        import torch
+
         Limits(above=0).check("--fps", self.fps)
-        dataset = run.train_dataset if self.split == "train" else run.eval_dataset
-        return dataset.cameras, self.fps
+        return self._dataset(run).cameras[torch.tensor(self._images(run))], self.fps
+
+    def film(self, run: Any, cameras: Any) -> Iterator[Any]:
+        """What the cameras see, beside what they saw."""
+        from resfields_ns.export.movies import film, ground_truth
+
+        truth = ground_truth(run, self._dataset(run), self._images(run)) if self.truth else None
+        return film(run, cameras, self.output, self.scale, truth)
+
+    def _dataset(self, run: Any) -> Any:
+        return run.train_dataset if self.split == "train" else run.eval_dataset
+
+    def _images(self, run: Any) -> list[int]:
+        sequence = run.sequence if self.split == "train" else run.eval_sequence
+        if self.camera is not None and self.camera not in sequence.camera_names:
+            names = ", ".join(sequence.camera_names)
+            raise ValueError(f"--camera: expected one of {names} of --split {self.split}, found {self.camera!r}")
+        names = [image.camera_name for image in sequence.images]
+        return [index for index, name in enumerate(names) if self.camera in (None, name)]
 
 
 @dataclass

@@ -45,8 +45,10 @@ def hold_camera(camera: Cameras, times: Float[Tensor, "pictures"]) -> Cameras:
     return _with_intrinsics_of(camera, camera.camera_to_worlds.expand(len(times), -1, -1), times)
 
 
-def orbit(cameras: Cameras, centre: Float[Tensor, "3"], times: Float[Tensor, "pictures"]) -> Cameras:
-    """One horizontal turn about the centre, in equal steps, with the first camera's intrinsics.
+def orbit(
+    cameras: Cameras, centre: Float[Tensor, "3"], times: Float[Tensor, "pictures"], turns: float = 1.0
+) -> Cameras:
+    """Horizontal turns about the centre, in equal steps, with the first camera's intrinsics.
 
     It starts beside the first camera. The distance to the centre and the height above it are the cameras' means, and
     up is what is most nearly vertical in all their images.
@@ -60,7 +62,7 @@ def orbit(cameras: Cameras, centre: Float[Tensor, "3"], times: Float[Tensor, "pi
         towards_first = poses[0, :, 1] - (poses[0, :, 1] @ up) * up
     first = F.normalize(towards_first, dim=0)
     second = torch.linalg.cross(up, first)
-    angles = 2.0 * math.pi * torch.arange(len(times), device=poses.device)[:, None] / len(times)
+    angles = 2.0 * math.pi * turns * torch.arange(len(times), device=poses.device)[:, None] / len(times)
     radius = (distance.square() - height.square()).clamp_min(0.0).sqrt()
     positions = centre + height * up + radius * (angles.cos() * first + angles.sin() * second)
     return _with_intrinsics_of(cameras[0:1], look_at(positions, centre, up), times)

@@ -3,7 +3,7 @@
 Notation: outputs of H x W pixels; accumulation in [0, 1] tells how much of the scene a pixel holds.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from functools import partial
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.data.datasets.base_dataset import InputDataset
 from nerfstudio.utils.colormaps import ColormapOptions, apply_colormap, apply_depth_colormap
 from PIL import Image
 from rich.console import Console
@@ -25,6 +26,7 @@ from torch import Tensor
 from resfields_ns.captures.sequence import Clip
 from resfields_ns.files import write_aside
 from resfields_ns.host.trained_run import TrainedRun
+from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.surface_model import SurfaceModel
 from resfields_ns.timeline import frames_from_times
 
@@ -124,60 +126,94 @@ def render_movie(run: TrainedRun, cameras: Cameras, path: Path, fps: float, outp
     """Render one picture a camera, at the camera's time, and write them as a movie.
 
     Args:
-        run: what is rendered
-        cameras: with times; pictures that are smaller than others stand at the upper left of white
+        run, cameras, scale: as in `film`
         path: of the movie; its suffix decides the format, as told in `open_movie`
         fps: pictures a second
         output: rgb, depth, normals or accumulation
+
+    Raises ValueError as `film` does.
+    """
+    write_films([film(run, cameras, [output], scale)], path, fps)
+
+
+Beside = Callable[[int, int, int], Picture]
+"""What stands on the left of the picture of that index, at its height and width."""
+
+
+def film(
+    run: TrainedRun, cameras: Cameras, outputs: Sequence[str], scale: float, beside: Beside | None = None
+) -> Iterator[Picture]:
+    """Render one picture a camera, at the camera's time; all have one size.
+
+    Args:
+        run: what is rendered
+        cameras: with times; pictures that are smaller than others stand at the upper left of white
+        outputs: rgb, depth, normals, accumulation: side by side
         scale: factor on the pictures' size, above 0
+        beside: what stands on the left, where something does
 
-    Raises ValueError if the model does not render the output, or no pixel is left of the pictures.
+    Raises ValueError, with the first picture, if the model does not render an output, or no pixel is left.
     """
-    sizes = _scaled(cameras, scale)
-    height, width = int(sizes.height.max()), int(sizes.width.max())
-    _write((_on_white(picture, height, width) for picture in _rendered(run, cameras, output, scale)), path, fps)
-
-
-def render_beside_original(
-    run: TrainedRun, cameras: Cameras, path: Path, fps: float, output: str, scale: float
-) -> None:
-    """As `render_movie`, for cameras before a video's picture: on the left, the original's frame nearest in time.
-
-    Raises ValueError also if the run is not on a video.
-    """
-    clip = run.eval_sequence
-    if not isinstance(clip, Clip):
-        raise ValueError("--load-config: expected a run on a video, found one on a scene in space")
-    pixels = clip.pixels
-    assert cameras.times is not None
-    frames = frames_from_times(cameras.times[:, 0], run.num_frames).tolist()
-    pairs = zip(frames, _rendered(run, cameras, output, scale), strict=True)
-    beside = (
-        np.concatenate((pixels.resized(frame, picture.shape[0], picture.shape[1]), picture), axis=1)
-        for frame, picture in pairs
-    )
-    _write(beside, path, fps)
+    cameras = _scaled(cameras, scale)
+    height, width = int(cameras.height.max()), int(cameras.width.max())
+    for index, panels in enumerate(_rendered(run, cameras, outputs)):
+        if beside is not None:
+            panels.insert(0, beside(index, *panels[0].shape[:2]))
+        yield np.concatenate([_on_white(panel, height, width) for panel in panels], axis=1)
 
 
 @torch.no_grad()
-def _rendered(run: TrainedRun, cameras: Cameras, output: str, scale: float) -> Iterator[Picture]:
-    cameras = _scaled(cameras, scale)
-    paint = painter(output, cameras, run.box)
+def _rendered(run: TrainedRun, cameras: Cameras, outputs: Sequence[str]) -> Iterator[list[Picture]]:
+    painters = [painter(output, cameras, run.box) for output in outputs]
     if isinstance(run.model, SurfaceModel):
-        run.model.with_normals = output == "normals"
+        run.model.with_normals = "normals" in outputs
     for index in track(range(len(cameras)), "Rendering", console=Console(stderr=True)):
         camera = cameras[index : index + 1].to(run.model.device)
-        yield paint(run.model.get_outputs_for_camera(camera))
+        found = run.model.get_outputs_for_camera(camera)
+        yield [paint(found) for paint in painters]
 
 
-def _write(pictures: Iterator[Picture], path: Path, fps: float) -> None:
+def original(run: TrainedRun, cameras: Cameras) -> Beside:
+    """The frame of the run's video that is nearest in time; ValueError if the run is not on a video."""
+    clip = run.eval_sequence
+    if not isinstance(clip, Clip):
+        raise ValueError("--load-config: expected a run on a video, found one on a scene in space")
+    assert cameras.times is not None
+    frames = frames_from_times(cameras.times[:, 0], run.num_frames).tolist()
+    return lambda index, height, width: clip.pixels.resized(frames[index], height, width)
+
+
+def ground_truth(run: TrainedRun, dataset: InputDataset, images: list[int]) -> Beside:
+    """What a dataset's cameras saw, on the background that the run has."""
+
+    def picture(index: int, height: int, width: int) -> Picture:
+        batch = {name: value.to(run.model.device) for name, value in dataset[images[index]].items() if name in _SEEN}
+        truth = run.model.ground_truth(batch) if isinstance(run.model, DynamicModel) else batch["image"]
+        pixels = (truth.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8).cpu().numpy()
+        return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))
+
+    return picture
+
+
+_SEEN = ("image", "mask")
+
+
+def write_films(films: list[Iterator[Picture]], path: Path, fps: float, below: bool = False) -> None:
+    """Write films of equal length as one movie, side by side or `below` one another, with white around smaller ones."""
+    pictures = (_joined(parts, below) for parts in zip(*films, strict=True))
     first = next(pictures)
     with open_movie(path, first.shape[0], first.shape[1], fps) as add_picture:
         for picture in chain([first], pictures):
             add_picture(picture)
 
 
-def _on_white(picture: Picture, height: int, width: int) -> Picture:
+def _joined(parts: Sequence[UInt8[np.ndarray, "_ _ 3"]], below: bool) -> Picture:
+    height, width = (max(part.shape[side] for part in parts) for side in (0, 1))
+    sized = [_on_white(part, *((part.shape[0], width) if below else (height, part.shape[1]))) for part in parts]
+    return np.concatenate(sized, axis=0 if below else 1)
+
+
+def _on_white(picture: UInt8[np.ndarray, "_ _ 3"], height: int, width: int) -> Picture:
     missing = (height - picture.shape[0], width - picture.shape[1])
     return np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), constant_values=255)
 

@@ -107,14 +107,15 @@ def export_meshes(
     units: Literal["normalised", "world"],
     chunk_size: int,
     shown: Mapping[str, Any] | None = None,
+    finish: Callable[[Surface], Surface] | None = None,
 ) -> list[Path]:
     """Write the surface at each frame of the run (counted from 0) and return the files.
 
     Names hold the capture's own frame numbers: mesh_000010.ply. A frame without a surface is named on stderr and
     skipped. A list of the meshes (`MeshSet`) says what is missing while they are written; those that are there already,
-    made alike, stay. `resolution` and `chunk_size` are those of `extract_surface`; what is `shown` of the model
-    otherwise than it was trained is kept in the list. Raises ValueError where the model knows none, or the folder holds
-    other meshes, and DiskFullError where the disk has no room.
+    made alike, stay. `resolution` and `chunk_size` are those of `extract_surface`, and `finish` is applied to what it
+    finds; `shown`, which the list keeps, says what else decides on the meshes. Raises ValueError where the model knows
+    none, or the folder holds other meshes, and DiskFullError where the disk has no room.
     """
     if not isinstance(run.model, SurfaceModel):
         raise ValueError(f"--load-config: expected a model with a surface, found {type(run.model).__name__}")
@@ -129,6 +130,7 @@ def export_meshes(
         ):
             time = float(times_from_frames(torch.tensor(numbers[number]), run.num_frames))
             surface = extract_surface(run.model, time, resolution, chunk_size)
+            surface = surface if finish is None else finish(surface)
             path = folder / f"mesh_{number:06d}.{file_format}"
             if len(surface.faces) == 0:
                 console.print(f"Frame {number} has no surface in the scene box: skipped")

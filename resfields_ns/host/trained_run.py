@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -92,15 +93,7 @@ def load_trained_run(config_path: Path) -> TrainedRun:
     The config may name configs alone, see `read_config`.
     Raises ValueError if the file is not the config of such a run, or the run has no checkpoint.
     """
-    config = read_config(config_path, "--load-config")
-    if isinstance(config, ResFieldsTrainerConfig):
-        config.load_dir = config.found_at(config_path.absolute().parent, rendering=True)
-    else:
-        config.load_dir = config.get_checkpoint_dir()
-    pipeline = config.pipeline.setup(device="cuda" if torch.cuda.is_available() else "cpu", test_mode="inference")
-    assert isinstance(pipeline, Pipeline)
-    pipeline.eval()
-    _, step = eval_load_checkpoint(config, pipeline)
+    pipeline, step = _loaded(config_path, "inference")
     train, evaluation = pipeline.datamanager.train_dataset, pipeline.datamanager.eval_dataset
     assert isinstance(train, InputDataset) and isinstance(evaluation, InputDataset)
     name = "/".join(config_path.absolute().parts[-4:-1])
@@ -110,3 +103,34 @@ def load_trained_run(config_path: Path) -> TrainedRun:
     except ValueError:
         raise ValueError(f"--load-config: expected a run on a sequence, found {config_path}, which is not") from None
     return run
+
+
+def evaluate_run(config_path: Path, pictures: Path) -> dict[str, Any]:
+    """Metrics of a run's last checkpoint, as `ns-eval` has them; pictures go to a folder.
+
+    Raises ValueError as `load_trained_run` does, and where the data of the run are gone.
+    """
+    pipeline, _ = _loaded(config_path, "test")
+    metrics: dict[str, Any] | None = pipeline.get_average_eval_image_metrics(output_path=pictures)
+    assert metrics is not None
+    return metrics
+
+
+def config_of_run(run: Path) -> Path:
+    """The config.yml of the run whose folder, or config.yml, is given; ValueError where there is none."""
+    path = run / "config.yml" if run.is_dir() else run
+    read_config(path, "RUN")
+    return path
+
+
+def _loaded(config_path: Path, test_mode: Literal["test", "inference"]) -> tuple[Pipeline, int]:
+    config = read_config(config_path, "--load-config")
+    if isinstance(config, ResFieldsTrainerConfig):
+        config.load_dir = config.found_at(config_path.absolute().parent, rendering=test_mode == "inference")
+    else:
+        config.load_dir = config.get_checkpoint_dir()
+    pipeline = config.pipeline.setup(device="cuda" if torch.cuda.is_available() else "cpu", test_mode=test_mode)
+    assert isinstance(pipeline, Pipeline)
+    pipeline.eval()
+    _, step = eval_load_checkpoint(config, pipeline)
+    return pipeline, step

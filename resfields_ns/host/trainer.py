@@ -53,10 +53,12 @@ from resfields_ns.host.processes import (
 )
 from resfields_ns.host.run_record import find_data, record_run
 from resfields_ns.host.stops import Stopped, Stops, stopped_by
+from resfields_ns.host.timed_paths import let_paths_take_time
 from resfields_ns.options import Obstacle, option, unless, when, when_any
 
 know_moved_classes()
 know_paths()
+let_paths_take_time()
 
 
 _STEPS_AT_ONCE = 10  # on a GPU, which looking at numbers would keep waiting

@@ -23,6 +23,8 @@ from resfields_ns.captures.meshes.mesh_frames import MeshFrame, MeshSequence, ch
 from resfields_ns.captures.untrusted import blamed, check_numbers
 from resfields_ns.options import Limits
 
+_ROUNDING = 1e-4  # of a step in time
+
 
 @dataclass(frozen=True)
 class GltfChannel:
@@ -45,7 +47,7 @@ class GltfChannel:
         length = self.times[key + 1] - self.times[key]
         s = float(np.clip((time - self.times[key]) / length, 0.0, 1.0))
         if self.interpolation == "STEP":
-            return self._value(key + int(s == 1.0))
+            return self._value(key + int(s > 1.0 - _ROUNDING))  # keys are float32
         if self.interpolation == "CUBICSPLINE":
             return self._spline(key, s, length)
         if self.path == "rotation":
@@ -219,7 +221,6 @@ def _read_colours(
 
 
 _FPS = 30.0
-_ROUNDING = 1e-4  # of a frame
 _MOST_FRAMES = 100_000
 
 
@@ -268,7 +269,10 @@ class GltfSequence(MeshSequence):
         for node, (primitives, default_weights) in self.meshes.items():
             weights = moved.get((node, "weights"), default_weights)
             transforms = self._transforms(node, places)
-            parts += [primitive.posed(weights, transforms) for primitive in primitives]
+            if transforms[:, :3, :3].any():  # what is scaled to nothing is hidden
+                parts += [primitive.posed(weights, transforms) for primitive in primitives]
+        if not parts:
+            raise ValueError(f"{self.path}: frame {index}: expected a mesh, found all of them scaled to nothing")
         frame = join_frames(parts)
         check_numbers(frame.vertices, f"{self.path}: frame {index}")
         return frame

@@ -1,0 +1,187 @@
+"""Animated glTF 2.0 files: a surface of one topology that moves, or a surface a frame, shown one after the other."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pygltflib as gltf
+import trimesh
+from jaxtyping import Float, Int
+
+from resfields_ns.captures.meshes.colours import linear_from_srgb
+from resfields_ns.files import write_aside
+
+
+def write_animated_glb(
+    positions: Float[np.ndarray, "frames vertices 3"],
+    faces: Int[np.ndarray, "triangles 3"],
+    colours: Float[np.ndarray, "vertices 3"],
+    fps: float,
+    path: Path,
+) -> None:
+    """Write a .glb file that plays the frames, `fps` a second, and moves linearly between them.
+
+    Every frame but the first is a morph target, of which the animation shows one at a time. The file appears whole or
+    not at all.
+
+    Args:
+        positions: of the vertices at every frame
+        faces: triangles of all frames
+        colours: linear RGB in [0, 1]
+        fps: frames a second
+        path: of the file
+    """
+    num_frames, num_vertices, _ = positions.shape
+    buffer = _Buffer()
+    primitive = gltf.Primitive(
+        attributes=gltf.Attributes(
+            POSITION=buffer.add(positions[0], gltf.VEC3, gltf.ARRAY_BUFFER),
+            COLOR_0=buffer.add(colours, gltf.VEC3, gltf.ARRAY_BUFFER),
+        ),
+        indices=buffer.add(faces.reshape(-1), gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER),
+        material=0,
+        targets=[
+            gltf.Attributes(POSITION=buffer.add(later - positions[0], gltf.VEC3, gltf.ARRAY_BUFFER))
+            for later in positions[1:]
+        ],
+    )
+    times = buffer.add(np.arange(num_frames) / fps, gltf.SCALAR)
+    weights = buffer.add(np.eye(num_frames)[:, 1:].reshape(-1), gltf.SCALAR)
+    channel = gltf.AnimationChannel(sampler=0, target=gltf.AnimationChannelTarget(node=0, path="weights"))
+    _save(
+        gltf.GLTF2(
+            nodes=[gltf.Node(mesh=0)],
+            meshes=[gltf.Mesh(primitives=[primitive], weights=[0.0] * (num_frames - 1))],
+            animations=[
+                gltf.Animation(
+                    name="Sequence", samplers=[gltf.AnimationSampler(input=times, output=weights)], channels=[channel]
+                )
+            ],
+        ),
+        buffer,
+        path,
+    )
+
+
+def write_switched_glb(
+    meshes: Iterable[trimesh.Trimesh],
+    names: list[str],
+    starts: Float[np.ndarray, "meshes"],
+    stops: Float[np.ndarray, "meshes"],
+    end: float,
+    path: Path,
+) -> None:
+    """Write a .glb file that shows each mesh from its start to its stop, so that topology may change.
+
+    A mesh is a node, whose scale steps from 0 to 1 and back; at rest the first is seen.
+    The file appears whole or not at all.
+
+    Args:
+        meshes: one or more, with triangles and colours of vertices (sRGB)
+        names: of the meshes and their nodes
+        starts, stops: when each is seen, in seconds from 0 on, one after the other
+        end: length of the animation in seconds, at least the last stop
+        path: of the file
+    """
+    buffer = _Buffer()
+    animation = gltf.Animation(name="Sequence", samplers=[], channels=[])
+    primitives: list[gltf.Primitive] = []
+    for index, (mesh, start, stop) in enumerate(zip(meshes, starts, stops, strict=True)):
+        primitives.append(_primitive(mesh, buffer))
+        keys = np.unique([0.0, start, stop, end])
+        seen = (start <= keys) & ((keys < stop) | ((keys == end) & (stop == end)))
+        times = buffer.add(keys, gltf.SCALAR)
+        scales = buffer.add(np.repeat(seen.astype(np.float32)[:, None], 3, axis=1), gltf.VEC3)
+        animation.samplers.append(gltf.AnimationSampler(input=times, output=scales, interpolation=gltf.ANIM_STEP))
+        target = gltf.AnimationChannelTarget(node=index, path="scale")
+        animation.channels.append(gltf.AnimationChannel(sampler=index, target=target))
+    nodes = [gltf.Node(name=name, mesh=i, scale=[1.0 if i == 0 else 0.0] * 3) for i, name in enumerate(names)]
+    surfaces = [gltf.Mesh(name=name, primitives=[one]) for name, one in zip(names, primitives, strict=True)]
+    _save(gltf.GLTF2(nodes=nodes, meshes=surfaces, animations=[animation]), buffer, path)
+
+
+def animate_meshes(frames: list[int], files: Mapping[int, Path], fps: float, path: Path) -> float:
+    """Write meshes that lie in files as an animation, by `write_switched_glb`, and return its length in seconds.
+
+    Args:
+        frames: that are played, counted from 0, in order; the first is at 0 seconds
+        files: mesh of each of these frames that has one, with colours of vertices
+        fps: frames a second, those between the played ones counted
+        path: of the .glb file
+    """
+    starts = (np.array(frames) - frames[0]) / fps
+    last = starts[-1] - starts[-2] if len(frames) > 1 else 1.0 / fps
+    stops = np.append(starts[1:], starts[-1] + last)
+    there = np.array([frame in files for frame in frames])
+    shown = [files[frame] for frame in frames if frame in files]
+    meshes = (trimesh.load_mesh(file, process=False) for file in shown)
+    write_switched_glb(meshes, [file.stem for file in shown], starts[there], stops[there], stops[-1], path)
+    return float(stops[-1])
+
+
+def _primitive(mesh: trimesh.Trimesh, buffer: "_Buffer") -> gltf.Primitive:
+    colours = linear_from_srgb(mesh.visual.vertex_colors[:, :3] / 255.0)  # pyright: ignore
+    opaque = np.column_stack([colours, np.ones(len(colours))])
+    return gltf.Primitive(
+        attributes=gltf.Attributes(
+            POSITION=buffer.add(mesh.vertices, gltf.VEC3, gltf.ARRAY_BUFFER),
+            NORMAL=buffer.add(mesh.vertex_normals, gltf.VEC3, gltf.ARRAY_BUFFER),
+            COLOR_0=buffer.add(np.round(65535.0 * opaque).astype(np.uint16), gltf.VEC4, gltf.ARRAY_BUFFER),
+        ),
+        indices=buffer.add(mesh.faces.reshape(-1), gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER),
+        material=0,
+    )
+
+
+def _save(document: gltf.GLTF2, buffer: "_Buffer", path: Path) -> None:
+    """Write nodes, meshes and animations over a buffer as one scene of one material."""
+    document.scene = 0
+    document.scenes = [gltf.Scene(nodes=list(range(len(document.nodes))))]
+    document.materials = [
+        gltf.Material(pbrMetallicRoughness=gltf.PbrMetallicRoughness(metallicFactor=0.0), doubleSided=True)
+    ]
+    document.accessors, document.bufferViews = buffer.accessors, buffer.views
+    document.buffers = [gltf.Buffer(byteLength=len(buffer.data))]
+    document.set_binary_blob(bytes(buffer.data))
+    with write_aside(path) as partial:
+        document.save_binary(str(partial))
+
+
+_COMPONENTS = {
+    np.dtype(np.float32): gltf.FLOAT,
+    np.dtype(np.uint32): gltf.UNSIGNED_INT,
+    np.dtype(np.uint16): gltf.UNSIGNED_SHORT,
+}
+
+
+class _Buffer:
+    """Arrays in one buffer, each with a view and an accessor of its own."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.views: list[gltf.BufferView] = []
+        self.accessors: list[gltf.Accessor] = []
+
+    def add(self, array: np.ndarray, kind: str, target: int | None = None) -> int:
+        """Append an array, and return the index of its accessor.
+
+        Numbers become float32 and whole ones uint32; uint16 stands for numbers in [0, 1].
+        """
+        share = array.dtype == np.uint16
+        if not share:
+            array = np.ascontiguousarray(array, np.uint32 if array.dtype.kind in "iu" else np.float32)
+        rows = array.reshape(len(array), -1)
+        self.views.append(gltf.BufferView(buffer=0, byteOffset=len(self.data), byteLength=array.nbytes, target=target))
+        self.accessors.append(
+            gltf.Accessor(
+                bufferView=len(self.views) - 1,
+                componentType=_COMPONENTS[array.dtype],
+                normalized=share,
+                count=len(array),
+                type=kind,
+                min=rows.min(axis=0).tolist(),
+                max=rows.max(axis=0).tolist(),
+            )
+        )
+        self.data += array.tobytes()
+        return len(self.accessors) - 1
