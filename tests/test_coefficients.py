@@ -2,13 +2,14 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from resfields_ns import timeline
 from resfields_ns.functional.curves import roughness
-from resfields_ns.functional.residual_weights import Chunks
-from resfields_ns.layers import TimeTable, part_losses
+from resfields_ns.functional.residual_weights import Chunks, frame_similarity
+from resfields_ns.layers import ResFieldLinear, TimeTable, coefficients_of_frames, part_losses, shown_parts
 from resfields_ns.layers.coefficients import SplineTable, cubic_spline, frame_table
+from resfields_ns.layers.low_rank import ChunkedLinear
 from tests.slow_layers import slow_coefficients
 
 _PIECES = 5
@@ -142,3 +143,22 @@ def test_frames_of_a_chunk_are_nodes_of_its_own_table(num_frames: int, num_chunk
         local = chunks.local_times(timeline.times_from_frames(frames, num_frames), c)
         table = TimeTable(chunks.size(c), width=2, std=1.0)
         assert torch.equal(table(local), table.table)
+
+
+def test_coefficients_of_frames_are_the_rows_of_every_layer_by_its_name() -> None:
+    layers = nn.Sequential(
+        ResFieldLinear(3, 4, num_frames=6, rank=2), nn.ReLU(), ChunkedLinear(4, 5, 6, rank=2, residual_chunks=2)
+    )
+    found = coefficients_of_frames(layers, 6)
+    assert list(found) == ["0", "2"]
+    torch.testing.assert_close(found["0"], layers[0].coefficients.table, atol=0.0, rtol=0.0)
+    rows = torch.cat([chunk.table for chunk in layers[2].coefficients])
+    torch.testing.assert_close(found["2"], rows, atol=1e-8, rtol=1e-6)
+    assert list(shown_parts(layers)) == ["0"]
+
+
+def test_frames_are_similar_by_the_direction_of_their_coefficients() -> None:
+    coefficients = torch.tensor([[1.0, 0.0], [0.0, 2.0], [-3.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    half = 0.5**0.5
+    expected = [[1, 0, -1, half, 0], [0, 1, 0, half, 0], [-1, 0, 1, -half, 0], [half, half, -half, 1, 0], [0] * 5]
+    torch.testing.assert_close(frame_similarity(coefficients), torch.tensor(expected, dtype=torch.float32))

@@ -9,6 +9,7 @@ floor(i C / N).
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -45,6 +46,12 @@ def truncate_rank(
     root = vectors * values.clamp(min=0.0).sqrt()
     left = torch.linalg.svd(coefficients.double() @ root, full_matrices=False).U[:, :rank]
     return (left @ (left.T @ coefficients.double())).to(coefficients)
+
+
+def frame_similarity(coefficients: Float[Tensor, "frames width"]) -> Float[Tensor, "frames frames"]:
+    """Cosines between the coefficients of every two frames: 1 where they point the same way, 0 for coefficients of 0."""
+    directions = F.normalize(coefficients, dim=-1)
+    return directions @ directions.T
 
 
 @dataclass(frozen=True)

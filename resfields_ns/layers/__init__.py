@@ -13,7 +13,16 @@ from resfields_ns.layers.geometric_mlp import GeometricMLP, ReLUGeometricMLP, So
 from resfields_ns.layers.linear import PlainLinear, TimeLinear
 from resfields_ns.layers.low_rank import ResFieldLinear
 from resfields_ns.layers.mlp import MLP, ReLUMLP, SirenMLP
-from resfields_ns.layers.part import Part, largest_rank, parameter_groups, part_losses, set_progress, show_residuals
+from resfields_ns.layers.part import (
+    Part,
+    coefficients_of_frames,
+    largest_rank,
+    parameter_groups,
+    part_losses,
+    set_progress,
+    show_residuals,
+    shown_parts,
+)
 from resfields_ns.layers.residual_options import ResidualOptions
 
 __all__ = [
@@ -35,9 +44,11 @@ __all__ = [
     "TimeLinear",
     "TimeTable",
     "WindowedPositionalEncoding",
+    "coefficients_of_frames",
     "largest_rank",
     "parameter_groups",
     "part_losses",
     "set_progress",
     "show_residuals",
+    "shown_parts",
 ]

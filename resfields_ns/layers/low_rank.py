@@ -45,6 +45,10 @@ class CoefficientLinear(ResidualLinear, ABC):
     def make_parameters(self) -> None:
         """Make the parameters beside base weight, bias and coefficients."""
 
+    def coefficients_at(self, times: Float[Tensor, "times"]) -> Float[Tensor, "times width"]:
+        """Those of v at times in [0, 1]."""
+        return self.coefficients(times)
+
 
 class ResFieldLinear(CoefficientLinear):
     """y = (W + sum_r v_r(t) M_r) x + b (Eq. 3, 4)."""
@@ -135,6 +139,15 @@ class ChunkedLinear(ResidualLinear):
             composed.append(compose_weights(weight, self.coefficients[residual_chunk](local), bases[residual_chunk]))
             groups.append(group)
         return torch.cat(composed)[torch.cat(groups).argsort()]
+
+    def coefficients_at(self, times: Float[Tensor, "times"]) -> Float[Tensor, "times width"]:
+        """Those of each time's chunk, whose bases are not those of another."""
+        chunks = self.residual_chunks.index(times)
+        found = times.new_zeros(len(times), self.rank)
+        for chunk in chunks.unique().tolist():
+            local = self.residual_chunks.local_times(times[chunks == chunk], chunk)
+            found[chunks == chunk] = self.coefficients[chunk](local)
+        return found
 
     def _scale_weights(self, factors: Float[Tensor, "out"]) -> None:
         super()._scale_weights(factors)

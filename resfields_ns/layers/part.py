@@ -2,7 +2,11 @@
 
 from collections.abc import Iterator
 
+import torch
+from jaxtyping import Float
 from torch import Tensor, nn
+
+from resfields_ns.timeline import times_from_frames
 
 
 class Part(nn.Module):
@@ -26,6 +30,11 @@ class Part(nn.Module):
 
     def show_residual(self, scale: float, rank: int) -> None:
         """While not training, multiply the residual by `scale` and keep its best approximation of at most `rank`."""
+
+    def coefficients_at(self, times: Float[Tensor, "times"]) -> Float[Tensor, "times width"] | None:
+        """The coefficients v(t) of the part's residual at times in [0, 1]; None where it is not made of any."""
+        del times
+        return None
 
 
 def part_losses(module: nn.Module) -> dict[str, Tensor]:
@@ -66,6 +75,21 @@ def show_residuals(module: nn.Module, scale: float, rank: int) -> None:
     """
     for part in _parts(module):
         part.show_residual(scale, rank)
+
+
+def shown_parts(module: nn.Module) -> dict[str, Part]:
+    """The parts of a module whose residual can be shown otherwise than it was trained, by their names."""
+    parts = {name: part for name, part in module.named_modules() if isinstance(part, Part)}
+    return {name: part for name, part in parts.items() if part.residual_rank > 0}
+
+
+@torch.no_grad()
+def coefficients_of_frames(module: nn.Module, num_frames: int) -> dict[str, Float[Tensor, "frames width"]]:
+    """The coefficients v(t) at every frame, of all parts of a module that have some, by their names."""
+    times = times_from_frames(torch.arange(num_frames), num_frames).to(next(module.parameters()).device)
+    parts = {name: part for name, part in module.named_modules() if isinstance(part, Part)}
+    found = {name: part.coefficients_at(times) for name, part in parts.items()}
+    return {name: coefficients for name, coefficients in found.items() if coefficients is not None}
 
 
 def _parts(module: nn.Module) -> Iterator[Part]:
