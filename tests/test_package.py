@@ -33,7 +33,10 @@ _MAY_IMPORT = {
     "host": {"captures", "files", "layers", "options", "timeline"},
     "models": {"captures", "data", "fields", "functional", "host", "layers", "options", "timeline"},
     "export": {"captures", "fields", "files", "functional", "host", "models", "timeline"},
-    "pipelines": {"captures", "data", "export", "functional", "host", "layers", "models", "options", "timeline"},
+    "viewer": {"captures", "export", "functional", "host", "layers", "models", "timeline"},
+    "pipelines": {
+        *("captures", "data", "export", "functional", "host", "layers", "models", "options", "timeline", "viewer"),
+    },
     "dataparsers": {"captures", "files", "functional", "host", "options", "timeline"},
     "method_configs": {"data", "dataparsers", "fields", "host", "models", "pipelines"},
     "released": {

@@ -1,12 +1,7 @@
-"""The viewer's time controls, alone and on the pages that ns-train and ns-viewer serve."""
+"""What a run adds to the host's viewer, alone and on the pages that ns-train and ns-viewer serve."""
 
-import os
-import socket
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -16,134 +11,97 @@ import pytest
 import torch
 import viser
 from nerfstudio.viewer.control_panel import ControlPanel
-from nerfstudio.viewer.utils import parse_object
-from nerfstudio.viewer.viewer_elements import ViewerElement
-from torch import nn
 
 from resfields_ns import timeline
-from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
-from tests.browser import Page, end_process, open_page, require_browser, wait_for
-
-SECONDS = 60  # for anything that may be slow on a busy machine
-CHANGED = 60.0  # grey levels, of 255
-WINDOW_WIDTH, SCENE_WIDTH = 1000, 650  # pixels; the panel covers the rest
-
-
-def free_port() -> int:
-    with socket.socket() as a_socket:
-        a_socket.bind(("127.0.0.1", 0))
-        return a_socket.getsockname()[1]
+from resfields_ns.viewer.time_panel import TimePanel
+from tests.browser import open_page, require_browser, wait_for
+from tests.viewer_pages import (
+    SECONDS,
+    WINDOW_WIDTH,
+    changed_share,
+    control,
+    free_port,
+    picture,
+    press,
+    scene,
+    serve,
+    shown_frame,
+    slider,
+    text,
+)
 
 
 @contextmanager
-def installed(controls: TimeControls) -> Iterator[ControlPanel]:
-    """The panel of a viewer without a page or a pipeline, in which the controls are installed."""
+def time_panel(num_frames: int) -> Iterator[TimePanel]:
+    """The time panel of a viewer without a page or a pipeline."""
     server = viser.ViserServer(host="127.0.0.1", port=free_port(), verbose=False)
     try:
         panel = ControlPanel(server, True, 10.0, lambda: None, lambda _: None, lambda _: None)
-        for _, element in parse_object(controls, ViewerElement, ""):
-            element.install(server)
-        viewer = SimpleNamespace(viser_server=server, control_panel=panel, _trigger_rerender=lambda: None)
-        controls.viewer_control._setup(viewer)  # pyright: ignore
-        yield panel
+        pipeline = SimpleNamespace(model=None)
+        viewer = SimpleNamespace(
+            viser_server=server, control_panel=panel, pipeline=pipeline, _trigger_rerender=lambda: None
+        )
+        yield TimePanel(viewer, num_frames, None)  # pyright: ignore
     finally:
         server.stop()
 
 
-def drag(handle: viser.GuiInputHandle, value: float) -> None:
-    """Do what viser does when somebody moves a slider on the page."""
+def shown_time(panel: TimePanel) -> float:
+    return panel.viewer.control_panel.time
+
+
+def drag(handle: viser.GuiInputHandle, value: float | str) -> None:
+    """Do what viser does when somebody moves a slider on the page, or presses one of a group of buttons."""
     handle._impl.value = value
     for callback in handle._impl.update_cb:
         callback(viser.GuiEvent(client=Mock(), client_id=0, target=handle))
 
 
-def test_the_viewer_finds_the_controls_on_a_model() -> None:
-    model = nn.Module()
-    model.time_controls = TimeControls(5)
-    found = parse_object(model, ViewerElement, "")
-    assert [element.name for _, element in found] == ["Frame", "Frames per second", "Play"]
-    assert not model.state_dict()
-
-
-@pytest.mark.parametrize("rank", [0, 10])
-def test_residual_sliders_show_what_they_say(rank: int) -> None:
-    shown: list[tuple[float, int]] = []
-    model = nn.Module()
-    model.residual_controls = ResidualControls(rank, lambda scale, rank: shown.append((scale, rank)))
-    elements = [element for _, element in parse_object(model, ViewerElement, "")]
-    assert [element.name for element in elements] == ["Residual rank", "Residual scale"]
-    server = viser.ViserServer(port=free_port(), verbose=False)
-    try:
-        for element in elements:
-            element.install(server)
-        assert [element.gui_handle.visible for element in elements] == [rank > 0] * 2
-        drag(model.residual_controls.scale.gui_handle, 0.5)
-        assert shown[-1] == (0.5, rank)
-    finally:
-        server.stop()
-
-
 def test_every_frame_is_shown_at_exactly_its_time() -> None:
-    controls = TimeControls(30)
-    with installed(controls) as panel:
+    with time_panel(30) as panel:
         for frame in [*range(1, 30), 0]:
-            controls.frame.value = frame
+            drag(panel.frame, frame)
             own_time = timeline.times_from_frames(torch.tensor(frame), 30)
-            wait_for(f"frame {frame}", lambda: torch.equal(torch.tensor(panel.time), own_time), SECONDS)  # noqa: B023
+            wait_for(f"frame {frame}", lambda: torch.equal(torch.tensor(shown_time(panel)), own_time), SECONDS)  # noqa: B023
 
 
 def test_the_frame_follows_the_time_and_leaves_it_between_frames() -> None:
-    controls = TimeControls(5)
-    with installed(controls) as panel:
-        drag(panel._time.gui_handle, 0.45)
-        assert controls.frame.value == 2
-        controls.frame.cb_hook(controls.frame)
-        assert panel.time == 0.45
+    with time_panel(5) as panel:
+        drag(panel.viewer.control_panel._time.gui_handle, 0.45)
+        assert panel.frame.value == 2
+        drag(panel.frame, 2)
+        assert shown_time(panel) == 0.45
+
+
+def test_steps_go_around_the_end_where_frames_loop() -> None:
+    with time_panel(3) as panel:
+        for loops, presses, frames in ((True, ("Previous", "Next", "Next"), (2, 0, 1)), (False, ("Next",) * 2, (2, 2))):
+            drag(panel.loop, loops)
+            for button, frame in zip(presses, frames, strict=True):
+                drag(panel.step, button)
+                assert panel.frame.value == frame
 
 
 def test_playing_wraps_around_and_stops_when_unticked() -> None:
-    controls = TimeControls(3)
-    with installed(controls) as panel:
-        controls.play.value = True
+    with time_panel(3) as panel:
+        panel.play.value = True
         for frame in (1, 2, 0, 1):
-            wait_for(f"frame {frame}", lambda: controls.frame.value == frame, SECONDS)  # noqa: B023
-        wait_for("a time to be set", lambda: panel.time > 0.0, SECONDS)
-        controls.play.value = False
-        assert controls.player is not None
-        controls.player.join(SECONDS)
-        assert not controls.player.is_alive()
+            wait_for(f"frame {frame}", lambda: panel.frame.value == frame, SECONDS)  # noqa: B023
+        wait_for("a time to be set", lambda: shown_time(panel) > 0.0, SECONDS)
+        panel.play.value = False
+        assert panel.player is not None
+        panel.player.join(SECONDS)
+        assert not panel.player.is_alive()
 
 
-def test_a_single_frame_and_no_viewer_need_nothing() -> None:
-    with installed(TimeControls(1)) as panel:
-        assert panel.time == 0.0
-    assert TimeControls(4).player is None
-
-
-@contextmanager
-def serve(log: Path, module: str, *arguments: str) -> Iterator[str]:
-    """The address of a nerfstudio command's page; on leaving, the command ends and its log is printed."""
-    port = free_port()
-    viewer = ["--viewer.websocket-host", "127.0.0.1", "--viewer.websocket-port", str(port)]
-    command = [sys.executable, "-m", module, *arguments, *viewer]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    try:
-        with (
-            log.open("w") as output,
-            end_process(subprocess.Popen(command, env=environment, stdout=output, stderr=output)) as process,
-        ):
-            url = f"http://127.0.0.1:{port}"
-            wait_for("the page or an error", lambda: answers(url) or process.poll() is not None, SECONDS)
-            assert process.poll() is None, f"{module} ended with exit code {process.returncode}"
-            yield url
-    finally:
-        print(log.read_text())
-
-
-def answers(url: str) -> bool:
-    with suppress(OSError), urllib.request.urlopen(url, timeout=5):
-        return True
-    return False
+def test_slow_motion_shows_moments_between_frames_and_ends_where_nothing_loops() -> None:
+    with time_panel(3) as panel:
+        shown: list[float] = []
+        panel.viewer._trigger_rerender = lambda: shown.append(shown_time(panel))
+        panel.loop.value, panel.slow_motion.value, panel.frames_per_second.value = False, 4, 60
+        panel.play.value = True
+        wait_for("the end", lambda: not panel.play.value, SECONDS)
+        np.testing.assert_allclose(shown[:8], np.arange(1, 9) / 8, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -196,44 +154,3 @@ def check_page(url: str) -> None:
         page.evaluate(f"{control('Play')}.querySelector('input').click()")
         for frame in range(4):
             wait_for(f"frame {frame} to be played", lambda: shown_frame(page) == frame, SECONDS)  # noqa: B023
-
-
-def text(page: Page) -> str:
-    return page.evaluate("document.body?.innerText ?? ''")
-
-
-def control(label: str) -> str:
-    """JavaScript for the part of the page that a label names."""
-    return (
-        f"[...document.querySelectorAll('label')].find(l => l.innerText === '{label}')?.closest('.mantine-Flex-root')"
-    )
-
-
-def slider(label: str) -> str:
-    """JavaScript for the thumb of a slider."""
-    return f"{control(label)}?.querySelector('[role=slider]')"
-
-
-def press(page: Page, label: str, key: str) -> None:
-    """Move a slider by the keyboard."""
-    page.evaluate(f"{slider(label)}.focus()")
-    page.press(key)
-
-
-def shown_frame(page: Page) -> int:
-    return int(page.evaluate(f"{slider('Frame')}.ariaValueNow"))
-
-
-def picture(page: Page) -> np.ndarray:
-    return page.screenshot("canvas")[:, :SCENE_WIDTH]
-
-
-def scene(page: Page) -> np.ndarray | None:
-    """The picture, once something stands out from its background."""
-    drawn = picture(page)
-    return drawn if changed_share(np.median(drawn, axis=(0, 1)), drawn) > 0.02 else None
-
-
-def changed_share(before: np.ndarray, after: np.ndarray) -> float:
-    """Share of the pixels that changed clearly."""
-    return float((np.abs(after - before).max(axis=-1) > CHANGED).mean())

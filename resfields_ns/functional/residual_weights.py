@@ -49,7 +49,7 @@ def truncate_rank(
 
 
 def frame_similarity(coefficients: Float[Tensor, "frames width"]) -> Float[Tensor, "frames frames"]:
-    """Cosines between the coefficients of every two frames: 1 where they point the same way, 0 for coefficients of 0."""
+    """Cosines between the coefficients of every two frames; 0 with coefficients that are all 0."""
     directions = F.normalize(coefficients, dim=-1)
     return directions @ directions.T
 
