@@ -1,10 +1,10 @@
 """What a run adds to the host's viewer, alone and on the pages that ns-train and ns-viewer serve."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,12 +14,15 @@ from nerfstudio.viewer.control_panel import ControlPanel
 
 from resfields_ns import timeline
 from resfields_ns.viewer.time_panel import TimePanel
-from tests.browser import open_page, require_browser, wait_for
+from tests.browser import Page, open_page, require_browser, wait_for
 from tests.viewer_pages import (
+    CHANGED,
     SECONDS,
     WINDOW_WIDTH,
     changed_share,
+    click,
     control,
+    drag,
     free_port,
     picture,
     press,
@@ -48,13 +51,6 @@ def time_panel(num_frames: int) -> Iterator[TimePanel]:
 
 def shown_time(panel: TimePanel) -> float:
     return panel.viewer.control_panel.time
-
-
-def drag(handle: viser.GuiInputHandle, value: float | str) -> None:
-    """Do what viser does when somebody moves a slider on the page, or presses one of a group of buttons."""
-    handle._impl.value = value
-    for callback in handle._impl.update_cb:
-        callback(viser.GuiEvent(client=Mock(), client_id=0, target=handle))
 
 
 def test_every_frame_is_shown_at_exactly_its_time() -> None:
@@ -117,40 +113,106 @@ def training(demo_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         yield url, next(folder.glob("**/config.yml"))
 
 
-def test_ns_train_shows_the_frame_of_the_slider(training: tuple[str, Path]) -> None:
+def test_the_page_of_ns_train(training: tuple[str, Path]) -> None:
     url, _ = training
-    check_page(url)
+    with viewed(url) as page:
+        check_first_view(page)
+        check_frames(page)
 
 
-def test_ns_viewer_shows_the_frame_of_the_slider(training: tuple[str, Path], tmp_path: Path) -> None:
+def test_the_page_of_ns_viewer(training: tuple[str, Path], tmp_path: Path) -> None:
     _, config = training
     arguments = ["--load-config", str(config)]
-    with serve(tmp_path / "viewer.log", "nerfstudio.scripts.viewer.run_viewer", *arguments) as url:
-        check_page(url)
+    with (
+        serve(tmp_path / "viewer.log", "nerfstudio.scripts.viewer.run_viewer", *arguments) as url,
+        viewed(url) as page,
+    ):
+        check_first_view(page)
+        check_keys(page)
+        check_meshes(page)
 
 
-def check_page(url: str) -> None:
-    """A page draws the scene, moves it with the frame slider, and plays it.
+@contextmanager
+def viewed(url: str) -> Iterator[Page]:
+    """A page that is connected, with time in its panel without scrolling, and small pictures.
 
     The training has hardly begun, but starts from the visual hull of each frame's masks, which moves with the creature.
     """
     with open_page(url, WINDOW_WIDTH, 700) as page:
         wait_for("the connection", lambda: "Connected" in text(page), SECONDS)
         wait_for("the frame slider", lambda: page.evaluate(f"{slider('Frame')} !== undefined"), SECONDS)
-        assert [page.evaluate(f"{slider('Frame')}.ariaValue{end}") for end in ("Min", "Max")] == ["0", "3"]
-
+        assert page.evaluate(f"{control('Slow motion')}.getBoundingClientRect().bottom < window.innerHeight"), "time"
         press(page, "Max res", "Home")
         wait_for("a small picture", lambda: "Resolution: 64x" in text(page), SECONDS)
-        first = wait_for("a scene", lambda: scene(page), SECONDS)
-        press(page, "Frame", "ArrowRight")
-        press(page, "Frame", "ArrowRight")
-        assert shown_frame(page) == 2
-        wait_for("another picture", lambda: changed_share(first, picture(page)) > 0.03, SECONDS)
-        press(page, "Frame", "Home")
-        wait_for("the first picture again", lambda: changed_share(first, picture(page)) < 0.01, SECONDS)
+        page.evaluate("document.activeElement.blur()")
+        yield page
 
-        press(page, "Time", "End")
-        wait_for("the frame to follow the time", lambda: shown_frame(page) == 3, SECONDS)
-        page.evaluate(f"{control('Play')}.querySelector('input').click()")
-        for frame in range(4):
-            wait_for(f"frame {frame} to be played", lambda: shown_frame(page) == frame, SECONDS)  # noqa: B023
+
+def check_first_view(page: Page) -> None:
+    """The subject is in the picture as a whole."""
+    drawn = wait_for("a scene", lambda: scene(page), SECONDS)
+    differs = np.abs(drawn - np.median(drawn, axis=(0, 1))).max(axis=-1) > CHANGED
+    differs[-LOGO:, :LOGO] = False
+    rows, columns = differs.any(axis=1).nonzero()[0], differs.any(axis=0).nonzero()[0]
+    for places, length in ((rows, drawn.shape[0]), (columns, drawn.shape[1])):
+        assert 0.05 * length < places[0] and places[-1] < 0.95 * length
+        assert abs(places.mean() - 0.5 * length) < 0.25 * length
+    assert differs.mean() > 0.03
+
+
+def check_frames(page: Page) -> None:
+    """A page moves the scene with the frame slider, and plays it."""
+    assert [page.evaluate(f"{slider('Frame')}.ariaValue{end}") for end in ("Min", "Max")] == ["0", "3"]
+    first = picture(page)
+    press(page, "Frame", "ArrowRight")
+    press(page, "Frame", "ArrowRight")
+    assert shown_frame(page) == 2
+    wait_for("another picture", lambda: changed_share(first, picture(page)) > 0.03, SECONDS)
+    press(page, "Frame", "Home")
+    wait_for("the first picture again", lambda: changed_share(first, picture(page)) < 0.01, SECONDS)
+
+    press(page, "Time", "End")
+    wait_for("the frame to follow the time", lambda: shown_frame(page) == 3, SECONDS)
+    press(page, "Frames per second", "Home")
+    click(page, "Play")
+    for frame in range(4):
+        wait_for(f"frame {frame} to be played", lambda: shown_frame(page) == frame, SECONDS)  # noqa: B023
+
+
+def check_keys(page: Page) -> None:
+    """Arrows step, and the space bar plays; the camera stays where it is."""
+    first = picture(page)
+    for key, frame in (("ArrowLeft", 3), ("ArrowRight", 0), ("ArrowRight", 1), ("ArrowLeft", 0)):
+        page.press(key)
+        assert shown_frame(page) == frame
+    wait_for("the first picture again", lambda: changed_share(first, picture(page)) < 0.01, SECONDS)
+    page.press(" ")
+    wait_for("another frame", lambda: shown_frame(page) > 0, SECONDS)
+    page.press(" ")
+    assert not page.evaluate(f"{control('Play')}.querySelector('input').checked")
+
+
+def check_meshes(page: Page) -> None:
+    """Meshes look like pictures, play fluently, and make way for pictures at rest."""
+    press(page, "Frame", "Home")
+    wait_for("a picture", lambda: "Resolution: 64x" in text(page), SECONDS)
+    first = picture(page)
+    click(page, "Play as meshes")
+    wait_for("progress", lambda: page.evaluate(PROGRESS), SECONDS)
+    wait_for("all meshes", lambda: not page.evaluate(PROGRESS), SECONDS)
+    click(page, "Play")
+    wait_for("20 frames a second", lambda: reached_rate(page) >= 20.0, SECONDS)
+    assert changed_share(first, picture(page)) < 0.2
+    click(page, "Play")
+    press(page, "Frame", "Home")
+    wait_for("the first picture again", lambda: changed_share(first, picture(page)) < 0.01, SECONDS)
+
+
+LOGO = 70  # pixels of viser's mark at the lower left
+PROGRESS = "document.querySelector('[role=progressbar]') !== null"
+
+
+def reached_rate(page: Page) -> float:
+    """Of meshes that play, in frames a second, as the page tells."""
+    found = re.search(r"Reaches ([\d.]+) frames a second", text(page))
+    return 0.0 if found is None else float(found[1])

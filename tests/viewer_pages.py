@@ -1,4 +1,4 @@
-"""Pages of nerfstudio's viewer in a browser: commands that serve them, and what is on them."""
+"""nerfstudio's viewer: commands that serve its pages, what is on them in a browser, and what somebody does there."""
 
 import os
 import socket
@@ -8,8 +8,10 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
+import viser
 
 from tests.browser import Page, end_process, wait_for
 
@@ -22,6 +24,13 @@ def free_port() -> int:
     with socket.socket() as a_socket:
         a_socket.bind(("127.0.0.1", 0))
         return a_socket.getsockname()[1]
+
+
+def drag(handle: viser.GuiInputHandle, value: float | str) -> None:
+    """Do what viser does when somebody moves a slider on the page, or presses one of a group of buttons."""
+    handle._impl.value = value
+    for callback in handle._impl.update_cb:
+        callback(viser.GuiEvent(client=Mock(), client_id=0, target=handle))
 
 
 @contextmanager
@@ -70,6 +79,11 @@ def press(page: Page, label: str, key: str) -> None:
     """Move a slider by the keyboard."""
     page.evaluate(f"{slider(label)}.focus()")
     page.press(key)
+
+
+def click(page: Page, label: str) -> None:
+    """Tick a box, or untick it."""
+    page.evaluate(f"{control(label)}.querySelector('input').click()")
 
 
 def shown_frame(page: Page) -> int:

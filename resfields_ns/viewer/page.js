@@ -1,9 +1,9 @@
-// Runs on every page of the viewer: keys that choose and play frames, meshes that play, cameras of the shown frame.
+// Runs on every page of the viewer: keys that choose and play frames, shapes that play, cameras of the shown frame.
 // `viewer` is viser's own; `panel` tells the ids of elements of the panel, and names of what is in the scene.
 (viewer, panel) => {
   const RESTS_AFTER = 200; // ms without a move
   const COUNTED_FOR = 2000; // ms over which frames a second are counted
-  const TOLD_EVERY = 100; // ms between changes of the panel while meshes play
+  const TOLD_EVERY = 100; // ms between changes of the panel while shapes play
 
   const value = (id) => viewer.useGui.getState().guiConfigFromId[id].value;
   const update = (id, props) => viewer.useGui.getState().updateGuiProps(id, props);
@@ -35,13 +35,13 @@
     act();
   };
 
-  // Time: of the panel's slider, or of this page while meshes play.
+  // Time: of the panel's slider, or of this page while shapes play.
   let position = 0;
   let wasPlaying = false;
   let lastTick = performance.now();
   let lastTold = 0;
-  let changes = []; // when another mesh was shown
-  const playMeshes = (now) => {
+  let changes = []; // when another shape was shown
+  const playShapes = (now) => {
     if (!wasPlaying) [position, changes] = [value(panel.frame), []];
     const before = Math.floor(position);
     position += ((now - lastTick) / 1000) * (value(panel.frames_per_second) / value(panel.slow_motion));
@@ -71,19 +71,19 @@
     return now - lastMove < RESTS_AFTER;
   };
 
-  // Meshes while something moves, and until the picture of the field has come.
-  const showMesh = (frames, frame, moves) => {
+  // Shapes while something moves, and until the picture of the field has come.
+  const showShape = (frames, frame, moves) => {
     const picture = viewer.backgroundMaterialRef.current.uniforms.enabled;
     if (frames.length > 0 && moves) picture.value = false;
     const behind = frames.length > 0 && !picture.value;
     viewer.canvasRef.current.style.background = behind ? panel.background : "";
     const shown = behind ? frames.findLast((other) => other <= frame) ?? frames[0] : null;
-    for (const other of panel.mesh_frames) {
-      const attributes = viewer.nodeAttributesFromName.current[panel.mesh_names[other]];
+    for (const other of panel.shape_frames) {
+      const attributes = viewer.nodeAttributesFromName.current[panel.shape_names[other]];
       if (attributes) attributes.visibility = other === shown;
     }
     if (shown === null) return;
-    viewer.nodeRefFromName.current[panel.mesh_names[shown]]?.traverse((part) => {
+    viewer.nodeRefFromName.current[panel.shape_names[shown]]?.traverse((part) => {
       if (part.material) part.material.toneMapped = false; // colours as in pictures
     });
   };
@@ -110,14 +110,14 @@
     requestAnimationFrame(tick);
     if (!viewer.useGui.getState().guiConfigFromId[panel.reached] || !viewer.cameraRef.current) return;
     const nodes = viewer.useSceneTree.getState().nodeFromName;
-    const asMeshes = panel.as_meshes !== null && value(panel.as_meshes);
-    const frames = asMeshes ? panel.mesh_frames.filter((frame) => panel.mesh_names[frame] in nodes) : [];
+    const inBrowser = panel.in_browser !== null && value(panel.in_browser);
+    const frames = inBrowser ? panel.shape_frames.filter((frame) => panel.shape_names[frame] in nodes) : [];
     const plays = value(panel.play) && frames.length > 0;
-    if (plays) playMeshes(now);
+    if (plays) playShapes(now);
     else if (wasPlaying) setValue(panel.frame, Math.floor(position));
     [wasPlaying, lastTick] = [plays, now];
     const frame = plays ? Math.floor(position) : value(panel.frame);
-    showMesh(frames, frame, hasMoved(now) || plays);
+    showShape(frames, frame, hasMoved(now) || plays);
     showCameras(frame);
   };
 

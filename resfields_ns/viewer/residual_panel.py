@@ -10,7 +10,7 @@ from resfields_ns.viewer.residual_figures import coefficients_figure, similarity
 
 if TYPE_CHECKING:
     from nerfstudio.viewer.viewer import Viewer
-    from viser import GuiPlotlyHandle
+    from viser import GuiFolderHandle, GuiPlotlyHandle
 
 
 def add_residual_panel(viewer: "Viewer", numbers: Sequence[int]) -> None:
@@ -25,10 +25,10 @@ def add_residual_panel(viewer: "Viewer", numbers: Sequence[int]) -> None:
     if not coefficients_of_frames(field, len(numbers)):
         return
     gui = viewer.viser_server.gui
-    with gui.add_folder("Residuals", order=-0.7, expand_by_default=False):
+    with gui.add_folder("Residuals", order=-0.7, expand_by_default=False) as folder:
         if shown_parts(field):
             _add_shown(viewer)
-        _add_plots(viewer, numbers)
+        _add_plots(viewer, numbers, folder)
 
 
 def _add_shown(viewer: "Viewer") -> None:
@@ -50,13 +50,12 @@ def _add_shown(viewer: "Viewer") -> None:
         handle.on_update(lambda _: show())
 
 
-def _add_plots(viewer: "Viewer", numbers: Sequence[int]) -> None:
+def _add_plots(viewer: "Viewer", numbers: Sequence[int], folder: "GuiFolderHandle") -> None:
     """A button that plots the coefficients of a layer as they are now."""
     gui, field = viewer.viser_server.gui, viewer.pipeline.model.field
     names = tuple(coefficients_of_frames(field, len(numbers)))
     layer = gui.add_dropdown("Layer", names)
     button = gui.add_button("Plot coefficients", hint="As they are now")
-    folder = gui.add_folder("Plots", visible=False)
     plots: list[GuiPlotlyHandle] = []
 
     def plot() -> None:
@@ -66,7 +65,6 @@ def _add_plots(viewer: "Viewer", numbers: Sequence[int]) -> None:
             for handle, figure in zip(plots, figures, strict=True):
                 handle.figure = figure
             return
-        folder.visible = True
         with folder:
             plots.extend(gui.add_plotly(figure) for figure in figures)  # brings plotly to pages, hence not before
 

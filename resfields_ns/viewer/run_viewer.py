@@ -38,7 +38,7 @@ class RunViewer(ViewerControl):
             self.viewer,
             client,
             is_wanted=lambda: not self.time.pages_play,
-            is_rough_wanted=lambda: not self.time.shows_meshes,
+            is_rough_wanted=lambda: not self.time.shows_shapes,
             on_sent=self.time.count_picture,
         )
         self.view.show_to(client)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from nerfstudio.configs.base_config import ViewerConfig
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO
 from torch import Tensor
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 HELD_OUT_COLOUR, BOX_COLOUR, TRUTH_COLOUR, HULL_COLOUR = (230, 60, 60), (120, 120, 120), (90, 160, 230), (90, 200, 90)
 HULL_RESOLUTION = 64  # cells along a side of the box
 _LONGEST_SIDE = 100  # pixels of a camera's picture, as the host has it
+_CAMERA_SIZE = 0.05  # of the box, where the host's size, made for other scenes, was left
 _SEEN_THROUGH = 3.0  # of a camera's size: nearer than this, a page looks through it
 _EDGES = (0, 1, 3, 2, 0, 4, 5, 1, 5, 7, 3, 7, 6, 2, 6, 4)  # corners of a box along all of its edges
 
@@ -49,6 +51,9 @@ class ScenePanel:
         datamanager = viewer.pipeline.datamanager
         self.sequence = sequence_of(datamanager.train_dataset)
         self.scene, self.gui = viewer.viser_server.scene, viewer.viser_server.gui
+        if viewer.config.camera_frustum_scale == ViewerConfig.camera_frustum_scale:
+            side = float((self.sequence.box[1] - self.sequence.box[0]).max())
+            viewer.config.camera_frustum_scale = VISER_NERFSTUDIO_SCALE_RATIO * _CAMERA_SIZE * side
         drawn = viewer._pick_drawn_image_idxs(len(self.sequence.images))
         self.training = {f"/cameras/camera_{index:05d}": self.sequence.images[index] for index in drawn}
         self.held_out: dict[str, SequenceImage] = {}

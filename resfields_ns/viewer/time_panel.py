@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from resfields_ns import timeline
-from resfields_ns.models.surface_model import SurfaceModel
-from resfields_ns.viewer.mesh_panel import MeshPanel
+from resfields_ns.viewer.frame_shapes import shapes_of
+from resfields_ns.viewer.shape_panel import ShapePanel
 
 if TYPE_CHECKING:
     from nerfstudio.viewer.viewer import Viewer
@@ -26,7 +26,7 @@ class TimePanel:
 
     Args:
         viewer: the host's
-        num_frames: frames of the sequence; a single one needs no elements but those of meshes, and shows no others
+        num_frames: frames of the sequence; a single one needs no elements but those of shapes, and shows no others
         rate: frames a second that it was taken at; None where nothing tells
     """
 
@@ -46,14 +46,14 @@ class TimePanel:
             usual = USUAL_RATE if rate is None else max(1, round(rate))
             self.frames_per_second = gui.add_slider("Frames per second", 1, max(60, usual), 1, usual, **moves)
             self.slow_motion = gui.add_slider("Slow motion", 1, 10, 1, 1, hint="So many moments for one frame", **moves)
-            model = viewer.pipeline.model
-            self.meshes = MeshPanel(viewer, model, num_frames) if isinstance(model, SurfaceModel) else None
+            shapes = shapes_of(viewer.pipeline.model, num_frames)
+            self.shapes = None if shapes is None else ShapePanel(viewer, shapes, num_frames)
             self.reached = gui.add_markdown("")
         self.frame.on_update(lambda _: self._follow_frame())
         self.step.on_click(lambda event: self.show(float(self._stepped(1 if event.target.value == "Next" else -1))))
         self.play.on_update(lambda _: self._start_or_stop())
-        if self.meshes is not None:
-            self.meshes.as_meshes.on_update(lambda _: self._start_or_stop())
+        if self.shapes is not None:
+            self.shapes.in_browser.on_update(lambda _: self._start_or_stop())
         viewer.control_panel._time.gui_handle.on_update(self._follow_time)
 
     def show(self, position: float) -> None:
@@ -65,25 +65,25 @@ class TimePanel:
 
     @property
     def pages_play(self) -> bool:
-        """Whether pages play meshes, and need no pictures."""
-        return self.play.value and self.shows_meshes
+        """Whether pages play by themselves, and need no pictures."""
+        return self.play.value and self.shows_shapes
 
     @property
-    def shows_meshes(self) -> bool:
-        """Whether pages show meshes while something moves."""
-        return self.meshes is not None and self.meshes.as_meshes.value and self.meshes.are_there
+    def shows_shapes(self) -> bool:
+        """Whether pages show shapes while something moves."""
+        return self.shapes is not None and self.shapes.in_browser.value and self.shapes.are_there
 
     def for_pages(self) -> dict[str, Any]:
-        """Ids of elements, and names of meshes by their frames."""
+        """Ids of elements, and names of shapes by their frames."""
         names = ("frame", "play", "loop", "frames_per_second", "slow_motion")
         ids = {name: getattr(self, name)._impl.id for name in names} | {"reached": self.reached._id}
-        frames = [] if self.meshes is None else self.meshes.frames
+        frames = [] if self.shapes is None else self.shapes.frames
         return {
             **ids,
             "num_frames": self.num_frames,
-            "as_meshes": None if self.meshes is None else self.meshes.as_meshes._impl.id,
-            "mesh_frames": frames,
-            "mesh_names": {} if self.meshes is None else {frame: self.meshes.name(frame) for frame in frames},
+            "in_browser": None if self.shapes is None else self.shapes.in_browser._impl.id,
+            "shape_frames": frames,
+            "shape_names": {} if self.shapes is None else {frame: self.shapes.name(frame) for frame in frames},
         }
 
     def count_picture(self) -> None:
