@@ -40,11 +40,8 @@ def time_panel(num_frames: int) -> Iterator[TimePanel]:
     server = viser.ViserServer(host="127.0.0.1", port=free_port(), verbose=False)
     try:
         panel = ControlPanel(server, True, 10.0, lambda: None, lambda _: None, lambda _: None)
-        pipeline = SimpleNamespace(model=None)
-        viewer = SimpleNamespace(
-            viser_server=server, control_panel=panel, pipeline=pipeline, _trigger_rerender=lambda: None
-        )
-        yield TimePanel(viewer, num_frames, None)  # pyright: ignore
+        viewer = SimpleNamespace(viser_server=server, control_panel=panel, _trigger_rerender=lambda: None)
+        yield TimePanel(viewer, num_frames, None, None)  # pyright: ignore
     finally:
         server.stop()
 
@@ -167,9 +164,9 @@ def check_frames(page: Page) -> None:
     press(page, "Frame", "ArrowRight")
     press(page, "Frame", "ArrowRight")
     assert shown_frame(page) == 2
-    wait_for("another picture", lambda: changed_share(first, picture(page)) > 0.03, SECONDS)
+    wait_for("another picture", lambda: changed_share(first, picture(page)) > MOVED, SECONDS)
     press(page, "Frame", "Home")
-    wait_for("the first picture again", lambda: changed_share(first, picture(page)) < 0.01, SECONDS)
+    wait_for("the first picture again", lambda: changed_share(first, picture(page)) < 0.3 * MOVED, SECONDS)
 
     press(page, "Time", "End")
     wait_for("the frame to follow the time", lambda: shown_frame(page) == 3, SECONDS)
@@ -184,12 +181,12 @@ def check_keys(page: Page) -> None:
     first = picture(page)
     for key, frame in (("ArrowLeft", 3), ("ArrowRight", 0), ("ArrowRight", 1), ("ArrowLeft", 0)):
         page.press(key)
-        assert shown_frame(page) == frame
-    wait_for("the first picture again", lambda: changed_share(first, picture(page)) < 0.01, SECONDS)
+        wait_for(f"frame {frame}", lambda: shown_frame(page) == frame, SECONDS)  # noqa: B023
+    wait_for("the first picture again", lambda: changed_share(first, picture(page)) < 0.3 * MOVED, SECONDS)
     page.press(" ")
     wait_for("another frame", lambda: shown_frame(page) > 0, SECONDS)
     page.press(" ")
-    assert not page.evaluate(f"{control('Play')}.querySelector('input').checked")
+    wait_for("rest", lambda: not page.evaluate(f"{control('Play')}.querySelector('input').checked"), SECONDS)
 
 
 def check_meshes(page: Page) -> None:
@@ -202,12 +199,13 @@ def check_meshes(page: Page) -> None:
     wait_for("all meshes", lambda: not page.evaluate(PROGRESS), SECONDS)
     click(page, "Play")
     wait_for("20 frames a second", lambda: reached_rate(page) >= 20.0, SECONDS)
-    assert changed_share(first, picture(page)) < 0.2
+    assert 0.0 < changed_share(first, picture(page)) < 10.0 * MOVED
     click(page, "Play")
     press(page, "Frame", "Home")
-    wait_for("the first picture again", lambda: changed_share(first, picture(page)) < 0.01, SECONDS)
+    wait_for("the first picture again", lambda: changed_share(first, picture(page)) < 0.3 * MOVED, SECONDS)
 
 
+MOVED = 0.01  # share of the pixels that another frame changes at least
 LOGO = 70  # pixels of viser's mark at the lower left
 PROGRESS = "document.querySelector('[role=progressbar]') !== null"
 

@@ -8,6 +8,7 @@ from nerfstudio.viewer.viewer_elements import ViewerControl
 
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.viewer.first_view import first_view
+from resfields_ns.viewer.frame_shapes import shapes_of
 from resfields_ns.viewer.pictures import PicturesOfPage
 from resfields_ns.viewer.residual_panel import add_residual_panel
 from resfields_ns.viewer.scene_panel import ScenePanel
@@ -27,7 +28,8 @@ class RunViewer(ViewerControl):
         super()._setup(viewer)
         sequence = sequence_of(viewer.pipeline.datamanager.train_dataset)
         self.view = first_view(sequence)
-        self.time = TimePanel(viewer, sequence.num_frames, sequence.frames.rate)
+        shapes = shapes_of(viewer.pipeline.model, sequence.num_frames)
+        self.time = TimePanel(viewer, sequence.num_frames, sequence.frames.rate, shapes)
         self.scene = ScenePanel(viewer, self.time)
         add_residual_panel(viewer, sequence.frames.numbers)
         self._run_on_pages()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from resfields_ns import timeline
-from resfields_ns.viewer.frame_shapes import shapes_of
+from resfields_ns.viewer.frame_shapes import FrameShapes
 from resfields_ns.viewer.shape_panel import ShapePanel
 
 if TYPE_CHECKING:
@@ -28,9 +28,10 @@ class TimePanel:
         viewer: the host's
         num_frames: frames of the sequence; a single one needs no elements but those of shapes, and shows no others
         rate: frames a second that it was taken at; None where nothing tells
+        shapes: what browsers can play by themselves
     """
 
-    def __init__(self, viewer: "Viewer", num_frames: int, rate: float | None) -> None:
+    def __init__(self, viewer: "Viewer", num_frames: int, rate: float | None, shapes: FrameShapes | None) -> None:
         self.viewer = viewer
         self.num_frames = num_frames
         self.player: threading.Thread | None = None
@@ -46,7 +47,6 @@ class TimePanel:
             usual = USUAL_RATE if rate is None else max(1, round(rate))
             self.frames_per_second = gui.add_slider("Frames per second", 1, max(60, usual), 1, usual, **moves)
             self.slow_motion = gui.add_slider("Slow motion", 1, 10, 1, 1, hint="So many moments for one frame", **moves)
-            shapes = shapes_of(viewer.pipeline.model, num_frames)
             self.shapes = None if shapes is None else ShapePanel(viewer, shapes, num_frames)
             self.reached = gui.add_markdown("")
         self.frame.on_update(lambda _: self._follow_frame())
