@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 import trimesh
 from nerfstudio.configs.base_config import ViewerConfig
 from nerfstudio.viewer.viewer import Viewer
+from torch import nn
 
 from resfields_ns.captures.camera import Camera, Similarity
 from resfields_ns.captures.poses import camera_around_origin
@@ -70,7 +72,7 @@ def test_colours_of_a_mesh_that_no_light_changes() -> None:
     srgb = np.array([[1.0, 0.0, 0.5], [0.2, 0.0, 1.0], [1.0, 1.0, 1.0]])
     content = unlit_glb(Surface(vertices, np.array([[0, 1, 2]]), srgb))
     assert b"KHR_materials_unlit" in content
-    (mesh,) = trimesh.load(trimesh.util.wrap_as_stream(content), file_type="glb", process=False).geometry.values()
+    (mesh,) = trimesh.load_scene(BytesIO(content), file_type="glb", process=False).geometry.values()
     np.testing.assert_allclose(mesh.vertices, vertices)
     linear = mesh.visual.vertex_attributes["color"][:, :3] / 255.0
     np.testing.assert_allclose(linear, [[1.0, 0.0, 0.2140], [0.0331, 0.0, 1.0], [1.0, 1.0, 1.0]], atol=2e-3)
@@ -101,7 +103,7 @@ def viewer_of(method: str, data: Path, folder: Path) -> Iterator[tuple[Viewer, R
 def in_scene(viewer: Viewer, kind: str) -> set[str]:
     """Names of what is in the scene, by the kind of message that brings it to pages."""
     messages = viewer.viser_server._websock_server._broadcast_buffer.message_from_id.values()
-    return {message.name for message in messages if type(message).__name__ == kind}
+    return {getattr(message, "name") for message in messages if type(message).__name__ == kind}  # noqa: B009
 
 
 TASKS = {
@@ -170,7 +172,9 @@ def check_scene(viewer: Viewer, scene: ScenePanel) -> None:
 def check_layers(viewer: Viewer) -> None:
     """One layer or all show their base weights alone."""
     handles = {handle._impl.label: handle for handle in viewer.viser_server.gui._gui_input_handle_from_id.values()}
-    layers = shown_parts(viewer.pipeline.model.field)
+    field = viewer.pipeline.model.field
+    assert isinstance(field, nn.Module)
+    layers = shown_parts(field)
     assert len(layers) > 1
     drag(handles["Residual scale"], 0.5)
     drag(handles[next(iter(layers))], False)

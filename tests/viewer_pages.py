@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -26,7 +27,7 @@ def free_port() -> int:
         return a_socket.getsockname()[1]
 
 
-def drag(handle: viser.GuiInputHandle, value: float | str) -> None:
+def drag(handle: Any, value: float | str) -> None:
     """Do what viser does when somebody moves a slider on the page, or presses one of a group of buttons."""
     handle._impl.value = value
     for callback in handle._impl.update_cb:

@@ -33,5 +33,5 @@ def similarity_figure(coefficients: Float[Tensor, "frames width"], numbers: Sequ
     frames = list(numbers)
     cosines = frame_similarity(coefficients).tolist()
     image = go.Heatmap(x=frames, y=frames, z=cosines, zmin=-1.0, zmax=1.0, colorscale="RdBu")
-    layout = {"title": "similarity of v between frames", "xaxis_title": "frame", "yaxis_title": "frame"}
-    return go.Figure(image).update_layout(**layout, margin=_MARGINS)
+    title = "similarity of v between frames"
+    return go.Figure(image).update_layout(title=title, xaxis_title="frame", yaxis_title="frame", margin=_MARGINS)

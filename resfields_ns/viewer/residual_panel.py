@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from resfields_ns.layers import coefficients_of_frames, largest_rank, shown_parts
 from resfields_ns.viewer.residual_figures import coefficients_figure, similarity_figure
@@ -21,19 +21,19 @@ def add_residual_panel(viewer: "Viewer", numbers: Sequence[int]) -> None:
         numbers: of the frames, by which plots call them
     """
     field = viewer.pipeline.model.field
-    assert field is not None
+    assert isinstance(field, nn.Module)
     if not coefficients_of_frames(field, len(numbers)):
         return
     gui = viewer.viser_server.gui
     with gui.add_folder("Residuals", order=-0.7, expand_by_default=False) as folder:
         if shown_parts(field):
-            _add_shown(viewer)
-        _add_plots(viewer, numbers, folder)
+            _add_shown(viewer, field)
+        _add_plots(viewer, field, numbers, folder)
 
 
-def _add_shown(viewer: "Viewer") -> None:
+def _add_shown(viewer: "Viewer", field: nn.Module) -> None:
     """Switches and sliders for what is shown of the residuals."""
-    gui, field = viewer.viser_server.gui, viewer.pipeline.model.field
+    gui = viewer.viser_server.gui
     rank = largest_rank(field)
     base = gui.add_checkbox("Base weights alone", False, hint="What all frames share")
     scale = gui.add_slider("Residual scale", 0.0, 2.0, 0.05, 1.0)
@@ -50,9 +50,9 @@ def _add_shown(viewer: "Viewer") -> None:
         handle.on_update(lambda _: show())
 
 
-def _add_plots(viewer: "Viewer", numbers: Sequence[int], folder: "GuiFolderHandle") -> None:
+def _add_plots(viewer: "Viewer", field: nn.Module, numbers: Sequence[int], folder: "GuiFolderHandle") -> None:
     """A button that plots the coefficients of a layer as they are now."""
-    gui, field = viewer.viser_server.gui, viewer.pipeline.model.field
+    gui = viewer.viser_server.gui
     names = tuple(coefficients_of_frames(field, len(numbers)))
     layer = gui.add_dropdown("Layer", names)
     button = gui.add_button("Plot coefficients", hint="As they are now")

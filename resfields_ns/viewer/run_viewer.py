@@ -1,7 +1,7 @@
 """What a run adds to the host's viewer."""
 
 import json
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nerfstudio.viewer.viewer_elements import ViewerControl
@@ -26,7 +26,9 @@ class RunViewer(ViewerControl):
 
     def _setup(self, viewer: "Viewer") -> None:
         super()._setup(viewer)
-        sequence = sequence_of(viewer.pipeline.datamanager.train_dataset)
+        dataset = viewer.pipeline.datamanager.train_dataset
+        assert dataset is not None
+        sequence = sequence_of(dataset)
         self.view = first_view(sequence)
         shapes = shapes_of(viewer.pipeline.model, sequence.num_frames)
         self.time = TimePanel(viewer, sequence.num_frames, sequence.frames.rate, shapes)
@@ -52,6 +54,6 @@ class RunViewer(ViewerControl):
         panel: dict[str, Any] = self.time.for_pages() | self.scene.for_pages()
         name = getattr(self.viewer.pipeline.model, "background_name", "white")
         panel["background"] = BACKGROUNDS.get(name, "")
-        script = files(__package__).joinpath("page.js").read_text(encoding="utf-8")
+        script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
         messages = self.viser_server.gui._websock_interface
         messages.queue_message(RunJavascriptMessage(f"({script})(viewer, {json.dumps(panel)})"))

@@ -48,8 +48,9 @@ class ScenePanel:
 
     def __init__(self, viewer: "Viewer", time: TimePanel) -> None:
         self.viewer, self.time = viewer, time
-        datamanager = viewer.pipeline.datamanager
-        self.sequence = sequence_of(datamanager.train_dataset)
+        trained, held_out = viewer.pipeline.datamanager.train_dataset, viewer.pipeline.datamanager.eval_dataset
+        assert trained is not None and held_out is not None
+        self.sequence = sequence_of(trained)
         self.scene, self.gui = viewer.viser_server.scene, viewer.viser_server.gui
         if viewer.config.camera_frustum_scale == ViewerConfig.camera_frustum_scale:
             side = float((self.sequence.box[1] - self.sequence.box[0]).max())
@@ -60,7 +61,7 @@ class ScenePanel:
         self.truth, self.hull = None, None
         self.occupied: Tensor | None = None
         with self.gui.add_folder("Scene", order=-0.8, expand_by_default=False):
-            self._add_held_out(datamanager.eval_dataset)
+            self._add_held_out(held_out)
             self._add_box()
             if _has_truth(self.sequence):
                 self.truth = self.gui.add_checkbox("Ground truth", False, hint="The frame's mesh or points")

@@ -38,15 +38,15 @@ class TimePanel:
         self._position = 0.0
         self._picture_times: deque[float] = deque()
         gui = viewer.viser_server.gui
-        moves = {"visible": num_frames > 1}
+        moves = num_frames > 1
         with gui.add_folder("Time", order=-0.9):  # the host's elements are counted from 1
-            self.frame = gui.add_slider("Frame", 0, num_frames - 1, 1, 0, hint="Keys: left and right arrow", **moves)
-            self.step = gui.add_button_group("Step", ("Previous", "Next"), **moves)
-            self.play = gui.add_checkbox("Play", False, hint="Key: space", **moves)
-            self.loop = gui.add_checkbox("Loop", True, hint="Begin again after the last frame", **moves)
+            self.frame = gui.add_slider("Frame", 0, num_frames - 1, 1, 0, hint="Keys: arrows", visible=moves)
+            self.step = gui.add_button_group("Step", ("Previous", "Next"), visible=moves)
+            self.play = gui.add_checkbox("Play", False, hint="Key: space", visible=moves)
+            self.loop = gui.add_checkbox("Loop", True, hint="Begin again after the last frame", visible=moves)
             usual = USUAL_RATE if rate is None else max(1, round(rate))
-            self.frames_per_second = gui.add_slider("Frames per second", 1, max(60, usual), 1, usual, **moves)
-            self.slow_motion = gui.add_slider("Slow motion", 1, 10, 1, 1, hint="So many moments for one frame", **moves)
+            self.frames_per_second = gui.add_slider("Frames per second", 1, max(60, usual), 1, usual, visible=moves)
+            self.slow_motion = gui.add_slider("Slow motion", 1, 10, 1, 1, hint="Moments for each frame", visible=moves)
             self.shapes = None if shapes is None else ShapePanel(viewer, shapes, num_frames)
             self.reached = gui.add_markdown("")
         self.frame.on_update(lambda _: self._follow_frame())
