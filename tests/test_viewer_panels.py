@@ -109,10 +109,11 @@ def in_scene(viewer: Viewer, kind: str) -> set[str]:
 TASKS = {
     "tnerf-resfields-small": "GlbMessage",
     "video-resfields-small": "ImageMessage",
-    "sdf-resfields-small": "FrameMessage",  # nothing: an untrained one has no surface
+    "sdf-resfields-small": "GlbMessage",
     "sceneflow-resfields": "PointCloudMessage",
 }
 """A method of every task, and how its shapes come to pages."""
+NO_SURFACE = "FrameMessage"  # what comes of a field without one, as an untrained Siren may be
 
 
 @pytest.mark.parametrize("method", TASKS)
@@ -145,7 +146,7 @@ def check_shapes(viewer: Viewer, panel: ShapePanel | None, kind: str) -> None:
         assert not made
     wait_for("shapes", lambda: panel.are_there and not panel.progress.visible, SECONDS)
     assert made == [(resolution, frame) for resolution in panel.shapes.resolutions for frame in panel.frames]
-    assert {panel.name(frame) for frame in panel.frames} <= in_scene(viewer, kind)
+    assert {panel.name(frame) for frame in panel.frames} <= in_scene(viewer, kind) | in_scene(viewer, NO_SURFACE)
     assert viewer.pipeline.model.training
 
 
