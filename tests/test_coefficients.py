@@ -146,13 +146,12 @@ def test_frames_of_a_chunk_are_nodes_of_its_own_table(num_frames: int, num_chunk
 
 
 def test_coefficients_of_frames_are_the_rows_of_every_layer_by_its_name() -> None:
-    layers = nn.Sequential(
-        ResFieldLinear(3, 4, num_frames=6, rank=2), nn.ReLU(), ChunkedLinear(4, 5, 6, rank=2, residual_chunks=2)
-    )
+    plain, chunked = ResFieldLinear(3, 4, num_frames=6, rank=2), ChunkedLinear(4, 5, 6, rank=2, residual_chunks=2)
+    layers = nn.Sequential(plain, nn.ReLU(), chunked)
     found = coefficients_of_frames(layers, 6)
     assert list(found) == ["0", "2"]
-    torch.testing.assert_close(found["0"], layers[0].coefficients.table, atol=0.0, rtol=0.0)
-    rows = torch.cat([chunk.table for chunk in layers[2].coefficients])
+    assert torch.equal(found["0"], plain.coefficients.table)
+    rows = torch.cat([table for name, table in chunked.named_parameters() if name.endswith("table")])
     torch.testing.assert_close(found["2"], rows, atol=1e-8, rtol=1e-6)
     assert list(shown_parts(layers)) == ["0"]
 

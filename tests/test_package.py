@@ -34,7 +34,10 @@ _MAY_IMPORT = {
     "models": {"captures", "data", "fields", "functional", "host", "layers", "options", "timeline"},
     "export": {"captures", "fields", "files", "functional", "host", "models", "timeline"},
     "report": {"captures", "export", "files", "functional", "host", "layers", "models"},
-    "pipelines": {"captures", "data", "export", "functional", "host", "layers", "models", "options", "timeline"},
+    "viewer": {"captures", "export", "functional", "host", "layers", "models", "timeline"},
+    "pipelines": {
+        *("captures", "data", "export", "functional", "host", "layers", "models", "options", "timeline", "viewer"),
+    },
     "dataparsers": {"captures", "files", "functional", "host", "options", "timeline"},
     "method_configs": {"data", "dataparsers", "fields", "host", "models", "pipelines"},
     "released": {

@@ -1,149 +1,100 @@
-"""The viewer's time controls, alone and on the pages that ns-train and ns-viewer serve."""
+"""What a run adds to the host's viewer, alone and on the pages that ns-train and ns-viewer serve."""
 
-import os
-import socket
-import subprocess
-import sys
-import urllib.request
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 import viser
 from nerfstudio.viewer.control_panel import ControlPanel
-from nerfstudio.viewer.utils import parse_object
-from nerfstudio.viewer.viewer_elements import ViewerElement
-from torch import nn
 
 from resfields_ns import timeline
-from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
-from tests.browser import Page, end_process, open_page, require_browser, wait_for
-
-SECONDS = 60  # for anything that may be slow on a busy machine
-CHANGED = 60.0  # grey levels, of 255
-WINDOW_WIDTH, SCENE_WIDTH = 1000, 650  # pixels; the panel covers the rest
-
-
-def free_port() -> int:
-    with socket.socket() as a_socket:
-        a_socket.bind(("127.0.0.1", 0))
-        return a_socket.getsockname()[1]
+from resfields_ns.viewer.time_panel import TimePanel
+from tests.browser import Page, open_page, require_browser, wait_for
+from tests.viewer_pages import (
+    CHANGED,
+    SECONDS,
+    WINDOW_WIDTH,
+    changed_share,
+    click,
+    control,
+    drag,
+    free_port,
+    picture,
+    press,
+    scene,
+    serve,
+    shown_frame,
+    slider,
+    text,
+)
 
 
 @contextmanager
-def installed(controls: TimeControls) -> Iterator[ControlPanel]:
-    """The panel of a viewer without a page or a pipeline, in which the controls are installed."""
+def time_panel(num_frames: int) -> Iterator[TimePanel]:
+    """The time panel of a viewer without a page or a pipeline."""
     server = viser.ViserServer(host="127.0.0.1", port=free_port(), verbose=False)
     try:
         panel = ControlPanel(server, True, 10.0, lambda: None, lambda _: None, lambda _: None)
-        for _, element in parse_object(controls, ViewerElement, ""):
-            element.install(server)
         viewer = SimpleNamespace(viser_server=server, control_panel=panel, _trigger_rerender=lambda: None)
-        controls.viewer_control._setup(viewer)  # pyright: ignore
-        yield panel
+        yield TimePanel(viewer, num_frames, None, None)  # pyright: ignore
     finally:
         server.stop()
 
 
-def drag(handle: viser.GuiInputHandle, value: float) -> None:
-    """Do what viser does when somebody moves a slider on the page."""
-    handle._impl.value = value
-    for callback in handle._impl.update_cb:
-        callback(viser.GuiEvent(client=Mock(), client_id=0, target=handle))
-
-
-def test_the_viewer_finds_the_controls_on_a_model() -> None:
-    model = nn.Module()
-    model.time_controls = TimeControls(5)
-    found = parse_object(model, ViewerElement, "")
-    assert [element.name for _, element in found] == ["Frame", "Frames per second", "Play"]
-    assert not model.state_dict()
-
-
-@pytest.mark.parametrize("rank", [0, 10])
-def test_residual_sliders_show_what_they_say(rank: int) -> None:
-    shown: list[tuple[float, int]] = []
-    model = nn.Module()
-    model.residual_controls = ResidualControls(rank, lambda scale, rank: shown.append((scale, rank)))
-    elements = [element for _, element in parse_object(model, ViewerElement, "")]
-    assert [element.name for element in elements] == ["Residual rank", "Residual scale"]
-    server = viser.ViserServer(port=free_port(), verbose=False)
-    try:
-        for element in elements:
-            element.install(server)
-        assert [element.gui_handle.visible for element in elements] == [rank > 0] * 2
-        drag(model.residual_controls.scale.gui_handle, 0.5)
-        assert shown[-1] == (0.5, rank)
-    finally:
-        server.stop()
+def shown_time(panel: TimePanel) -> float:
+    return panel.viewer.control_panel.time
 
 
 def test_every_frame_is_shown_at_exactly_its_time() -> None:
-    controls = TimeControls(30)
-    with installed(controls) as panel:
+    with time_panel(30) as panel:
         for frame in [*range(1, 30), 0]:
-            controls.frame.value = frame
+            drag(panel.frame, frame)
             own_time = timeline.times_from_frames(torch.tensor(frame), 30)
-            wait_for(f"frame {frame}", lambda: torch.equal(torch.tensor(panel.time), own_time), SECONDS)  # noqa: B023
+            wait_for(f"frame {frame}", lambda: torch.equal(torch.tensor(shown_time(panel)), own_time), SECONDS)  # noqa: B023
 
 
 def test_the_frame_follows_the_time_and_leaves_it_between_frames() -> None:
-    controls = TimeControls(5)
-    with installed(controls) as panel:
-        drag(panel._time.gui_handle, 0.45)
-        assert controls.frame.value == 2
-        controls.frame.cb_hook(controls.frame)
-        assert panel.time == 0.45
+    with time_panel(5) as panel:
+        drag(panel.viewer.control_panel._time.gui_handle, 0.45)
+        assert panel.frame.value == 2
+        drag(panel.frame, 2)
+        assert shown_time(panel) == 0.45
+
+
+def test_steps_go_around_the_end_where_frames_loop() -> None:
+    with time_panel(3) as panel:
+        for loops, presses, frames in ((True, ("Previous", "Next", "Next"), (2, 0, 1)), (False, ("Next",) * 2, (2, 2))):
+            drag(panel.loop, loops)
+            for button, frame in zip(presses, frames, strict=True):
+                drag(panel.step, button)
+                assert panel.frame.value == frame
 
 
 def test_playing_wraps_around_and_stops_when_unticked() -> None:
-    controls = TimeControls(3)
-    with installed(controls) as panel:
-        controls.play.value = True
+    with time_panel(3) as panel:
+        panel.play.value = True
         for frame in (1, 2, 0, 1):
-            wait_for(f"frame {frame}", lambda: controls.frame.value == frame, SECONDS)  # noqa: B023
-        wait_for("a time to be set", lambda: panel.time > 0.0, SECONDS)
-        controls.play.value = False
-        assert controls.player is not None
-        controls.player.join(SECONDS)
-        assert not controls.player.is_alive()
+            wait_for(f"frame {frame}", lambda: panel.frame.value == frame, SECONDS)  # noqa: B023
+        wait_for("a time to be set", lambda: shown_time(panel) > 0.0, SECONDS)
+        panel.play.value = False
+        assert panel.player is not None
+        panel.player.join(SECONDS)
+        assert not panel.player.is_alive()
 
 
-def test_a_single_frame_and_no_viewer_need_nothing() -> None:
-    with installed(TimeControls(1)) as panel:
-        assert panel.time == 0.0
-    assert TimeControls(4).player is None
-
-
-@contextmanager
-def serve(log: Path, module: str, *arguments: str) -> Iterator[str]:
-    """The address of a nerfstudio command's page; on leaving, the command ends and its log is printed."""
-    port = free_port()
-    viewer = ["--viewer.websocket-host", "127.0.0.1", "--viewer.websocket-port", str(port)]
-    command = [sys.executable, "-m", module, *arguments, *viewer]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    try:
-        with (
-            log.open("w") as output,
-            end_process(subprocess.Popen(command, env=environment, stdout=output, stderr=output)) as process,
-        ):
-            url = f"http://127.0.0.1:{port}"
-            wait_for("the page or an error", lambda: answers(url) or process.poll() is not None, SECONDS)
-            assert process.poll() is None, f"{module} ended with exit code {process.returncode}"
-            yield url
-    finally:
-        print(log.read_text())
-
-
-def answers(url: str) -> bool:
-    with suppress(OSError), urllib.request.urlopen(url, timeout=5):
-        return True
-    return False
+def test_slow_motion_shows_moments_between_frames_and_ends_where_nothing_loops() -> None:
+    with time_panel(3) as panel:
+        shown: list[float] = []
+        panel.viewer._trigger_rerender = lambda: shown.append(shown_time(panel))
+        panel.loop.value, panel.slow_motion.value, panel.frames_per_second.value = False, 4, 60
+        panel.play.value = True
+        wait_for("the end", lambda: not panel.play.value, SECONDS)
+        np.testing.assert_allclose(shown[:8], np.arange(1, 9) / 8, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -159,81 +110,107 @@ def training(demo_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         yield url, next(folder.glob("**/config.yml"))
 
 
-def test_ns_train_shows_the_frame_of_the_slider(training: tuple[str, Path]) -> None:
+def test_the_page_of_ns_train(training: tuple[str, Path]) -> None:
     url, _ = training
-    check_page(url)
+    with viewed(url) as page:
+        check_first_view(page)
+        check_frames(page)
 
 
-def test_ns_viewer_shows_the_frame_of_the_slider(training: tuple[str, Path], tmp_path: Path) -> None:
+def test_the_page_of_ns_viewer(training: tuple[str, Path], tmp_path: Path) -> None:
     _, config = training
     arguments = ["--load-config", str(config)]
-    with serve(tmp_path / "viewer.log", "nerfstudio.scripts.viewer.run_viewer", *arguments) as url:
-        check_page(url)
+    with (
+        serve(tmp_path / "viewer.log", "nerfstudio.scripts.viewer.run_viewer", *arguments) as url,
+        viewed(url) as page,
+    ):
+        check_first_view(page)
+        check_keys(page)
+        check_meshes(page)
 
 
-def check_page(url: str) -> None:
-    """A page draws the scene, moves it with the frame slider, and plays it.
+@contextmanager
+def viewed(url: str) -> Iterator[Page]:
+    """A page that is connected, with time in its panel without scrolling, and small pictures.
 
     The training has hardly begun, but starts from the visual hull of each frame's masks, which moves with the creature.
     """
     with open_page(url, WINDOW_WIDTH, 700) as page:
         wait_for("the connection", lambda: "Connected" in text(page), SECONDS)
         wait_for("the frame slider", lambda: page.evaluate(f"{slider('Frame')} !== undefined"), SECONDS)
-        assert [page.evaluate(f"{slider('Frame')}.ariaValue{end}") for end in ("Min", "Max")] == ["0", "3"]
-
+        assert page.evaluate(f"{control('Slow motion')}.getBoundingClientRect().bottom < window.innerHeight"), "time"
         press(page, "Max res", "Home")
         wait_for("a small picture", lambda: "Resolution: 64x" in text(page), SECONDS)
-        first = wait_for("a scene", lambda: scene(page), SECONDS)
-        press(page, "Frame", "ArrowRight")
-        press(page, "Frame", "ArrowRight")
-        assert shown_frame(page) == 2
-        wait_for("another picture", lambda: changed_share(first, picture(page)) > 0.03, SECONDS)
-        press(page, "Frame", "Home")
-        wait_for("the first picture again", lambda: changed_share(first, picture(page)) < 0.01, SECONDS)
-
-        press(page, "Time", "End")
-        wait_for("the frame to follow the time", lambda: shown_frame(page) == 3, SECONDS)
-        page.evaluate(f"{control('Play')}.querySelector('input').click()")
-        for frame in range(4):
-            wait_for(f"frame {frame} to be played", lambda: shown_frame(page) == frame, SECONDS)  # noqa: B023
+        page.evaluate("document.activeElement.blur()")
+        yield page
 
 
-def text(page: Page) -> str:
-    return page.evaluate("document.body?.innerText ?? ''")
+def check_first_view(page: Page) -> None:
+    """The subject is in the picture as a whole."""
+    drawn = wait_for("a scene", lambda: scene(page), SECONDS)
+    differs = np.abs(drawn - np.median(drawn, axis=(0, 1))).max(axis=-1) > CHANGED
+    differs[-LOGO:, :LOGO] = False
+    rows, columns = differs.any(axis=1).nonzero()[0], differs.any(axis=0).nonzero()[0]
+    for places, length in ((rows, drawn.shape[0]), (columns, drawn.shape[1])):
+        assert 0.05 * length < places[0] and places[-1] < 0.95 * length
+        assert abs(places.mean() - 0.5 * length) < 0.25 * length
+    assert differs.mean() > 0.03
 
 
-def control(label: str) -> str:
-    """JavaScript for the part of the page that a label names."""
-    return (
-        f"[...document.querySelectorAll('label')].find(l => l.innerText === '{label}')?.closest('.mantine-Flex-root')"
-    )
+def check_frames(page: Page) -> None:
+    """A page moves the scene with the frame slider, and plays it."""
+    assert [page.evaluate(f"{slider('Frame')}.ariaValue{end}") for end in ("Min", "Max")] == ["0", "3"]
+    first = picture(page)
+    press(page, "Frame", "ArrowRight")
+    press(page, "Frame", "ArrowRight")
+    assert shown_frame(page) == 2
+    wait_for("another picture", lambda: changed_share(first, picture(page)) > MOVED, SECONDS)
+    press(page, "Frame", "Home")
+    wait_for("the first picture again", lambda: changed_share(first, picture(page)) < 0.3 * MOVED, SECONDS)
+
+    press(page, "Time", "End")
+    wait_for("the frame to follow the time", lambda: shown_frame(page) == 3, SECONDS)
+    press(page, "Frames per second", "Home")
+    click(page, "Play")
+    for frame in range(4):
+        wait_for(f"frame {frame} to be played", lambda: shown_frame(page) == frame, SECONDS)  # noqa: B023
 
 
-def slider(label: str) -> str:
-    """JavaScript for the thumb of a slider."""
-    return f"{control(label)}?.querySelector('[role=slider]')"
+def check_keys(page: Page) -> None:
+    """Arrows step, and the space bar plays; the camera stays where it is."""
+    first = picture(page)
+    for key, frame in (("ArrowLeft", 3), ("ArrowRight", 0), ("ArrowRight", 1), ("ArrowLeft", 0)):
+        page.press(key)
+        wait_for(f"frame {frame}", lambda: shown_frame(page) == frame, SECONDS)  # noqa: B023
+    wait_for("the first picture again", lambda: changed_share(first, picture(page)) < 0.3 * MOVED, SECONDS)
+    page.press(" ")
+    wait_for("another frame", lambda: shown_frame(page) > 0, SECONDS)
+    page.press(" ")
+    wait_for("rest", lambda: not page.evaluate(f"{control('Play')}.querySelector('input').checked"), SECONDS)
 
 
-def press(page: Page, label: str, key: str) -> None:
-    """Move a slider by the keyboard."""
-    page.evaluate(f"{slider(label)}.focus()")
-    page.press(key)
+def check_meshes(page: Page) -> None:
+    """Meshes look like pictures, play fluently, and make way for pictures at rest."""
+    press(page, "Frame", "Home")
+    wait_for("a picture", lambda: "Resolution: 64x" in text(page), SECONDS)
+    first = picture(page)
+    click(page, "Play as meshes")
+    wait_for("progress", lambda: page.evaluate(PROGRESS), SECONDS)
+    wait_for("all meshes", lambda: not page.evaluate(PROGRESS), SECONDS)
+    click(page, "Play")
+    wait_for("20 frames a second", lambda: reached_rate(page) >= 20.0, SECONDS)
+    assert 0.0 < changed_share(first, picture(page)) < 10.0 * MOVED
+    click(page, "Play")
+    press(page, "Frame", "Home")
+    wait_for("the first picture again", lambda: changed_share(first, picture(page)) < 0.3 * MOVED, SECONDS)
 
 
-def shown_frame(page: Page) -> int:
-    return int(page.evaluate(f"{slider('Frame')}.ariaValueNow"))
+MOVED = 0.01  # share of the pixels that another frame changes at least
+LOGO = 70  # pixels of viser's mark at the lower left
+PROGRESS = "document.querySelector('[role=progressbar]') !== null"
 
 
-def picture(page: Page) -> np.ndarray:
-    return page.screenshot("canvas")[:, :SCENE_WIDTH]
-
-
-def scene(page: Page) -> np.ndarray | None:
-    """The picture, once something stands out from its background."""
-    drawn = picture(page)
-    return drawn if changed_share(np.median(drawn, axis=(0, 1)), drawn) > 0.02 else None
-
-
-def changed_share(before: np.ndarray, after: np.ndarray) -> float:
-    """Share of the pixels that changed clearly."""
-    return float((np.abs(after - before).max(axis=-1) > CHANGED).mean())
+def reached_rate(page: Page) -> float:
+    """Of meshes that play, in frames a second, as the page tells."""
+    found = re.search(r"Reaches ([\d.]+) frames a second", text(page))
+    return 0.0 if found is None else float(found[1])

@@ -54,7 +54,7 @@ def orbit(
     up is what is most nearly vertical in all their images.
     """
     poses = cameras.camera_to_worlds
-    up = _up(poses)
+    up = vertical(poses)
     offsets = poses[:, :, 3] - centre
     distance, height = offsets.norm(dim=-1).mean(), (offsets @ up).mean()
     towards_first = offsets[0] - (offsets[0] @ up) * up
@@ -68,8 +68,11 @@ def orbit(
     return _with_intrinsics_of(cameras[0:1], look_at(positions, centre, up), times)
 
 
-def _up(poses: Float[Tensor, "cameras 3 4"]) -> Float[Tensor, "3"]:
-    """The vertical by least squares; nerfstudio's solution wants three cameras or more, so each counts thrice."""
+def vertical(poses: Float[Tensor, "cameras 3 4"]) -> Float[Tensor, "3"]:
+    """Up in images of cameras, by least squares.
+
+    nerfstudio's solution wants three cameras or more, so each counts thrice.
+    """
     transform = auto_orient_and_center_poses(to4x4(poses).repeat(3, 1, 1), method="vertical", center_method="none")[1]
     return transform[2, :3]
 

@@ -3,7 +3,6 @@
 import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -20,8 +19,7 @@ from resfields_ns.functional.volume import without_background
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.host_configs import SequenceModelConfig
 from resfields_ns.host.ray_bundles import ray_times
-from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
-from resfields_ns.layers import largest_rank, parameter_groups, show_residuals
+from resfields_ns.layers import parameter_groups
 from resfields_ns.options import option
 
 BACKGROUND = 1.0  # white, behind what rays hit
@@ -60,8 +58,6 @@ class CoordinateModel(Model, ABC):
     ) -> None:
         self.num_frames = sequence_of(metadata).num_frames
         super().__init__(config, scene_box, num_train_data, metadata=metadata, **kwargs)
-        self.time_controls = TimeControls(self.num_frames)
-        self.residual_controls = ResidualControls(largest_rank(self.field), partial(show_residuals, self.field))
 
     @abstractmethod
     def make_field(self) -> SequenceField:

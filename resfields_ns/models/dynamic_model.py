@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -29,8 +28,7 @@ from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.host_configs import SequenceModelConfig
 from resfields_ns.host.old_runs import renewed_model_options
 from resfields_ns.host.ray_bundles import ray_times
-from resfields_ns.host.viewer_controls import ResidualControls, TimeControls
-from resfields_ns.layers import largest_rank, parameter_groups, set_progress, show_residuals
+from resfields_ns.layers import parameter_groups, set_progress
 from resfields_ns.models.background import render_background
 from resfields_ns.models.camera_refinement import CameraRefinement
 from resfields_ns.models.colour_correction import ColourCorrection
@@ -194,8 +192,6 @@ class DynamicModel(Model, SurfaceModel):
         self.num_frames = capture.num_frames
         super().__init__(config, scene_box, num_train_data, metadata=metadata, **kwargs)
         self.step = 0
-        self.time_controls = TimeControls(self.num_frames)
-        self.residual_controls = ResidualControls(largest_rank(self.field), partial(show_residuals, self.field))
 
     def populate_modules(self) -> None:
         """Build field, sampler and, where there are some, corrections of cameras."""

@@ -113,6 +113,11 @@ class SceneFlowModel(CoordinateModel):
         share = (frame_positions(time, self.num_frames) - frame).clamp(0.0, 1.0)
         return self.surface[frame] + share * motion, motion, self.motions[frame]
 
+    def coloured_points(self, time: Float[Tensor, ""]) -> tuple[Float[Tensor, "points 3"], Float[Tensor, "points 3"]]:
+        """Points of the surface at a time in [0, 1], and their colours in [0, 1]."""
+        points, motion, _ = self.moving_points(time)
+        return points, self._colours(motion)
+
     def _colours(self, motion: Float[Tensor, "points 3"]) -> Float[Tensor, "points 3"]:
         return (0.5 + 0.5 * motion / self.bright_motion).clamp(0.0, 1.0)
 

@@ -48,11 +48,15 @@ class VideoModel(CoordinateModel):
     config: VideoModelConfig
     field: ValueField
 
+    @property
+    def picture(self) -> Picture:
+        """What the field tells the colours of."""
+        pixels = sequence_of(self.kwargs["metadata"], Clip).pixels
+        return Picture(pixels.height, pixels.width)
+
     def make_field(self) -> ValueField:
         """The network."""
-        pixels = sequence_of(self.kwargs["metadata"], Clip).pixels
-        picture = Picture(pixels.height, pixels.width)
-        return self.config.network_config.setup(num_frames=self.num_frames, quantity=picture)
+        return self.config.network_config.setup(num_frames=self.num_frames, quantity=self.picture)
 
     def get_outputs(self, ray_bundle: TimedPoints) -> dict[str, Tensor]:
         """Colours `rgb` [N, 3] at (row, column) of a batch, not clamped."""
@@ -62,8 +66,8 @@ class VideoModel(CoordinateModel):
         self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], times: Float[Tensor, "rays"]
     ) -> Hits:
         """The picture's colours where rays meet it."""
-        pixels = sequence_of(self.kwargs["metadata"], Clip).pixels
-        hit, distances, coordinates = intersect_picture(origins, directions, pixels.height, pixels.width)
+        picture = self.picture
+        hit, distances, coordinates = intersect_picture(origins, directions, picture.height, picture.width)
         rgb = self.field.values(TimedPoints.from_times(coordinates[hit], times[hit]))
         return Hits(hit.nonzero()[:, 0], distances[hit], rgb)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from jaxtyping import Bool
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 from nerfstudio.utils.rich_utils import CONSOLE
@@ -112,6 +113,10 @@ class DynamicPipeline(SequencePipeline):
         return carve_visual_hull(
             dataset.cameras, masks, frame_index, num_frames, box, resolution, conservative, least_views
         )
+
+    def visual_hull(self, resolution: int) -> Bool[Tensor, "frames cells cells cells"] | None:
+        """Cells of the scene box that the masks of a frame leave; None where training has no masks."""
+        return None if self.datamanager.train_rays.masks is None else self._carve_hull(resolution, False)
 
     def evaluate_frames(self, output_path: Path | None) -> list[dict[str, Any]]:
         """Metrics of every one of `own_images`, with its camera and frame; pictures go to `output_path`.

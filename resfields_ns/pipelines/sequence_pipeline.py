@@ -32,6 +32,7 @@ from resfields_ns.host.finite_numbers import broken_parameter
 from resfields_ns.host.old_runs import renewed_state
 from resfields_ns.host.processes import from_all, join_launched
 from resfields_ns.layers import part_losses
+from resfields_ns.viewer.run_viewer import RunViewer
 
 PACKAGES = ("resfields-ns", "nerfstudio", "torch", "numpy")
 _NAMES = {"camera", "frame"}
@@ -159,6 +160,7 @@ class SequencePipeline(VanillaPipeline, ABC):
             raise ValueError(
                 f"--pipeline.datamanager: expected a batch of {processes} or more for as many processes, got {rows}"
             )
+        self.run_viewer = RunViewer()
         self.register_buffer("seed", torch.tensor(torch.initial_seed() % 2**63))
         self.register_buffer("step", torch.tensor(0))
 
