@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,22 +25,37 @@ from resfields_ns.timeline import times_from_frames
 
 
 @dataclass(frozen=True)
-class Surface:
+class Shape:
     """A mesh in the scene's normalised units, its faces outward; without faces where the field has no surface."""
 
     vertices: Float[np.ndarray, "vertices 3"]
     faces: Int[np.ndarray, "faces 3"]
-    colours: Float[np.ndarray, "vertices 3"]
-    """RGB in [0, 1]."""
 
     def sample(self, count: int, seed: int) -> tuple[Float[np.ndarray, "count 3"], Float[np.ndarray, "count 3"]]:
         """Random points, uniform over the area, and their unit normals."""
         return sample_surface(self.vertices, self.faces, count, np.random.default_rng(seed))
 
 
+@dataclass(frozen=True)
+class Surface(Shape):
+    """A mesh with colours."""
+
+    colours: Float[np.ndarray, "vertices 3"]
+    """RGB in [0, 1]."""
+
+
 @torch.no_grad()
 def extract_surface(model: SurfaceModel, time: float, resolution: int, chunk_size: int = 65_536) -> Surface:
-    """Marching cubes (Lorensen & Cline 1987) on the level of the surface inside the model's box, with colours.
+    """The model's shape at a time, with colours; arguments are those of `extract_shape`."""
+    shape = extract_shape(model, time, resolution, chunk_size)
+    points = torch.from_numpy(shape.vertices).to(model.surface_box.device)
+    colours = _in_chunks(lambda points: model.surface_colours(points, time), chunk_size)(points)
+    return Surface(shape.vertices, shape.faces, colours.cpu().numpy())
+
+
+@torch.no_grad()
+def extract_shape(model: SurfaceModel, time: float, resolution: int, chunk_size: int = 65_536) -> Shape:
+    """Marching cubes (Lorensen & Cline 1987) on the level of the surface inside the model's box.
 
     Where levels have a slope that is known, only those near the surface are computed.
 
@@ -54,10 +68,9 @@ def extract_surface(model: SurfaceModel, time: float, resolution: int, chunk_siz
     box = model.surface_box
     cell = float((box[1] - box[0]).max()) / resolution
     counts = [math.ceil(float(side) / cell - 1e-4) + 1 for side in box[1] - box[0]]
-    in_chunks = partial(_in_chunks, chunk_size=chunk_size)
     # mcubes orients faces towards smaller values, which are inside
     levels = levels_near_surface(
-        in_chunks(lambda points: model.surface_level(points, time)),
+        _in_chunks(lambda points: model.surface_level(points, time), chunk_size),
         _occupied(model, time, cell, counts, chunk_size),
         box[0],
         cell,
@@ -65,8 +78,7 @@ def extract_surface(model: SurfaceModel, time: float, resolution: int, chunk_siz
     )
     vertices, faces = mcubes.marching_cubes(levels.cpu().numpy(), 0.0)
     vertices = (vertices * cell + box[0].cpu().numpy()).astype(np.float32)
-    colours = in_chunks(lambda points: model.surface_colours(points, time))(torch.from_numpy(vertices).to(box.device))
-    return Surface(vertices, faces[:, ::-1].astype(np.int64), colours.cpu().numpy())
+    return Shape(vertices, faces[:, ::-1].astype(np.int64))
 
 
 def _occupied(

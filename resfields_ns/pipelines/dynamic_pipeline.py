@@ -134,10 +134,10 @@ class DynamicPipeline(SequencePipeline):
 
     def _chamfer(self, time: float, cloud: Path) -> float | None:
         from resfields_ns.captures.meshes.mesh_points import read_points
-        from resfields_ns.export.surface import extract_surface
+        from resfields_ns.export.surface import extract_shape
         from resfields_ns.pipelines.surface_metrics import chamfer_l1
 
-        surface = extract_surface(self.model, time, self.config.chamfer_resolution)
+        surface = extract_shape(self.model, time, self.config.chamfer_resolution)
         if len(surface.faces) == 0:
             return None
         points, _ = surface.sample(NUM_SURFACE_POINTS, seed=0)

@@ -37,14 +37,14 @@ class SDFPipeline(SequencePipeline):
     def evaluate_frames(self, output_path: Path | None) -> list[dict[str, Any]]:
         """Chamfer L1 x 1000, normal distance x 100 and F-score of every frame, None where it has no surface."""
         from resfields_ns.captures.meshes.mesh_points import sample_surface
-        from resfields_ns.export.surface import extract_surface
+        from resfields_ns.export.surface import extract_shape
         from resfields_ns.pipelines.surface_metrics import surface_metrics
 
         results = evaluate_images(self.model, self.datamanager, output_path)
         dataset, num_points = self.datamanager.eval_dataset, self.config.surface_points
         assert isinstance(dataset, MeshDataset) and dataset.cameras.times is not None
         for image, result in zip(own_images(sequence_of(dataset)), results, strict=True):
-            surface = extract_surface(self.model, float(dataset.cameras.times[image]), self.config.mesh_resolution)
+            surface = extract_shape(self.model, float(dataset.cameras.times[image]), self.config.mesh_resolution)
             if len(surface.faces) == 0:
                 result |= dict.fromkeys(("chamfer_l1_x1000", "normal_distance_x100", "f_score"))
                 continue
