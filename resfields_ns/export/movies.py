@@ -24,6 +24,7 @@ from torch import Tensor
 
 from resfields_ns.captures.sequence import Clip
 from resfields_ns.files import write_aside
+from resfields_ns.functional.threads import side_by_side
 from resfields_ns.host.trained_run import TrainedRun
 from resfields_ns.models.surface_model import SurfaceModel
 from resfields_ns.timeline import frames_from_times
@@ -159,15 +160,17 @@ def render_beside_original(
     _write(beside, path, fps)
 
 
-@torch.no_grad()
 def _rendered(run: TrainedRun, cameras: Cameras, output: str, scale: float) -> Iterator[Picture]:
     cameras = _scaled(cameras, scale)
     paint = painter(output, cameras, run.box)
     if isinstance(run.model, SurfaceModel):
         run.model.with_normals = output == "normals"
-    for index in track(range(len(cameras)), "Rendering", console=Console(stderr=True)):
-        camera = cameras[index : index + 1].to(run.model.device)
-        yield paint(run.model.get_outputs_for_camera(camera))
+
+    def picture(index: int) -> Picture:
+        return paint(run.model.get_outputs_for_camera(cameras[index : index + 1].to(run.model.device)))
+
+    pictures = side_by_side(picture, range(len(cameras)), run.model.device)
+    yield from track(pictures, "Rendering", len(cameras), console=Console(stderr=True))
 
 
 def _write(pictures: Iterator[Picture], path: Path, fps: float) -> None:

@@ -19,6 +19,7 @@ from resfields_ns.captures.meshes.mesh_points import sample_surface
 from resfields_ns.export.mesh_set import open_mesh_set
 from resfields_ns.files import blame_full_disk, locked, write_aside
 from resfields_ns.functional.surface_grid import levels_near_surface
+from resfields_ns.functional.threads import side_by_side
 from resfields_ns.host.trained_run import TrainedRun
 from resfields_ns.models.surface_model import SurfaceModel
 from resfields_ns.timeline import times_from_frames
@@ -42,6 +43,11 @@ class Surface(Shape):
 
     colours: Float[np.ndarray, "vertices 3"]
     """RGB in [0, 1]."""
+
+
+def surfaces_at_once(resolution: int) -> int:
+    """How many grids of so many cells a side fit a few GB of memory together."""
+    return max(1, 2**27 // resolution**3)
 
 
 @torch.no_grad()
@@ -128,19 +134,24 @@ def export_meshes(
     otherwise than it was trained is kept in the list. Raises ValueError where the model knows none, or the folder holds
     other meshes, and DiskFullError where the disk has no room.
     """
-    if not isinstance(run.model, SurfaceModel):
-        raise ValueError(f"--load-config: expected a model with a surface, found {type(run.model).__name__}")
+    if not isinstance(model := run.model, SurfaceModel):
+        raise ValueError(f"--load-config: expected a model with a surface, found {type(model).__name__}")
     transform = np.eye(4) if units == "normalised" else run.sequence.to_world.matrix
     console = Console(stderr=True)
     numbers = {run.sequence.frames.numbers[frame]: frame for frame in frames}
     made_with = {"step": run.step, "format": file_format, "resolution": resolution, "units": units, **(shown or {})}
     with locked(folder), Progress(console=console) as progress:
         meshes = open_mesh_set(folder, run.name, made_with, list(numbers))
-        for number in progress.track(
-            [number for number in numbers if number in meshes.missing], description="Exporting"
-        ):
+        missing = [number for number in numbers if number in meshes.missing]
+
+        def extract(number: int) -> Surface:
             time = float(times_from_frames(torch.tensor(numbers[number]), run.num_frames))
-            surface = extract_surface(run.model, time, resolution, chunk_size)
+            return extract_surface(model, time, resolution, chunk_size)
+
+        surfaces = side_by_side(extract, missing, run.model.device, surfaces_at_once(resolution))
+        for number, surface in progress.track(
+            zip(missing, surfaces, strict=True), total=len(missing), description="Exporting"
+        ):
             path = folder / f"mesh_{number:06d}.{file_format}"
             if len(surface.faces) == 0:
                 console.print(f"Frame {number} has no surface in the scene box: skipped")

@@ -28,9 +28,9 @@ def levels_near_surface(
 
     Blocks of points are halved, coarse to fine. Where the level at the middle of one is so far from zero that no
     surface can be in it, or cross an edge that leaves it, its points are not looked at. The largest are judged by the
-    slope that is told, smaller ones by a smaller slope unless a larger is seen. Where what is occupied ends inside the surface, it ends
-    somewhere between two points. Levels that are seen to change by more than the slope, as those of a field that has
-    not learned distances, are all computed.
+    slope that is told, smaller ones by a smaller slope unless a larger is seen. Where what is occupied ends inside the
+    surface, it ends somewhere between two points. Levels that are seen to change by more than the slope, as those of a
+    field that has not learned distances, are all computed.
 
     Args:
         level: at points
