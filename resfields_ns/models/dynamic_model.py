@@ -1,10 +1,10 @@
 """Volume rendering of a dynamic field (paper, 4.3 and A.4)."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -44,7 +44,7 @@ from resfields_ns.models.samplers import (
     UniformSampler,
 )
 from resfields_ns.models.surface_model import DISTANCE_SLOPE, SurfaceModel
-from resfields_ns.options import Obstacle, chosen, dashed, option, unless, when, when_any
+from resfields_ns.options import chosen, dashed, option, unless, when, when_any
 
 HULL_START_RESOLUTION = 64
 BACKGROUNDS = {"white": 1.0, "black": 0.0}
@@ -82,8 +82,6 @@ def _tells_moments_apart(config: "DynamicModelConfig") -> str | None:
 @dataclass
 class DynamicModelConfig(SequenceModelConfig):
     """A dynamic field seen through a density; the defaults are the paper's."""
-
-    below: ClassVar[Mapping[str, Obstacle]] = {"sampler.num_surface_samples": _IS_DISTANCE}
 
     _target: type = dataclasses.field(default_factory=lambda: DynamicModel)
     field: DynamicFieldConfig = dataclasses.field(default_factory=DynamicFieldConfig)

@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from resfields_ns.fields.densities import LaplaceDensity
 from resfields_ns.fields.dynamic_field import DynamicField
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.functional.shares import random_rows
@@ -90,7 +89,7 @@ def render(
     """
     cameras = rays.origins.detach(), rays.directions.detach(), rays.times.detach()  # where to look is not learned
     samples = sampler(*cameras, keep_all=rays.segments is not None)
-    if sampler.num_surface_samples > 0:
+    if sampler.num_surface_samples > 0 and sampler.num_refinements == 0:
         samples = sampler.at_surface(samples, _weights_between(field, rays, samples))
     coarse: list[Rendering] = []
     for _ in range(sampler.num_refinements):
@@ -101,8 +100,7 @@ def render(
 
 @torch.no_grad()
 def _weights_between(field: DynamicField, rays: Rays, samples: SampledRays) -> Float[Tensor, "hits pieces"]:
-    """Probability that rays end between samples, as if signed distances went evenly from one to the next."""
-    assert isinstance(field.density, LaplaceDensity)
+    """Probability that rays end between samples, as if the field's number went evenly from one to the next."""
     positions = rays.origins[samples.rays, None] + rays.directions[samples.rays, None] * samples.distances[..., None]
     segments = rays.segments or TimeSegments.from_times(rays.times[samples.rays])
     points = TimedPoints(positions.flatten(end_dim=1), segments.repeat(positions.shape[1]))

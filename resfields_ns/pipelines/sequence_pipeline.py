@@ -72,7 +72,7 @@ def evaluate_images(
     )
     results: list[dict[str, Any]] = []
 
-    def look(image: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    def look(image: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
         camera, batch = dataloader.get_camera(image)
         return model.get_outputs_for_camera(camera), batch
 
