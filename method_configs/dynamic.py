@@ -50,9 +50,9 @@ tnerf_resfields_small = method_specification(
     replace(
         _tnerf,
         method_name="tnerf-resfields-small",
-        max_num_iterations=800,
-        steps_per_save=400,
-        steps_per_eval_image=400,
+        max_num_iterations=1_000,
+        steps_per_save=500,
+        steps_per_eval_image=500,
         pipeline=_pipeline(
             DynamicModelConfig(
                 sampler=SamplerConfig(kind="occupancy", num_samples=12, num_surface_samples=6),

@@ -1,7 +1,6 @@
 """The surface of a model at a time as a triangle mesh, and mesh files of a run, one a frame."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,17 +9,16 @@ import mcubes
 import numpy as np
 import torch
 import trimesh
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from rich.console import Console
 from rich.progress import Progress
-from torch import Tensor
 
 from resfields_ns.captures.meshes.mesh_points import sample_surface
 from resfields_ns.export.mesh_set import open_mesh_set
 from resfields_ns.files import blame_full_disk, locked, write_aside
-from resfields_ns.functional.surface_grid import levels_near_surface
 from resfields_ns.functional.threads import side_by_side
 from resfields_ns.host.trained_run import TrainedRun
+from resfields_ns.models.level_grid import in_chunks, level_grid
 from resfields_ns.models.surface_model import SurfaceModel
 from resfields_ns.timeline import times_from_frames
 
@@ -55,7 +53,7 @@ def extract_surface(model: SurfaceModel, time: float, resolution: int, chunk_siz
     """The model's shape at a time, with colours; arguments are those of `extract_shape`."""
     shape = extract_shape(model, time, resolution, chunk_size)
     points = torch.from_numpy(shape.vertices).to(model.surface_box.device)
-    colours = _in_chunks(lambda points: model.surface_colours(points, time), chunk_size)(points)
+    colours = in_chunks(lambda points: model.surface_colours(points, time), chunk_size)(points)
     return Surface(shape.vertices, shape.faces, colours.cpu().numpy())
 
 
@@ -63,45 +61,13 @@ def extract_surface(model: SurfaceModel, time: float, resolution: int, chunk_siz
 def extract_shape(model: SurfaceModel, time: float, resolution: int, chunk_size: int = 65_536) -> Shape:
     """Marching cubes (Lorensen & Cline 1987) on the level of the surface inside the model's box.
 
-    Where levels have a slope that is known, only those near the surface are computed.
-
-    Args:
-        model: the trained model
-        time: in [0, 1]
-        resolution: cells along the longest side of the box; the cells are cubes
-        chunk_size: points evaluated at once, which bounds the memory
+    Arguments are those of `level_grid`.
     """
-    box = model.surface_box
-    cell = float((box[1] - box[0]).max()) / resolution
-    counts = [math.ceil(float(side) / cell - 1e-4) + 1 for side in box[1] - box[0]]
+    grid = level_grid(model, time, resolution, chunk_size)
     # mcubes orients faces towards smaller values, which are inside
-    levels = levels_near_surface(
-        _in_chunks(lambda points: model.surface_level(points, time), chunk_size),
-        _occupied(model, time, cell, counts, chunk_size),
-        box[0],
-        cell,
-        model.surface_slope,
-    )
-    vertices, faces = mcubes.marching_cubes(levels.cpu().numpy(), 0.0)
-    vertices = (vertices * cell + box[0].cpu().numpy()).astype(np.float32)
+    vertices, faces = mcubes.marching_cubes(grid.levels.cpu().numpy(), 0.0)
+    vertices = (vertices * grid.cell + grid.origin.cpu().numpy()).astype(np.float32)
     return Shape(vertices, faces[:, ::-1].astype(np.int64))
-
-
-def _occupied(
-    model: SurfaceModel, time: float, cell: float, counts: list[int], chunk_size: int
-) -> Bool[Tensor, "x y z"]:
-    origin = model.surface_box[0]
-    total = math.prod(counts)
-    occupied = torch.empty(total, dtype=torch.bool, device=origin.device)
-    for start in range(0, total, chunk_size):
-        index = torch.arange(start, min(start + chunk_size, total), device=origin.device)
-        points = origin + cell * torch.stack(torch.unravel_index(index, counts), dim=-1)
-        occupied[index] = model.occupied(points, time)
-    return occupied.view(*counts)
-
-
-def _in_chunks(function: Callable[[Tensor], Tensor], chunk_size: int) -> Callable[[Tensor], Tensor]:
-    return lambda points: torch.cat([function(part) for part in points.split(chunk_size)])
 
 
 def write_mesh(surface: Surface, path: Path, transform: Float[np.ndarray, "4 4"]) -> None:

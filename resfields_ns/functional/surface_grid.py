@@ -24,7 +24,7 @@ def levels_near_surface(
     cell: float,
     slope: float | None,
 ) -> Float[Tensor, "x y z"]:
-    """Levels at both ends of every edge of the grid that the surface crosses, and numbers of their sign elsewhere.
+    """Levels at both ends of every edge of the grid that the surface crosses; elsewhere those at middles of blocks.
 
     Blocks of points are halved, coarse to fine. Where the level at the middle of one is so far from zero that no
     surface can be in it, or cross an edge that leaves it, its points are not looked at. The largest are judged by the
@@ -60,7 +60,7 @@ def levels_near_surface(
         finer = occupied_blocks[side // 2].shape
         of_larger = _halved(levels.masked_scatter(unknown, found), finer)
         reach = 0.5 * math.sqrt(3.0) * (side + 1) * cell
-        found = torch.where(found.abs() > slopes[unknown] * reach, cell * found.sign(), torch.nan)
+        found = torch.where(found.abs() > slopes[unknown] * reach, found, torch.nan)
         levels, slopes = _halved(levels.masked_scatter(unknown, found), finer), _halved(slopes, finer)
     raise AssertionError("the last side is 1")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -34,6 +35,7 @@ from resfields_ns.layers import largest_rank, parameter_groups, set_progress, sh
 from resfields_ns.models.background import render_background
 from resfields_ns.models.camera_refinement import CameraRefinement
 from resfields_ns.models.colour_correction import ColourCorrection
+from resfields_ns.models.level_grid import LevelGrid, level_grid
 from resfields_ns.models.rendering import Rays, Rendering, raw_anywhere, render, rendered_normals
 from resfields_ns.models.samplers import (
     CarveHull,
@@ -47,6 +49,7 @@ from resfields_ns.models.surface_model import DISTANCE_SLOPE, SurfaceModel
 from resfields_ns.options import chosen, dashed, option, unless, when, when_any
 
 HULL_START_RESOLUTION = 64
+PICTURE_LEVELS = 64  # cells along the box's longest side
 BACKGROUNDS = {"white": 1.0, "black": 0.0}
 DENSITIES: dict[str, Callable[["DynamicModelConfig"], Density]] = {
     "volsdf": lambda config: LaplaceDensity(config.initial_beta),
@@ -192,6 +195,7 @@ class DynamicModel(Model, SurfaceModel):
         self.num_frames = capture.num_frames
         super().__init__(config, scene_box, num_train_data, metadata=metadata, **kwargs)
         self.step = 0
+        self._levels_of_picture: ContextVar[LevelGrid | None] = ContextVar("levels", default=None)
         self.time_controls = TimeControls(self.num_frames)
         self.residual_controls = ResidualControls(largest_rank(self.field), partial(show_residuals, self.field))
 
@@ -271,6 +275,25 @@ class DynamicModel(Model, SurfaceModel):
             outputs["normals_vis"] = normal_colours(normalize(outputs["normals"], dim=-1))
         return {**outputs, "rendering": rendering}
 
+    @torch.no_grad()
+    def get_outputs_for_camera_ray_bundle(self, camera_ray_bundle: RayBundle) -> dict[str, Tensor]:
+        """Render a picture: `get_outputs` of its rays, [h, w, ...].
+
+        Where samples are drawn at the surface, and the picture has one time, a grid of levels tells first where it is.
+        """
+        token = self._levels_of_picture.set(self._levels(camera_ray_bundle))
+        try:
+            return super().get_outputs_for_camera_ray_bundle(camera_ray_bundle)
+        finally:
+            self._levels_of_picture.reset(token)
+
+    def _levels(self, bundle: RayBundle) -> LevelGrid | None:
+        if self.surface_slope is None or self.training or self.config.sampler.num_surface_samples == 0:
+            return None
+        times = ray_times(bundle, self.config.fallback_time)
+        time = float(times.min())
+        return level_grid(self, time, PICTURE_LEVELS) if time == float(times.max()) else None
+
     def get_rgba_image(self, outputs: dict[str, Tensor], output_name: str = "rgb") -> Float[Tensor, "*batch 4"]:
         """An output that was rendered over the background, without it: RGBA in [0, 1]."""
         background = outputs.get("background", self._grey)
@@ -289,7 +312,8 @@ class DynamicModel(Model, SurfaceModel):
         return self.training and weight > 0.0 and self.step >= start
 
     def _render(self, rays: Rays) -> Rendering:
-        rendering = render(self.field, self.sampler, rays, self._background(rays), self._gradient_share)
+        background, levels = self._background(rays), self._levels_of_picture.get()
+        rendering = render(self.field, self.sampler, rays, background, self._gradient_share, levels)
         if not self.takes_sparsity_loss:
             return rendering
         anywhere = raw_anywhere(self.field, rendering, self.sampler.box)
