@@ -161,7 +161,7 @@ def test_the_clocks_stand_still_while_somebody_looks(
     demo_capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row, lines = TINY.rows[0], tmp_path / "lines.jsonl"
-    monkeypatch.setitem(time_to_quality.SETTINGS, "tiny", time_to_quality.Setting(row.method, row.overrides))
+    monkeypatch.setitem(time_to_quality.SETTINGS, "tiny", time_to_quality.Setting(row.method, dict(row.overrides)))
     before = time.process_time()
     time_to_quality.main("tiny", lines, demo_capture, looks=2, steps=4, output_dir=tmp_path)
     passed = time.process_time() - before
