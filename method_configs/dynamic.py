@@ -50,18 +50,18 @@ tnerf_resfields_small = method_specification(
     replace(
         _tnerf,
         method_name="tnerf-resfields-small",
-        max_num_iterations=1_500,
+        max_num_iterations=1_000,
         steps_per_save=500,
-        steps_per_eval_image=1_000,
+        steps_per_eval_image=500,
         pipeline=_pipeline(
             DynamicModelConfig(
-                sampler=SamplerConfig(kind="occupancy", num_samples=24),
+                sampler=SamplerConfig(kind="occupancy", num_samples=12, num_surface_samples=6),
                 initial_beta=0.01,
                 eikonal_fraction=0.25,
                 window_steps=0,
                 hull_start_steps=600,
             ),
-            rays=384,
+            rays=1024,
             background_margin=0.025,
         ),
         optimizers={

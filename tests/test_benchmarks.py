@@ -3,13 +3,14 @@
 import json
 import re
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import report, run, step_ratio
+from benchmarks import report, run, step_ratio, time_to_quality
 from benchmarks.engines.cluster import ClusterConfig, run_on_cluster
 from benchmarks.engines.local import run_locally, visible_gpus
 from benchmarks.measure import method_config, row_config, row_settings
@@ -154,6 +155,24 @@ def test_a_table_runs_and_a_failing_run_stops_no_other(
     printed = capsys.readouterr().out
     assert "tiny: 0 of 1 runs are missing" in printed
     assert f"| TNeRF | 1, 2 | 1 | {record['results']['psnr']:.2f} |" in printed
+
+
+def test_the_clocks_stand_still_while_somebody_looks(
+    demo_capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, lines = TINY.rows[0], tmp_path / "lines.jsonl"
+    monkeypatch.setitem(time_to_quality.SETTINGS, "tiny", time_to_quality.Setting(row.method, dict(row.overrides)))
+    before = time.process_time()
+    time_to_quality.main("tiny", lines, demo_capture, looks=2, steps=4, output_dir=tmp_path)
+    passed = time.process_time() - before
+    first, last = (json.loads(line) for line in lines.read_text().splitlines())
+    assert [(each["step"], each["of"]) for each in (first, last)] == [(2, 4), (4, 4)]
+    assert 0.0 < first["evaluation_processor_s"] < passed
+    trained = last["processor_s"] - first["processor_s"]
+    assert 0.0 < trained < passed - first["evaluation_processor_s"] - last["evaluation_processor_s"]
+    assert {"psnr", "wall_s", "commit", "hardware"} < last.keys()
+    with pytest.raises(ValueError, match="setting: expected one of default, plain, .*, got fast"):
+        time_to_quality.main("fast", lines, demo_capture)
 
 
 def test_steps_of_rows_are_timed_in_turn(

@@ -110,6 +110,15 @@ def test_density_never_rises_outwards(density: Density) -> None:
 
 
 @over("density", DENSITIES)
+@pytest.mark.parametrize(("start", "end"), [(0.2, -0.1), (-0.3, -0.1), (0.02, 0.5), (0.03, 0.0300001), (0.0, 0.0)])
+def test_depth_of_a_piece_is_the_integral_along_it(density: Density, start: float, end: float) -> None:
+    ends = density.from_level(torch.tensor([start, end], dtype=torch.float64))
+    numbers = ends[0] + (ends[1] - ends[0]) * (torch.arange(20_000) + 0.5) / 20_000
+    found = density.depth(ends[0], ends[1], torch.full_like(ends[0], 0.7))
+    torch.testing.assert_close(found, 0.7 * density(numbers).mean(), rtol=1e-4, atol=1e-7, check_dtype=False)
+
+
+@over("density", DENSITIES)
 def test_the_surface_is_at_level_zero(density: Density) -> None:
     levels = torch.tensor([-0.3, 0.0, 0.2])
     found = density.level(density.from_level(levels))

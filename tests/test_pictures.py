@@ -9,8 +9,10 @@ from torch.nn.functional import normalize
 from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.functional.segments import TimedPoints
+from resfields_ns.models.level_grid import LevelGrid, level_grid
 from resfields_ns.models.rendering import Rays, Rendering, render
 from resfields_ns.models.samplers import HierarchicalSampler, OccupancySampler, SamplerConfig, UniformSampler
+from resfields_ns.models.surface_model import SurfaceModel
 
 BOX = torch.tensor([[-0.8, -0.7, -0.6], [0.7, 0.8, 0.6]])
 CONFIG = SamplerConfig(num_samples=60, num_fine_samples=30)
@@ -88,3 +90,60 @@ def test_few_samples_at_the_surface_see_what_many_do(kind: type) -> None:
     for name in ("rgb", "accumulation", "distance"):
         assert error(name, at_surface) < 0.01, name
     assert at_surface.weights.shape[1] == 12
+
+
+class _Shown(SurfaceModel):
+    """A field as what has a surface."""
+
+    def __init__(self, field: DynamicField) -> None:
+        self.field = field
+
+    @property
+    def surface_box(self) -> torch.Tensor:
+        return BOX
+
+    @property
+    def surface_slope(self) -> float:
+        return 2.0
+
+    def surface_level(self, points: torch.Tensor, time: float) -> torch.Tensor:
+        return self.field.raw_and_feature(TimedPoints.at(points, time))[0]
+
+    def surface_colours(self, points: torch.Tensor, time: float) -> torch.Tensor:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("kind", [UniformSampler, OccupancySampler])
+@pytest.mark.parametrize("beta", [0.001, 0.004, 0.03])
+def test_a_grid_of_levels_finds_the_surface(kind: type, beta: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    field, rays = _field(LaplaceDensity(beta), noise=0.001).eval(), replace(_rays(), times=torch.full((300,), 0.4))
+    levels = level_grid(_Shown(field), 0.4, resolution=64)
+    many = render(field, UniformSampler(SamplerConfig(num_samples=2000), BOX, 4).eval(), rays, 1.0)
+    evaluated, evaluate = [], field.raw_and_feature
+
+    def count(points: TimedPoints) -> tuple[torch.Tensor, torch.Tensor]:
+        evaluated.append(len(points.positions))
+        return evaluate(points)
+
+    monkeypatch.setattr(field, "raw_and_feature", count)
+    sampler = kind(SamplerConfig(num_samples=24, num_surface_samples=16), BOX, 4).eval()
+    found = render(field, sampler, rays, 1.0, levels=levels)
+    assert sum(evaluated) <= 16 * len(rays.times)
+    error = (found.rgb - many.rgb).square().mean()
+    assert -10.0 * torch.log10(error) > 45.0
+    assert (found.accumulation - many.accumulation).abs().mean() < 0.005
+
+
+def test_levels_between_the_points_of_a_grid_are_trilinear() -> None:
+    counts, origin, cell = (5, 4, 7), torch.tensor([-0.5, 0.1, 0.2]), 0.1
+    points = origin + cell * torch.cartesian_prod(*(torch.arange(count) for count in counts)).view(*counts, 3)
+
+    def plane(points: torch.Tensor) -> torch.Tensor:
+        return 0.3 + points @ torch.tensor([1.0, -2.0, 0.5]) + points.prod(dim=-1)
+
+    grid = LevelGrid(plane(points), origin, cell)
+    last = cell * (torch.tensor(counts) - 1)
+    inside = origin + last * torch.rand(6, 50, 3)
+    torch.testing.assert_close(grid.at(inside), plane(inside), rtol=0, atol=1e-5)
+    beyond = inside + last
+    torch.testing.assert_close(grid.at(beyond), grid.at(torch.minimum(beyond, origin + last)))

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from resfields_ns.captures.sequence import Clip
 from resfields_ns.files import write_aside
+from resfields_ns.functional.threads import side_by_side
 from resfields_ns.host.trained_run import TrainedRun
 from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.surface_model import SurfaceModel
@@ -162,15 +163,17 @@ def film(
         yield np.concatenate([_on_white(panel, height, width) for panel in panels], axis=1)
 
 
-@torch.no_grad()
 def _rendered(run: TrainedRun, cameras: Cameras, outputs: Sequence[str]) -> Iterator[list[Picture]]:
     painters = [painter(output, cameras, run.box) for output in outputs]
     if isinstance(run.model, SurfaceModel):
         run.model.with_normals = "normals" in outputs
-    for index in track(range(len(cameras)), "Rendering", console=Console(stderr=True)):
-        camera = cameras[index : index + 1].to(run.model.device)
-        found = run.model.get_outputs_for_camera(camera)
-        yield [paint(found) for paint in painters]
+
+    def pictures(index: int) -> list[Picture]:
+        found = run.model.get_outputs_for_camera(cameras[index : index + 1].to(run.model.device))
+        return [paint(found) for paint in painters]
+
+    rendered = side_by_side(pictures, range(len(cameras)), run.model.device)
+    yield from track(rendered, "Rendering", len(cameras), console=Console(stderr=True))
 
 
 def original(run: TrainedRun, cameras: Cameras) -> Beside:

@@ -1,9 +1,7 @@
 """The surface of a model at a time as a triangle mesh, and mesh files of a run, one a frame."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,79 +9,65 @@ import mcubes
 import numpy as np
 import torch
 import trimesh
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from rich.console import Console
 from rich.progress import Progress
-from torch import Tensor
 
 from resfields_ns.captures.meshes.mesh_points import sample_surface
 from resfields_ns.export.mesh_set import open_mesh_set
 from resfields_ns.files import blame_full_disk, locked, write_aside
-from resfields_ns.functional.surface_grid import levels_near_surface
+from resfields_ns.functional.threads import side_by_side
 from resfields_ns.host.trained_run import TrainedRun
+from resfields_ns.models.level_grid import in_chunks, level_grid
 from resfields_ns.models.surface_model import SurfaceModel
 from resfields_ns.timeline import times_from_frames
 
 
 @dataclass(frozen=True)
-class Surface:
+class Shape:
     """A mesh in the scene's normalised units, its faces outward; without faces where the field has no surface."""
 
     vertices: Float[np.ndarray, "vertices 3"]
     faces: Int[np.ndarray, "faces 3"]
-    colours: Float[np.ndarray, "vertices 3"]
-    """RGB in [0, 1]."""
 
     def sample(self, count: int, seed: int) -> tuple[Float[np.ndarray, "count 3"], Float[np.ndarray, "count 3"]]:
         """Random points, uniform over the area, and their unit normals."""
         return sample_surface(self.vertices, self.faces, count, np.random.default_rng(seed))
 
 
+@dataclass(frozen=True)
+class Surface(Shape):
+    """A mesh with colours."""
+
+    colours: Float[np.ndarray, "vertices 3"]
+    """RGB in [0, 1]."""
+
+
+def surfaces_at_once(resolution: int) -> int:
+    """How many grids of so many cells a side fit a few GB of memory together."""
+    return max(1, 2**27 // resolution**3)
+
+
 @torch.no_grad()
 def extract_surface(model: SurfaceModel, time: float, resolution: int, chunk_size: int = 65_536) -> Surface:
-    """Marching cubes (Lorensen & Cline 1987) on the level of the surface inside the model's box, with colours.
+    """The model's shape at a time, with colours; arguments are those of `extract_shape`."""
+    shape = extract_shape(model, time, resolution, chunk_size)
+    points = torch.from_numpy(shape.vertices).to(model.surface_box.device)
+    colours = in_chunks(lambda points: model.surface_colours(points, time), chunk_size)(points)
+    return Surface(shape.vertices, shape.faces, colours.cpu().numpy())
 
-    Where levels have a slope that is known, only those near the surface are computed.
 
-    Args:
-        model: the trained model
-        time: in [0, 1]
-        resolution: cells along the longest side of the box; the cells are cubes
-        chunk_size: points evaluated at once, which bounds the memory
+@torch.no_grad()
+def extract_shape(model: SurfaceModel, time: float, resolution: int, chunk_size: int = 65_536) -> Shape:
+    """Marching cubes (Lorensen & Cline 1987) on the level of the surface inside the model's box.
+
+    Arguments are those of `level_grid`.
     """
-    box = model.surface_box
-    cell = float((box[1] - box[0]).max()) / resolution
-    counts = [math.ceil(float(side) / cell - 1e-4) + 1 for side in box[1] - box[0]]
-    in_chunks = partial(_in_chunks, chunk_size=chunk_size)
+    grid = level_grid(model, time, resolution, chunk_size)
     # mcubes orients faces towards smaller values, which are inside
-    levels = levels_near_surface(
-        in_chunks(lambda points: model.surface_level(points, time)),
-        _occupied(model, time, cell, counts, chunk_size),
-        box[0],
-        cell,
-        model.surface_slope,
-    )
-    vertices, faces = mcubes.marching_cubes(levels.cpu().numpy(), 0.0)
-    vertices = (vertices * cell + box[0].cpu().numpy()).astype(np.float32)
-    colours = in_chunks(lambda points: model.surface_colours(points, time))(torch.from_numpy(vertices).to(box.device))
-    return Surface(vertices, faces[:, ::-1].astype(np.int64), colours.cpu().numpy())
-
-
-def _occupied(
-    model: SurfaceModel, time: float, cell: float, counts: list[int], chunk_size: int
-) -> Bool[Tensor, "x y z"]:
-    origin = model.surface_box[0]
-    total = math.prod(counts)
-    occupied = torch.empty(total, dtype=torch.bool, device=origin.device)
-    for start in range(0, total, chunk_size):
-        index = torch.arange(start, min(start + chunk_size, total), device=origin.device)
-        points = origin + cell * torch.stack(torch.unravel_index(index, counts), dim=-1)
-        occupied[index] = model.occupied(points, time)
-    return occupied.view(*counts)
-
-
-def _in_chunks(function: Callable[[Tensor], Tensor], chunk_size: int) -> Callable[[Tensor], Tensor]:
-    return lambda points: torch.cat([function(part) for part in points.split(chunk_size)])
+    vertices, faces = mcubes.marching_cubes(grid.levels.cpu().numpy(), 0.0)
+    vertices = (vertices * grid.cell + grid.origin.cpu().numpy()).astype(np.float32)
+    return Shape(vertices, faces[:, ::-1].astype(np.int64))
 
 
 def write_mesh(surface: Surface, path: Path, transform: Float[np.ndarray, "4 4"]) -> None:
@@ -117,20 +101,25 @@ def export_meshes(
     finds; `shown`, which the list keeps, says what else decides on the meshes. Raises ValueError where the model knows
     none, or the folder holds other meshes, and DiskFullError where the disk has no room.
     """
-    if not isinstance(run.model, SurfaceModel):
-        raise ValueError(f"--load-config: expected a model with a surface, found {type(run.model).__name__}")
+    if not isinstance(model := run.model, SurfaceModel):
+        raise ValueError(f"--load-config: expected a model with a surface, found {type(model).__name__}")
     transform = np.eye(4) if units == "normalised" else run.sequence.to_world.matrix
     console = Console(stderr=True)
     numbers = {run.sequence.frames.numbers[frame]: frame for frame in frames}
     made_with = {"step": run.step, "format": file_format, "resolution": resolution, "units": units, **(shown or {})}
     with locked(folder), Progress(console=console) as progress:
         meshes = open_mesh_set(folder, run.name, made_with, list(numbers))
-        for number in progress.track(
-            [number for number in numbers if number in meshes.missing], description="Exporting"
-        ):
+        missing = [number for number in numbers if number in meshes.missing]
+
+        def extract(number: int) -> Surface:
             time = float(times_from_frames(torch.tensor(numbers[number]), run.num_frames))
-            surface = extract_surface(run.model, time, resolution, chunk_size)
-            surface = surface if finish is None else finish(surface)
+            surface = extract_surface(model, time, resolution, chunk_size)
+            return surface if finish is None else finish(surface)
+
+        surfaces = side_by_side(extract, missing, run.model.device, surfaces_at_once(resolution))
+        for number, surface in progress.track(
+            zip(missing, surfaces, strict=True), total=len(missing), description="Exporting"
+        ):
             path = folder / f"mesh_{number:06d}.{file_format}"
             if len(surface.faces) == 0:
                 console.print(f"Frame {number} has no surface in the scene box: skipped")

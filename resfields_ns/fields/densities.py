@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from resfields_ns.functional.volume import laplace_density, laplace_depth
+from resfields_ns.functional.volume import laplace_density, laplace_depth, linear_depth
 
 
 class Density(nn.Module, ABC):
@@ -22,6 +22,12 @@ class Density(nn.Module, ABC):
     @abstractmethod
     def forward(self, raw: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Density, in the inverse of scene units."""
+
+    @abstractmethod
+    def depth(
+        self, start: Float[Tensor, "*batch"], end: Float[Tensor, "*batch"], length: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch"]:
+        """Optical depth of pieces of rays along which the number goes evenly from `start` to `end`."""
 
     @abstractmethod
     def level(self, raw: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
@@ -63,7 +69,7 @@ class LaplaceDensity(Density):
     def depth(
         self, start: Float[Tensor, "*batch"], end: Float[Tensor, "*batch"], length: Float[Tensor, "*batch"]
     ) -> Float[Tensor, "*batch"]:
-        """Optical depth of pieces of rays along which the distance goes evenly from `start` to `end`."""
+        """Optical depth of pieces of rays along which the number goes evenly from `start` to `end`."""
         return laplace_depth(start, end, length, self.beta)
 
     def level(self, raw: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
@@ -97,6 +103,12 @@ class ReLUDensity(Density):
     def forward(self, raw: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """The positive part."""
         return torch.relu(raw)
+
+    def depth(
+        self, start: Float[Tensor, "*batch"], end: Float[Tensor, "*batch"], length: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch"]:
+        """Optical depth of pieces of rays along which the number goes evenly from `start` to `end`."""
+        return linear_depth(start, end, length)
 
     def level(self, raw: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """What is missing to the density of a surface."""

@@ -13,6 +13,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 SIDES = (16, 8, 4, 2, 1)
+SEEN_SLOPE = 1.5  # times the slope between the middles of a block and of the larger one that it is a part of
+KEPT_SLOPE = 0.85  # of the larger one's slope, which a block has at least
 
 
 def levels_near_surface(
@@ -22,12 +24,13 @@ def levels_near_surface(
     cell: float,
     slope: float | None,
 ) -> Float[Tensor, "x y z"]:
-    """Levels at both ends of every edge of the grid that the surface crosses, and numbers of their sign elsewhere.
+    """Levels at both ends of every edge of the grid that the surface crosses; elsewhere those at middles of blocks.
 
     Blocks of points are halved, coarse to fine. Where the level at the middle of one is so far from zero that no
-    surface can be in it, or cross an edge that leaves it, its points are not looked at. Where what is occupied ends
-    inside the surface, it ends somewhere between two points. Levels that are seen to change by more than the slope, as
-    those of a field that has not learned distances, are all computed.
+    surface can be in it, or cross an edge that leaves it, its points are not looked at. The largest are judged by the
+    slope that is told, smaller ones by a smaller slope unless a larger is seen. Where what is occupied ends inside the
+    surface, it ends somewhere between two points. Levels that are seen to change by more than the slope, as those of a
+    field that has not learned distances, are all computed.
 
     Args:
         level: at points
@@ -41,22 +44,25 @@ def levels_near_surface(
     for side in sorted(sides)[1:]:
         occupied_blocks[side] = _any_of_pairs(occupied_blocks[side // 2])
     levels = torch.full_like(occupied_blocks[sides[0]], torch.nan, dtype=origin.dtype)
-    of_larger = levels
+    of_larger, slopes = levels, torch.full_like(levels, slope or torch.nan)
     for side in sides:
         levels = levels.where(occupied_blocks[side], cell)
         unknown = levels.isnan()
         found = level(origin + cell * (side * unknown.nonzero() + 0.5 * (side - 1)))
-        apart = 0.5 * math.sqrt(3.0) * side * cell  # middles of a block and of the larger one that it is a part of
-        if slope is not None and ((found - of_larger[unknown]).abs() > slope * apart).any():
-            return levels_near_surface(level, occupied, origin, cell, None)
-        if slope is not None and side > 1:
-            of_larger = _halved(levels.masked_scatter(unknown, found), occupied_blocks[side // 2].shape)
-            reach = 0.5 * math.sqrt(3.0) * (side + 1) * cell
-            found = torch.where(found.abs() > slope * reach, cell * found.sign(), torch.nan)
-        levels = levels.masked_scatter(unknown, found)
-        if side > 1:
-            levels = _halved(levels, occupied_blocks[side // 2].shape)
-    return levels
+        if slope is not None and side < sides[0]:
+            apart = 0.5 * math.sqrt(3.0) * side * cell
+            seen = (found - of_larger[unknown]).abs() / apart
+            if (seen > slope).any():
+                return levels_near_surface(level, occupied, origin, cell, None)
+            slopes = slopes.masked_scatter(unknown, torch.maximum(SEEN_SLOPE * seen, KEPT_SLOPE * slopes[unknown]))
+        if side == 1:
+            return levels.masked_scatter(unknown, found)
+        finer = occupied_blocks[side // 2].shape
+        of_larger = _halved(levels.masked_scatter(unknown, found), finer)
+        reach = 0.5 * math.sqrt(3.0) * (side + 1) * cell
+        found = torch.where(found.abs() > slopes[unknown] * reach, found, torch.nan)
+        levels, slopes = _halved(levels.masked_scatter(unknown, found), finer), _halved(slopes, finer)
+    raise AssertionError("the last side is 1")
 
 
 def _any_of_pairs(blocks: Bool[Tensor, "a b c"]) -> Bool[Tensor, "x y z"]:

@@ -38,6 +38,14 @@ def laplace_depth(
     return length * torch.where(flat, laplace_density(0.5 * (start + end), beta), mean / beta)
 
 
+def linear_depth(
+    start: Float[Tensor, "*batch"], end: Float[Tensor, "*batch"], length: Float[Tensor, "*batch"]
+) -> Float[Tensor, "*batch"]:
+    """Optical depth of pieces of a ray whose density is the positive part of what goes evenly from `start` to `end`."""
+    above, below = (torch.relu(sign * start) + torch.relu(sign * end) for sign in (1.0, -1.0))
+    return 0.5 * length * above * above / (above + below).clamp(min=1e-12)
+
+
 def _primitive(x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     return x.clamp(max=0.0) - 0.5 * torch.exp(-x.abs())
 

@@ -1,9 +1,10 @@
 """Volume rendering of a dynamic field (paper, 4.3 and A.4)."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -32,6 +33,7 @@ from resfields_ns.layers import parameter_groups, set_progress
 from resfields_ns.models.background import render_background
 from resfields_ns.models.camera_refinement import CameraRefinement
 from resfields_ns.models.colour_correction import ColourCorrection
+from resfields_ns.models.level_grid import LevelGrid, level_grid
 from resfields_ns.models.rendering import Rays, Rendering, raw_anywhere, render, rendered_normals
 from resfields_ns.models.samplers import (
     CarveHull,
@@ -42,9 +44,11 @@ from resfields_ns.models.samplers import (
     UniformSampler,
 )
 from resfields_ns.models.surface_model import DISTANCE_SLOPE, SurfaceModel
-from resfields_ns.options import Obstacle, chosen, dashed, option, unless, when, when_any
+from resfields_ns.options import chosen, dashed, option, unless, when, when_any
 
 HULL_START_RESOLUTION = 64
+PICTURE_LEVELS = 64  # cells along the box's longest side
+_LEVELS: ContextVar[LevelGrid | None] = ContextVar("levels", default=None)  # of the picture that is rendered
 BACKGROUNDS = {"white": 1.0, "black": 0.0}
 DENSITIES: dict[str, Callable[["DynamicModelConfig"], Density]] = {
     "volsdf": lambda config: LaplaceDensity(config.initial_beta),
@@ -80,8 +84,6 @@ def _tells_moments_apart(config: "DynamicModelConfig") -> str | None:
 @dataclass
 class DynamicModelConfig(SequenceModelConfig):
     """A dynamic field seen through a density; the defaults are the paper's."""
-
-    below: ClassVar[Mapping[str, Obstacle]] = {"sampler.num_surface_samples": _IS_DISTANCE}
 
     _target: type = dataclasses.field(default_factory=lambda: DynamicModel)
     field: DynamicFieldConfig = dataclasses.field(default_factory=DynamicFieldConfig)
@@ -269,6 +271,29 @@ class DynamicModel(Model, SurfaceModel):
             outputs["normals_vis"] = normal_colours(normalize(outputs["normals"], dim=-1))
         return {**outputs, "rendering": rendering}
 
+    @torch.no_grad()
+    def get_outputs_for_camera_ray_bundle(self, camera_ray_bundle: RayBundle) -> dict[str, Tensor]:
+        """Render a picture: `get_outputs` of its rays, [h, w, ...].
+
+        Where samples are drawn at the surface, and the picture has one time, a grid of levels tells first where it is.
+        """
+        token = _LEVELS.set(self._levels(camera_ray_bundle))
+        try:
+            return super().get_outputs_for_camera_ray_bundle(camera_ray_bundle)
+        finally:
+            _LEVELS.reset(token)
+
+    def _levels(self, bundle: RayBundle) -> LevelGrid | None:
+        """Of a picture that asks for more of them than the grid does."""
+        config = self.config.sampler
+        if self.surface_slope is None or self.training or config.num_surface_samples == 0:
+            return None
+        if len(bundle) * config.num_samples < PICTURE_LEVELS**3 // 4:
+            return None
+        times = ray_times(bundle, self.config.fallback_time)
+        time = float(times.min())
+        return level_grid(self, time, PICTURE_LEVELS) if time == float(times.max()) else None
+
     def get_rgba_image(self, outputs: dict[str, Tensor], output_name: str = "rgb") -> Float[Tensor, "*batch 4"]:
         """An output that was rendered over the background, without it: RGBA in [0, 1]."""
         background = outputs.get("background", self._grey)
@@ -287,7 +312,8 @@ class DynamicModel(Model, SurfaceModel):
         return self.training and weight > 0.0 and self.step >= start
 
     def _render(self, rays: Rays) -> Rendering:
-        rendering = render(self.field, self.sampler, rays, self._background(rays), self._gradient_share)
+        background, levels = self._background(rays), _LEVELS.get()
+        rendering = render(self.field, self.sampler, rays, background, self._gradient_share, levels)
         if not self.takes_sparsity_loss:
             return rendering
         anywhere = raw_anywhere(self.field, rendering, self.sampler.box)

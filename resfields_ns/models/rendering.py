@@ -6,15 +6,16 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from resfields_ns.fields.densities import LaplaceDensity
 from resfields_ns.fields.dynamic_field import DynamicField
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.functional.shares import random_rows
 from resfields_ns.functional.volume import composite, compositing_weights
+from resfields_ns.models.level_grid import LevelGrid
 from resfields_ns.models.samplers import SampledRays, Sampler
 
 NEGLIGIBLE_WEIGHT = 1e-4  # of a sample in its pixel
 SAMPLES_AT_ONCE = 8  # of a ray in a picture, front to back
+PIECES = 128  # of a ray, that a grid of levels tells the weights of
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def render(
     rays: Rays,
     background: Float[Tensor, "rays 3"] | float,
     gradient_share: float | None = None,
+    levels: LevelGrid | None = None,
 ) -> Rendering:
     """Sample rays, and again where the sampler refines.
 
@@ -87,11 +89,21 @@ def render(
         rays: from where
         background: colour or grey in [0, 1] behind it
         gradient_share: of the samples of a ray, for which the gradient in space is taken; None for none
+        levels: signed distances at the only time of the rays, to find the surface without asking the field
     """
     cameras = rays.origins.detach(), rays.directions.detach(), rays.times.detach()  # where to look is not learned
-    samples = sampler(*cameras, keep_all=rays.segments is not None)
-    if sampler.num_surface_samples > 0:
-        samples = sampler.at_surface(samples, _weights_between(field, rays, samples))
+    looks_at_surface = sampler.num_surface_samples > 0 and sampler.num_refinements == 0
+    if looks_at_surface and levels is not None:
+        samples = sampler(*cameras, num_samples=PIECES)
+        near = levels.at(_positions(rays, samples))
+        weights = _weights_between(field, samples, near)
+        shown = ((near < levels.cell).any(dim=1) | (weights.sum(dim=1) > NEGLIGIBLE_WEIGHT)).nonzero()[:, 0]
+        samples = sampler.at_surface(samples.rows(shown), weights[shown])
+    elif looks_at_surface:
+        samples = sampler(*cameras, keep_all=rays.segments is not None)
+        samples = sampler.at_surface(samples, _weights_between(field, samples, _raw(field, rays, samples)))
+    else:
+        samples = sampler(*cameras, keep_all=rays.segments is not None)
     coarse: list[Rendering] = []
     for _ in range(sampler.num_refinements):
         coarse.append(_render_samples(field, rays, samples, background, None))
@@ -99,15 +111,26 @@ def render(
     return replace(_render_samples(field, rays, samples, background, gradient_share), coarse=tuple(coarse))
 
 
+def _positions(rays: Rays, samples: SampledRays) -> Float[Tensor, "hits samples 3"]:
+    return rays.origins[samples.rays, None] + rays.directions[samples.rays, None] * samples.distances[..., None]
+
+
 @torch.no_grad()
-def _weights_between(field: DynamicField, rays: Rays, samples: SampledRays) -> Float[Tensor, "hits pieces"]:
-    """Probability that rays end between samples, as if signed distances went evenly from one to the next."""
-    assert isinstance(field.density, LaplaceDensity)
-    positions = rays.origins[samples.rays, None] + rays.directions[samples.rays, None] * samples.distances[..., None]
+def _raw(field: DynamicField, rays: Rays, samples: SampledRays) -> Float[Tensor, "hits samples"]:
+    """The field's numbers at samples."""
+    positions = _positions(rays, samples)
     segments = rays.segments or TimeSegments.from_times(rays.times[samples.rays])
     points = TimedPoints(positions.flatten(end_dim=1), segments.repeat(positions.shape[1]))
     with torch.autocast(positions.device.type, enabled=False):
-        raw = field.raw_and_feature(points)[0].view(positions.shape[:2]).float()
+        return field.raw_and_feature(points)[0].view(positions.shape[:2]).float()
+
+
+@torch.no_grad()
+def _weights_between(
+    field: DynamicField, samples: SampledRays, raw: Float[Tensor, "hits samples"]
+) -> Float[Tensor, "hits pieces"]:
+    """Probability that rays end between samples, as if the field's number went evenly from one to the next."""
+    with torch.autocast(raw.device.type, enabled=False):
         start, end = torch.cat((raw[:, :1], raw), dim=1), torch.cat((raw, raw[:, -1:]), dim=1)
         lengths = samples.edges.diff(dim=1) * samples.stretches.length[:, None]
         depth = field.density.depth(start, end, lengths)
@@ -123,7 +146,7 @@ def _render_samples(
 ) -> Rendering:
     num_rays = len(rays.times)
     directions = rays.directions[samples.rays, None]
-    positions = rays.origins[samples.rays, None] + directions * samples.distances[..., None]
+    positions = _positions(rays, samples)
     segments = rays.segments or TimeSegments.from_times(rays.times[samples.rays])
     if field.training or rays.segments is not None:
         gradient, raw, feature = _geometry(field, positions, segments, gradient_share)

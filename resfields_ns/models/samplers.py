@@ -76,6 +76,13 @@ class SampledRays:
         """Along the rays."""
         return self.stretches.distances(self.shares)
 
+    def rows(self, index: Int[Tensor, "some"]) -> "SampledRays":
+        """Some of the rows."""
+        whole = self.stretches
+        bins = None if whole.bins is None else whole.bins[index]
+        some = Stretches(whole.rays[index], whole.near[index], whole.far[index], bins)
+        return SampledRays(some, self.shares[index], self.deltas[index])
+
     @property
     def edges(self) -> Float[Tensor, "hits edges"]:
         """Of what lies between samples, and before the first and behind the last: shares from 0 to 1."""
@@ -140,11 +147,13 @@ class Sampler(nn.Module, ABC):
         directions: Float[Tensor, "rays 3"],
         times: Float[Tensor, "rays"],
         keep_all: bool = False,
+        num_samples: int | None = None,
     ) -> SampledRays:
-        """Equal strata of the stretches; positions are random within them while training."""
+        """Equal strata of the stretches, as many as configured by default; positions are random while training."""
+        num_samples = num_samples or self.num_samples
         found = self.stretches(origins, directions, times, keep_all)
-        shares = stratum_positions(len(found.rays), self.num_samples, self.training, origins.device)
-        return SampledRays(found, shares, (found.length[:, None] / self.num_samples).expand_as(shares))
+        shares = stratum_positions(len(found.rays), num_samples, self.training, origins.device)
+        return SampledRays(found, shares, (found.length[:, None] / num_samples).expand_as(shares))
 
     def refine(self, samples: SampledRays, weights: Float[Tensor, "hits samples"]) -> SampledRays:
         """Sample again where the weights are, for samplers with refinements."""

@@ -1,7 +1,8 @@
 """The pipeline of dynamic scenes: geometry beside pictures, and a start from masks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,12 +11,14 @@ from jaxtyping import Bool
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 from nerfstudio.utils.rich_utils import CONSOLE
+from rich.progress import track
 from torch import Tensor
 
 from resfields_ns import timeline
 from resfields_ns.data.dynamic_data import DynamicDataManager
 from resfields_ns.data.visual_hull import carve_visual_hull
 from resfields_ns.functional.shares import num_processes
+from resfields_ns.functional.threads import side_by_side
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.graphed_losses import GraphedLosses
@@ -128,25 +131,26 @@ class DynamicPipeline(SequencePipeline):
         capture = self.datamanager.eval_dataset.capture
         if capture.clouds is None:
             return results
-        chamfers: dict[int, float | None] = {}
-        for result, image in zip(results, own_images(capture), strict=True):
-            frame = capture.images[image].frame
-            if frame not in chamfers:
-                time = timeline.times_from_frames(torch.tensor(frame), capture.num_frames).item()
-                chamfers[frame] = self._chamfer(time, capture.clouds[frame])
-            result["chamfer_l1_x1000"] = chamfers[frame]
-        return results
+        from resfields_ns.export.surface import surfaces_at_once
 
-    def _chamfer(self, time: float, cloud: Path) -> float | None:
+        frames = [capture.images[image].frame for image in own_images(capture)]
+        compared, at_most = sorted(set(frames)), surfaces_at_once(self.config.chamfer_resolution)
+        values = side_by_side(partial(self._chamfer, capture.clouds), compared, self.device, at_most)
+        values = track(values, "Comparing surfaces", len(compared), transient=True)
+        chamfers = dict(zip(compared, values, strict=True))
+        return [{**result, "chamfer_l1_x1000": chamfers[frame]} for result, frame in zip(results, frames, strict=True)]
+
+    def _chamfer(self, clouds: Sequence[Path], frame: int) -> float | None:
         from resfields_ns.captures.meshes.mesh_points import read_points
-        from resfields_ns.export.surface import extract_surface
+        from resfields_ns.export.surface import extract_shape
         from resfields_ns.pipelines.surface_metrics import chamfer_l1
 
-        surface = extract_surface(self.model, time, self.config.chamfer_resolution)
+        time = timeline.times_from_frames(torch.tensor(frame), self.model.num_frames).item()
+        surface = extract_shape(self.model, time, self.config.chamfer_resolution)
         if len(surface.faces) == 0:
             return None
         points, _ = surface.sample(NUM_SURFACE_POINTS, seed=0)
-        return 1000.0 * chamfer_l1(torch.from_numpy(points).float(), read_points(cloud))
+        return 1000.0 * chamfer_l1(torch.from_numpy(points).float(), read_points(clouds[frame]))
 
     def task_facts(self) -> dict[str, Any]:
         """Cameras, background, the resolution of the Chamfer distance, and learned corrections of training cameras."""

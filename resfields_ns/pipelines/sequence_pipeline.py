@@ -27,6 +27,7 @@ from torchvision.utils import save_image
 from resfields_ns.captures.sequence import Sequence
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.functional.shares import num_processes, own_rows, process_rank, sharing
+from resfields_ns.functional.threads import side_by_side
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.finite_numbers import broken_parameter
 from resfields_ns.host.old_runs import renewed_state
@@ -71,9 +72,15 @@ def evaluate_images(
         sequence_of(datamanager.eval_dataset),
     )
     results: list[dict[str, Any]] = []
-    for image in track(own_images(sequence), "Evaluating", transient=True):
+
+    def look(image: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
         camera, batch = dataloader.get_camera(image)
-        metrics, pictures = model.get_image_metrics_and_images(model.get_outputs_for_camera(camera), batch)
+        return model.get_outputs_for_camera(camera), batch
+
+    images = own_images(sequence)
+    seen = zip(images, side_by_side(look, images, model.device), strict=True)
+    for image, (outputs, batch) in track(seen, "Evaluating", len(images), transient=True):
+        metrics, pictures = model.get_image_metrics_and_images(outputs, batch)
         shown = sequence.images[image]
         results.append({"camera": shown.camera_name, "frame": sequence.frames.numbers[shown.frame], **metrics})
         if output_path is not None:
