@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs, makes a small dynamic capture, trains on it, evaluates, renders a video and exports meshes.
+# Installs, makes a small dynamic capture, trains on it, evaluates, renders a video, exports meshes, writes a report.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/install.sh
@@ -15,8 +15,9 @@ rf-demo-data "$out/capture"
 ns-train tnerf-resfields-small --data "$out/capture" --output-dir "$out" --experiment-name run --timestamp demo --vis tensorboard
 run="$out/run/tnerf-resfields-small/demo/config.yml"
 ns-eval --load-config "$run" --output-path "$out/metrics.json" --render-output-path "$out/pictures"
-rf-render orbit --load-config "$run" --output-path "$out/orbit.mp4"
-rf-export --load-config "$run" --output-dir "$out/meshes" --frames 0::5 --format glb
+rf-render orbit --load-config "$run" --output-path "$out/orbit.mp4" --scale 2 --fps 12
+rf-export --load-config "$run" --output-dir "$out/meshes" --resolution 96 --format glb --animated
+rf-report "$(dirname "$run")" --output-path "$out/report.html"
 
 python - "$out/metrics.json" <<'PYTHON'
 import json, sys
@@ -29,7 +30,8 @@ Done. What was made:
   run       $run
   metrics   $out/metrics.json, pictures of truth beside prediction in $out/pictures
   video     $out/orbit.mp4
-  meshes    $out/meshes
-Look at it in the browser:
-  .venv/bin/ns-viewer --load-config $run --viewer.websocket-host 127.0.0.1
+  meshes    $out/meshes, of which animation.glb plays all
+  report    $out/report.html, which holds all of these: open it in a browser
+Look around in it:
+  .venv/bin/ns-viewer --load-config $run
 SUMMARY
