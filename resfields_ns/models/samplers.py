@@ -106,8 +106,8 @@ class SamplerConfig(Options, PrintableConfig):
     """Samples a ray that take the others' place, drawn where the surface shows, as the numbers of the others tell; 0:
     none, and all are rendered. A step learns from these alone: others cost a quarter of one that is learned from."""
     num_picture_samples: int = option(0, least=0)
-    """Samples a ray of pictures in place of all others, drawn where a grid of the surface's levels shows it; 0: none, and
-    pictures are sampled as training is."""
+    """Samples a ray of pictures in place of all others, drawn where a grid of the surface's levels shows it; 0: none,
+    and pictures are sampled as training is."""
     resolution: int = option(64, least=1, acts=when("kind", "occupancy"))
     """Cells along each side of the scene box, for the occupancy."""
 
