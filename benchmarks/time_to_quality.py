@@ -36,22 +36,23 @@ class Setting:
 
 
 _MODEL = "pipeline.model."
-_STRATA = {
-    "pipeline.datamanager.train_num_rays_per_batch": 384,
-    f"{_MODEL}sampler.num_samples": 24,
-    f"{_MODEL}sampler.num_surface_samples": 0,
+_AT_SURFACE = {
+    "max_num_iterations": 1000,
+    "pipeline.datamanager.train_num_rays_per_batch": 1024,
+    f"{_MODEL}sampler.num_samples": 12,
+    f"{_MODEL}sampler.num_surface_samples": 6,
 }
 SETTINGS = {
     "default": Setting(),
     "plain": Setting(overrides={f"{_MODEL}field.residual_layers": ()}),
-    "strata": Setting(overrides={"max_num_iterations": 1500, **_STRATA}),
+    "surface": Setting(overrides=_AT_SURFACE),
     "hexplane": Setting(
         overrides={
             f"{_MODEL}field": method_config("hexplane-resfields").pipeline.model.field,  # pyright: ignore
         }
     ),
 }
-"""The small method, with plain layers, as it was before it had samples at the surface, and with HexPlane's field."""
+"""The small method, with plain layers, with samples at the surface, and with HexPlane's field."""
 
 
 class Clocks:
@@ -95,7 +96,7 @@ def main(
     """Train, look at equal parts of the steps, and write a JSON line for each.
 
     Args:
-        setting: default, plain, strata or hexplane
+        setting: default, plain, surface or hexplane
         lines: the file of lines, which grows
         data: a capture
         seed: of weights and batches

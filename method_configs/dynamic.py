@@ -50,18 +50,18 @@ tnerf_resfields_small = method_specification(
     replace(
         _tnerf,
         method_name="tnerf-resfields-small",
-        max_num_iterations=1_000,
+        max_num_iterations=1_500,
         steps_per_save=500,
-        steps_per_eval_image=500,
+        steps_per_eval_image=1_000,
         pipeline=_pipeline(
             DynamicModelConfig(
-                sampler=SamplerConfig(kind="occupancy", num_samples=12, num_surface_samples=6),
+                sampler=SamplerConfig(kind="occupancy", num_samples=24, num_picture_samples=8),
                 initial_beta=0.01,
                 eikonal_fraction=0.25,
                 window_steps=0,
                 hull_start_steps=600,
             ),
-            rays=1024,
+            rays=384,
             background_margin=0.025,
         ),
         optimizers={

@@ -76,6 +76,8 @@ tnerf      | model.background plate   | --optimizers.background.optimizer.lr 1.0
 tnerf      |                          | model.coarse-loss-weight 0.2      | sampler.kind is uniform, not hierarchical
 tnerf      |                          | model.sampler.num-fine-samples 2  | kind is uniform, not hierarchical
 tnerf      | model.sampler.kind hierarchical | model.sampler.num-surface-samples 8 | kind is hierarchical
+tnerf      | model.density nerf       | model.sampler.num-picture-samples 8 | density is nerf, not volsdf
+tnerf      | model.eikonal-loss-weight 0 | model.sampler.num-picture-samples 8 | eikonal-loss-weight is 0
 tnerf      |                          | model.sampler.resolution 2        | kind is uniform, not occupancy
 tnerf      |                          | model.hull-least-views 3          | sampler.kind is uniform and hull-start-steps
 hexplane   |                          | model.window-steps 2              | no encoding of the field opens

@@ -113,7 +113,7 @@ class _Shown(SurfaceModel):
         raise NotImplementedError
 
 
-@pytest.mark.parametrize("kind", [UniformSampler, OccupancySampler])
+@pytest.mark.parametrize("kind", [UniformSampler, OccupancySampler, HierarchicalSampler])
 @pytest.mark.parametrize("beta", [0.001, 0.004, 0.03])
 def test_a_grid_of_levels_finds_the_surface(kind: type, beta: float, monkeypatch: pytest.MonkeyPatch) -> None:
     field, rays = _field(LaplaceDensity(beta), noise=0.001).eval(), replace(_rays(), times=torch.full((300,), 0.4))
@@ -126,7 +126,7 @@ def test_a_grid_of_levels_finds_the_surface(kind: type, beta: float, monkeypatch
         return evaluate(points)
 
     monkeypatch.setattr(field, "raw_and_feature", count)
-    sampler = kind(SamplerConfig(num_samples=24, num_surface_samples=16), BOX, 4).eval()
+    sampler = kind(SamplerConfig(num_samples=24, num_picture_samples=16), BOX, 4).eval()
     found = render(field, sampler, rays, 1.0, levels=levels)
     assert sum(evaluated) <= 16 * len(rays.times)
     error = (found.rgb - many.rgb).square().mean()

@@ -245,11 +245,11 @@ def test_samples_at_the_surface_add_up_to_what_all_do(make: Make, training: bool
     """Sums over samples, by their deltas, of anything along a ray: the same on average, wherever weights are."""
     origins, directions = _rays()
     sampler, num_draws = _half_occupied(make, training), 2000 if training else 1
-    sampler.num_surface_samples = 12 if training else 400
+    count = 12 if training else 400
     first = sampler(origins, directions, torch.zeros(len(origins)))
     weights = torch.zeros(len(first.rays), first.shares.shape[1] + 1)
     weights[:, 3], weights[:, 7] = 0.6, 0.2
-    draws = [sampler.at_surface(first, weights) for _ in range(num_draws)]
+    draws = [sampler.at_surface(first, weights, count) for _ in range(num_draws)]
     many = stratum_positions(len(first.rays), 4000, False, _CPU)
     assert (
         (draws[0].shares.diff(dim=1) >= 0.0).all() and (draws[0].shares >= 0.0).all() and (draws[0].shares <= 1.0).all()
@@ -264,11 +264,10 @@ def test_samples_at_the_surface_add_up_to_what_all_do(make: Make, training: bool
 def test_samples_at_the_surface_are_where_the_weights_are(make: Make) -> None:
     origins, directions = _rays()
     sampler = _half_occupied(make)
-    sampler.num_surface_samples = 40
     first = sampler(origins, directions, torch.zeros(len(origins)))
     weights = torch.zeros(len(first.rays), first.shares.shape[1] + 1)
     weights[:, 5] = 1.0
-    shares = sampler.at_surface(first, weights).shares
+    shares = sampler.at_surface(first, weights, 40).shares
     within = (shares >= first.edges[:, 5, None]) & (shares <= first.edges[:, 6, None])
     assert (within.sum(dim=1) >= 28).all()
 

@@ -1,10 +1,10 @@
 """Volume rendering of a dynamic field (paper, 4.3 and A.4)."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -44,7 +44,7 @@ from resfields_ns.models.samplers import (
     UniformSampler,
 )
 from resfields_ns.models.surface_model import DISTANCE_SLOPE, SurfaceModel
-from resfields_ns.options import chosen, dashed, option, unless, when, when_any
+from resfields_ns.options import Obstacle, chosen, dashed, option, unless, when, when_any
 
 HULL_START_RESOLUTION = 64
 PICTURE_LEVELS = 64  # cells along the box's longest side
@@ -81,9 +81,15 @@ def _tells_moments_apart(config: "DynamicModelConfig") -> str | None:
     return None if sees_condition or has_residuals else "nothing of the field changes between frames"
 
 
+def _has_distances(config: "DynamicModelConfig") -> str | None:
+    return _IS_DISTANCE(config) or when_any("eikonal_loss_weight")(config)
+
+
 @dataclass
 class DynamicModelConfig(SequenceModelConfig):
     """A dynamic field seen through a density; the defaults are the paper's."""
+
+    below: ClassVar[Mapping[str, Obstacle]] = {"sampler.num_picture_samples": _has_distances}
 
     _target: type = dataclasses.field(default_factory=lambda: DynamicModel)
     field: DynamicFieldConfig = dataclasses.field(default_factory=DynamicFieldConfig)
@@ -275,7 +281,7 @@ class DynamicModel(Model, SurfaceModel):
     def get_outputs_for_camera_ray_bundle(self, camera_ray_bundle: RayBundle) -> dict[str, Tensor]:
         """Render a picture: `get_outputs` of its rays, [h, w, ...].
 
-        Where samples are drawn at the surface, and the picture has one time, a grid of levels tells first where it is.
+        With `num_picture_samples`, a grid of levels tells first where the surface is, in pictures of one time.
         """
         token = _LEVELS.set(self._levels(camera_ray_bundle))
         try:
@@ -284,9 +290,9 @@ class DynamicModel(Model, SurfaceModel):
             _LEVELS.reset(token)
 
     def _levels(self, bundle: RayBundle) -> LevelGrid | None:
-        """Of a picture that asks for more of them than the grid does."""
+        """Of a picture of one time that asks for more of them than the grid does."""
         config = self.config.sampler
-        if self.surface_slope is None or self.training or config.num_surface_samples == 0:
+        if self.training or config.num_picture_samples == 0 or not self._takes_eikonal_loss:
             return None
         if len(bundle) * config.num_samples < PICTURE_LEVELS**3 // 4:
             return None

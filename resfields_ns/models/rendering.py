@@ -89,21 +89,15 @@ def render(
         rays: from where
         background: colour or grey in [0, 1] behind it
         gradient_share: of the samples of a ray, for which the gradient in space is taken; None for none
-        levels: signed distances at the only time of the rays, to find the surface without asking the field
+        levels: signed distances at the only time of a picture's rays, to find the surface without asking the field
     """
     cameras = rays.origins.detach(), rays.directions.detach(), rays.times.detach()  # where to look is not learned
-    looks_at_surface = sampler.num_surface_samples > 0 and sampler.num_refinements == 0
-    if looks_at_surface and levels is not None:
-        samples = sampler(*cameras, num_samples=PIECES)
-        near = levels.at(_positions(rays, samples))
-        weights = _weights_between(field, samples, near)
-        shown = ((near < levels.cell).any(dim=1) | (weights.sum(dim=1) > NEGLIGIBLE_WEIGHT)).nonzero()[:, 0]
-        samples = sampler.at_surface(samples.rows(shown), weights[shown])
-    elif looks_at_surface:
-        samples = sampler(*cameras, keep_all=rays.segments is not None)
-        samples = sampler.at_surface(samples, _weights_between(field, samples, _raw(field, rays, samples)))
-    else:
-        samples = sampler(*cameras, keep_all=rays.segments is not None)
+    if levels is not None:
+        return _render_samples(field, rays, _where_levels_show(field, sampler, rays, levels), background, None)
+    samples = sampler(*cameras, keep_all=rays.segments is not None)
+    if sampler.num_surface_samples > 0 and sampler.num_refinements == 0:
+        weights = _weights_between(field, samples, _raw(field, rays, samples))
+        samples = sampler.at_surface(samples, weights, sampler.num_surface_samples)
     coarse: list[Rendering] = []
     for _ in range(sampler.num_refinements):
         coarse.append(_render_samples(field, rays, samples, background, None))
@@ -123,6 +117,15 @@ def _raw(field: DynamicField, rays: Rays, samples: SampledRays) -> Float[Tensor,
     points = TimedPoints(positions.flatten(end_dim=1), segments.repeat(positions.shape[1]))
     with torch.autocast(positions.device.type, enabled=False):
         return field.raw_and_feature(points)[0].view(positions.shape[:2]).float()
+
+
+def _where_levels_show(field: DynamicField, sampler: Sampler, rays: Rays, levels: LevelGrid) -> SampledRays:
+    """Samples of a picture at the surface, of the rays that come near it."""
+    samples = sampler(rays.origins, rays.directions, rays.times, num_samples=PIECES)
+    near = levels.at(_positions(rays, samples))
+    weights = _weights_between(field, samples, near)
+    shown = ((near < levels.cell).any(dim=1) | (weights.sum(dim=1) > NEGLIGIBLE_WEIGHT)).nonzero()[:, 0]
+    return sampler.at_surface(samples.rows(shown), weights[shown], sampler.num_picture_samples)
 
 
 @torch.no_grad()

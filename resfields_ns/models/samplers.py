@@ -105,6 +105,9 @@ class SamplerConfig(Options, PrintableConfig):
     num_surface_samples: int = option(0, least=0, acts=unless("kind", "hierarchical"))
     """Samples a ray that take the others' place, drawn where the surface shows, as the numbers of the others tell; 0:
     none, and all are rendered. A step learns from these alone: others cost a quarter of one that is learned from."""
+    num_picture_samples: int = option(0, least=0)
+    """Samples a ray of pictures in place of all others, drawn where a grid of the surface's levels shows it; 0: none,
+    and pictures are sampled as training is."""
     resolution: int = option(64, least=1, acts=when("kind", "occupancy"))
     """Cells along each side of the scene box, for the occupancy."""
 
@@ -129,6 +132,7 @@ class Sampler(nn.Module, ABC):
         super().__init__()
         self.num_samples = config.num_samples
         self.num_surface_samples = config.num_surface_samples
+        self.num_picture_samples = config.num_picture_samples
         self.register_buffer("box", box)
 
     @abstractmethod
@@ -159,12 +163,12 @@ class Sampler(nn.Module, ABC):
         """Sample again where the weights are, for samplers with refinements."""
         raise NotImplementedError
 
-    def at_surface(self, samples: SampledRays, weights: Float[Tensor, "hits pieces"]) -> SampledRays:
-        """Sample again where the pieces between samples, which end at `samples.edges`, have weight.
+    def at_surface(self, samples: SampledRays, weights: Float[Tensor, "hits pieces"], count: int) -> SampledRays:
+        """Sample rays so often where the pieces between samples, which end at `samples.edges`, have weight.
 
         A sample covers what the chance of drawing it says, so that the density of a ray adds up to the same on average.
         """
-        edges, num_pieces, count = samples.edges, weights.shape[1], self.num_surface_samples
+        edges, num_pieces = samples.edges, weights.shape[1]
         widths = edges.diff(dim=1).clamp(min=1e-9)
         beside = F.pad(weights, (1, 0))[:, :num_pieces] + F.pad(weights, (0, 1))[:, 1:]
         chances = weights + BESIDE_SHARE * beside + ANYWHERE_SHARE * widths
