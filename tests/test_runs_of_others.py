@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from resfields_ns.commands import export, render, resume, track
+from resfields_ns.commands import export, plot, render, report, resume, track
 from resfields_ns.host.config_file import read_config
 from resfields_ns.host.old_runs import MOVED
 from tests.methods import METHODS, VARIANTS, tiny_config
@@ -130,6 +130,8 @@ _COMMANDS: dict[str, tuple[Callable[[], None], list[str]]] = {
     "rf-export": (export.entrypoint, [*_LOAD, "--output-dir", "RUN/meshes"]),
     "rf-track": (track.entrypoint, [*_LOAD, "--output-path", "RUN/a.glb"]),
     "rf-resume": (resume.entrypoint, ["RUN"]),
+    "rf-plot": (plot.entrypoint, ["RUN", "--output-dir", "RUN/plots"]),
+    "rf-report": (report.entrypoint, ["RUN", "--output-path", "RUN/a.html"]),
 }
 
 
@@ -153,6 +155,8 @@ def test_no_other_command_reads_configs() -> None:
     assert {
         path.stem for path, text in sources.items() if re.search(r"\beval_setup\(|yaml\.(unsafe_)?load", text)
     } == set()
-    takers = {path.stem for path, text in sources.items() if re.search(r"load_trained_run\(|resume_run\(", text)}
+    takers = {
+        path.stem for path, text in sources.items() if re.search(r"(load_trained_run|resume_run|config_of_run)\(", text)
+    }
     commands = {path.stem for path in (_PACKAGE / "commands").iterdir()}
     assert {f"rf-{name}" for name in takers & commands} == set(_COMMANDS)

@@ -6,6 +6,7 @@ what a config sets up is left out: it is what its class has by default.
 """
 
 import json
+import os
 from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -102,7 +103,10 @@ def import_run_file(path: Path, output_dir: Path, data: Path | None) -> Path:
         (folder / RECORD).write_text(json.dumps(sequence | places) + "\n", encoding="utf-8")
         datamanager.dataparser, datamanager.data = RecordedSequenceConfig(), folder / RECORD
         with blamed(path, expected), safe_open(path, framework="pt") as file:
-            pipeline = config.pipeline.setup(device="cpu", test_mode="inference")
+            try:
+                pipeline = config.pipeline.setup(device="cpu", test_mode="inference")
+            except ValueError as error:
+                raise ValueError(str(error).replace(f"{folder}{os.sep}", "")) from None
             assert isinstance(pipeline, Pipeline)
             state = _state(file, pipeline.state_dict())
             pipeline.load_pipeline(state, step)
