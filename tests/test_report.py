@@ -18,9 +18,8 @@ from PIL import Image
 from resfields_ns.captures.meshes.gltf_file import GltfFile
 from resfields_ns.commands import plot, report
 from resfields_ns.report import run_parts
-from resfields_ns.report.report_page import write_report
+from resfields_ns.report.report_page import three_js, write_report
 from resfields_ns.report.run_parts import RunParts
-from resfields_ns.report.three_js import three_js
 from tests.browser import Page, open_page, require_browser, wait_for
 from tests.methods import METHODS, family_of, tiny_config, trained
 

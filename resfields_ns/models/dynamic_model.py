@@ -296,7 +296,7 @@ class DynamicModel(Model, SurfaceModel):
             return None
         if len(bundle) * config.num_samples < PICTURE_LEVELS**3 // 4:
             return None
-        times = ray_times(bundle, self.config.fallback_time)
+        times = ray_times(bundle.flatten(), self.config.fallback_time)
         time = float(times.min())
         return level_grid(self, time, PICTURE_LEVELS) if time == float(times.max()) else None
 

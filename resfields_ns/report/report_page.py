@@ -1,15 +1,19 @@
 """Pages that hold all that they show: the report on runs, and the coefficients of one."""
 
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import trimesh
 from jinja2 import Environment
 from markupsafe import Markup
+from trimesh.viewer.notebook import scene_to_html
 
 from resfields_ns.files import write_aside
 from resfields_ns.report.run_parts import RunParts
-from resfields_ns.report.three_js import three_js
+
+_LAST_OF_THREE_JS = "THREE.GLTFLoader=GLTFLoader;})();"
 
 
 def write_report(runs: list[RunParts], path: Path) -> None:
@@ -35,3 +39,15 @@ def _write(path: Path, **content: Any) -> None:
 
 def _file(name: str) -> str:
     return (files("resfields_ns.report") / name).read_text(encoding="utf-8")
+
+
+def three_js() -> str:
+    """three.js with its loader of glTF and its camera controls, as trimesh brings it for its own viewer (MIT licence).
+
+    One script, which defines `THREE`.
+    """
+    page = scene_to_html(trimesh.Scene(trimesh.creation.box()))
+    found = re.search(rf"<script>(.*?{re.escape(_LAST_OF_THREE_JS)})", page, re.DOTALL)
+    if found is None:
+        raise RuntimeError(f"expected three.js in the viewer of trimesh, found none in {trimesh.__version__}")
+    return found[1]
