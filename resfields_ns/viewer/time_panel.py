@@ -99,7 +99,7 @@ class TimePanel:
             self.reached.content = f"Reaches {rate:.1f} pictures a second"
 
     def _follow_frame(self, event: "GuiEvent[GuiInputHandle[int]]") -> None:
-        """Show the frame that somebody chose; a frame that `show` chose has no client, and may be out of date by now."""
+        """Show the frame that somebody chose; one that `show` chose has no client, and may be out of date by now."""
         if event.client is not None and event.target.value != self._nearest_frame(self.viewer.control_panel.time):
             self.show(float(event.target.value))
 
