@@ -136,7 +136,7 @@ def _idle(function: Callable[..., Any]) -> Callable[..., Any]:
     return nothing
 
 
-def _check(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+def check_command(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     """Fail where a command, or what it is told, does not exist."""
     words = shlex.split(command.text)
     if words[0] in ("python", "bash") and words[1] != "-m":
@@ -165,7 +165,7 @@ def _check(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("command", _commands(), ids=lambda command: command.text)
 def test_commands_and_their_options_exist(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    _check(command, capsys)
+    check_command(command, capsys)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_misspelt_command_is_found(text: str, whole: bool, capsys: pytest.Capt
     (command,) = _commands_of(page)
     assert command == Command(text, whole)
     with pytest.raises((AssertionError, pytest.fail.Exception)):
-        _check(command, capsys)
+        check_command(command, capsys)
 
 
 def test_every_method_is_in_the_table() -> None:

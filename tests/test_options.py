@@ -42,8 +42,6 @@ tnerf      | --machine.num-devices 2  | --pipeline.cuda-graph True        | 2 pr
 tnerf      | --machine.num-devices 3  | --start-paused True               | 3 processes train
 tnerf      | --vis viewer             | --logging.relative-log-dir logs   | vis is viewer and logging.profiler is basic
 tnerf      | --vis viewer --logging.local-writer.enable False | --logging.steps-per-log 5 | vis is viewer and
-tnerf      | --logging.local-writer.enable False | --logging.local-writer.stats-to-track ETA | enable is False
-tnerf      | --logging.local-writer.enable False | --logging.local-writer.max-log-size 5 | enable is False
 tnerf      | --viewer.websocket-port 7010 | --viewer.websocket-port-default 7011 | websocket-port is 7010
 tnerf      | --viewer.image-format png | --viewer.jpeg-quality 50         | image-format is png, not jpeg
 tnerf      | --vis viewer_legacy      | --viewer.jpeg-quality 50          | vis is viewer_legacy
