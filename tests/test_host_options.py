@@ -15,6 +15,7 @@ from tests.test_options import parse, preset, refusal
 _HIDES = get_args(Suppress[int])[1]
 _HIDDEN = (
     *("--viewer.relative-log-filename", "--pipeline.datamanager.collate-fn"),
+    *("--logging.local-writer.max-log-size", "--logging.local-writer.stats-to-track"),
     *("--prompt", "--preset", "--viewer.num-rays-per-chunk", "--optimizers.field.scheduler.max-steps"),
     *(f"--pipeline.model.{name}" for name in ("prompt", "enable-collider", "collider-params", "loss-coefficients")),
     *("--pipeline.datamanager.masks-on-gpu", "--pipeline.datamanager.images-on-gpu"),
@@ -129,7 +130,6 @@ def test_options_of_the_host_have_bounds(arguments: str, message: str, capsys: p
         "--vis viewer --logging.relative-log-dir logs --logging.profiler pytorch",
         "--vis viewer --logging.steps-per-log 5",
         "--vis tensorboard --logging.local-writer.enable False --logging.steps-per-log 0",
-        "--logging.local-writer.max-log-size 0 --logging.local-writer.stats-to-track ETA",
         "--load-dir run --load-scheduler False --machine.seed 3",
         "--vis viewer_legacy --viewer.max-num-display-images 3 --viewer.websocket-port-default 7011",
         "--viewer.image-format png --viewer.make-share-url True --viewer.websocket-port 7010",

@@ -1,7 +1,6 @@
 """Options never lie: bounds hold, and what a user sets acts or is refused."""
 
 import re
-import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -43,8 +42,6 @@ tnerf      | --machine.num-devices 2  | --pipeline.cuda-graph True        | 2 pr
 tnerf      | --machine.num-devices 3  | --start-paused True               | 3 processes train
 tnerf      | --vis viewer             | --logging.relative-log-dir logs   | vis is viewer and logging.profiler is basic
 tnerf      | --vis viewer --logging.local-writer.enable False | --logging.steps-per-log 5 | vis is viewer and
-tnerf      | --logging.local-writer.enable False | --logging.local-writer.stats-to-track ETA | enable is False
-tnerf      | --logging.local-writer.enable False | --logging.local-writer.max-log-size 5 | enable is False
 tnerf      | --viewer.websocket-port 7010 | --viewer.websocket-port-default 7011 | websocket-port is 7010
 tnerf      | --viewer.image-format png | --viewer.jpeg-quality 50         | image-format is png, not jpeg
 tnerf      | --vis viewer_legacy      | --viewer.jpeg-quality 50          | vis is viewer_legacy
@@ -260,20 +257,6 @@ def test_what_a_preset_sets_may_lie_idle(arguments: str) -> None:
 def test_a_preset_is_known_under_another_name(capsys: pytest.CaptureFixture[str]) -> None:
     said = refusal(capsys, *["tnerf-resfields", "--method-name", "mine", "--pipeline.model.sampler.resolution", "32"])
     assert "--pipeline.model.sampler.resolution: expected 64, as it does nothing while kind is uniform" in said
-
-
-def _commands() -> Iterator[str]:
-    for path in [_ROOT / "README.md", *sorted((_ROOT / "docs").glob("*.md"))]:
-        text = path.read_text(encoding="utf-8").replace("\\\n", " ")
-        for name, value in re.findall(r'^\s*(\w+)="(.*)"$', text, flags=re.MULTILINE):
-            text = text.replace(f"${name}", value)
-        for command in re.findall(r"ns-train ([a-z][^`\n#|\[]*)", text):
-            yield command.replace("REMAINING", "10").replace("SEED", "0").partition(" && ")[0]
-
-
-@pytest.mark.parametrize("command", sorted(set(_commands())))
-def test_the_commands_of_the_documentation_are_accepted(command: str) -> None:
-    parse(*shlex.split(command))
 
 
 def test_options_that_were_set_in_python_are_checked_before_training(tmp_path: Path) -> None:

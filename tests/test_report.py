@@ -19,7 +19,7 @@ from resfields_ns.captures.meshes.gltf_file import GltfFile
 from resfields_ns.commands import plot, report
 from resfields_ns.report import run_parts
 from resfields_ns.report.report_page import three_js, write_report
-from resfields_ns.report.run_parts import RunParts
+from resfields_ns.report.run_parts import RunParts, names_of_runs
 from tests.browser import Page, open_page, require_browser, wait_for
 from tests.methods import METHODS, family_of, tiny_config, trained
 
@@ -193,6 +193,20 @@ def test_every_task_has_a_report(
         (tmp_path / "animation.glb").write_bytes(gzip.decompress(base64.b64decode(packed)))
         channels = GltfFile(tmp_path / "animation.glb").json["animations"][0]["channels"]
         assert {channel["target"]["path"] for channel in channels} == {moves}
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["/a/e/m/1", "/a/e/m/2"], ["e/m/1", "e/m/2"]),
+        (["/a/s0/e/m/1", "/a/s1/e/m/1"], ["s0/e/m/1", "s1/e/m/1"]),
+        (["/a/s0/x/e/m/1", "/a/s1/x/e/m/1", "/a/s0/x/e/m/1"], ["s0/x/e/m/1", "s1/x/e/m/1", "s0/x/e/m/1"]),
+        (["/e/m/1", "/a/e/m/1"], ["/e/m/1", "a/e/m/1"]),
+        (["/m/1"], ["/m/1"]),
+    ],
+)
+def test_runs_have_the_shortest_names_that_tell_them_apart(folders: list[str], names: list[str]) -> None:
+    assert names_of_runs([Path(folder) for folder in folders]) == names
 
 
 def test_names_and_configs_are_text(tmp_path: Path) -> None:

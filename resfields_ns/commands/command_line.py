@@ -7,6 +7,7 @@ from typing import Any
 import tyro
 
 from resfields_ns.files import one_line_errors
+from resfields_ns.host.foreign_warnings import quiet_others
 from resfields_ns.host.stops import ended_by_sigterm
 
 
@@ -14,8 +15,9 @@ def run_command(command: Callable[..., Any]) -> None:
     """Run a function with arguments from the command line, or the `main()` of a dataclass made from them.
 
     A ValueError or a full disk becomes one line on stderr and exit code 1; any other error keeps its traceback. SIGTERM
-    ends it as Ctrl-C does, so that what is unfinished is put away.
+    ends it as Ctrl-C does, so that what is unfinished is put away. Warnings of other packages are not shown.
     """
+    quiet_others()
     tyro.extras.set_accent_color("bright_yellow")
     with one_line_errors(), ended_by_sigterm():
         result = tyro.cli(command)

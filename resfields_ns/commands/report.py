@@ -1,5 +1,6 @@
 """`rf-report`: trained runs on one page to hand on."""
 
+from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Annotated
@@ -39,7 +40,7 @@ def report(
     Limits(above=0).check("--seconds", seconds)
     from resfields_ns.host.trained_run import config_of_run  # slow to import, and not needed for --help
     from resfields_ns.report.report_page import write_report
-    from resfields_ns.report.run_parts import gather_parts, name_of_parts
+    from resfields_ns.report.run_parts import gather_parts, name_of_parts, names_of_runs
 
     configs = [config_of_run(run) for run in runs]
     partial = output_path.with_name(f"{output_path.name}.partial")
@@ -47,7 +48,8 @@ def report(
         gather_parts(config, partial / name_of_parts(config, resolution, seconds), resolution, seconds)
         for config in configs
     ]
-    write_report(parts, output_path)
+    names = names_of_runs([config.parent for config in configs])
+    write_report([replace(part, name=name) for part, name in zip(parts, names, strict=True)], output_path)
     rmtree(partial)
     print(f"Wrote {output_path} ({output_path.stat().st_size / 1e6:.1f} MB)")
 

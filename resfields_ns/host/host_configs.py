@@ -18,6 +18,7 @@ from nerfstudio.utils.writer import EventName
 from tyro.conf import Suppress
 
 from resfields_ns.host.processes import launched_processes, processes_of
+from resfields_ns.host.progress import ProgressLine
 from resfields_ns.options import Options, option, unless, when
 
 
@@ -103,16 +104,18 @@ class SequenceMachineConfig(Options, MachineConfig):
 
 @dataclass
 class SequenceLocalWriterConfig(Options, LocalWriterConfig):
-    """Lines in the terminal."""
+    """A line in the terminal."""
 
     prefix: ClassVar[str] = "--logging.local-writer."
 
     enable: bool = True
-    """Whether to print them."""
-    stats_to_track: tuple[EventName, ...] = option(LocalWriterConfig.stats_to_track, acts=when("enable", True))
-    """What a line tells."""
-    max_log_size: int = option(10, least=0, acts=when("enable", True))
-    """How many lines are seen at a time; 0: all."""
+    """Whether to print it."""
+    stats_to_track: Suppress[tuple[EventName, ...]] = LocalWriterConfig.stats_to_track
+    max_log_size: Suppress[int] = 10
+
+    def setup(self, **kwargs: Any) -> ProgressLine:
+        """What writes it, in place of the host's table."""
+        return ProgressLine(self, **kwargs)
 
 
 @dataclass
@@ -126,7 +129,7 @@ class SequenceLoggingConfig(Options, LoggingConfig):
     max_buffer_size: int = option(20, least=1)
     """How many steps times are averaged over."""
     local_writer: LocalWriterConfig = field(default_factory=SequenceLocalWriterConfig)
-    """Lines in the terminal."""
+    """A line in the terminal."""
 
     def check_options(self) -> None:
         """Raise ValueError for numbers out of bounds."""

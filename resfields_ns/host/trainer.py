@@ -12,7 +12,7 @@ from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, Va
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer
-from nerfstudio.utils import comms
+from nerfstudio.utils import comms, writer
 from nerfstudio.utils.decorators import check_main_thread
 from nerfstudio.utils.misc import step_check
 from nerfstudio.utils.rich_utils import CONSOLE
@@ -34,6 +34,7 @@ from resfields_ns.host.checkpoints import (
 )
 from resfields_ns.host.dataparsing import SequenceDataParser
 from resfields_ns.host.finite_numbers import broken_parameter, broken_step, not_finite
+from resfields_ns.host.foreign_warnings import quiet_host
 from resfields_ns.host.host_configs import (
     SequenceLoggingConfig,
     SequenceMachineConfig,
@@ -51,6 +52,7 @@ from resfields_ns.host.processes import (
     mean_over_processes,
     processes_of,
 )
+from resfields_ns.host.progress import tell_what_is_next
 from resfields_ns.host.run_record import find_data, record_run
 from resfields_ns.host.stops import Stopped, Stops, stopped_by
 from resfields_ns.host.timed_paths import let_paths_take_time
@@ -198,6 +200,7 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
         loading = _arguments_of_loading()
         if loading is None:
             return super().get_checkpoint_dir()
+        quiet_host()
         rendering = loading["test_mode"] == "inference"
         return self.found_at(Path(loading["config_path"]).absolute().parent, rendering)
 
@@ -256,6 +259,7 @@ class ResFieldsTrainer(Trainer):
 
     def __init__(self, config: ResFieldsTrainerConfig, local_rank: int = 0, world_size: int = 1) -> None:
         del world_size
+        quiet_host()
         launched = join_launched(config.machine.device_type)
         config.timestamp = from_first(config.timestamp)
         super().__init__(config, local_rank if launched is None else launched, world_size=1)
@@ -267,9 +271,12 @@ class ResFieldsTrainer(Trainer):
         """Build pipeline and optimizers; where a signal stops it, nothing is lost."""
         with self._stops.heard():
             super().setup(test_mode)
+        writer.GLOBAL_BUFFER["max_iter"] = self.total_steps
         self.callbacks.insert(
             0, TrainingCallback([TrainingCallbackLocation.BEFORE_TRAIN_ITERATION], self._stop_if_asked)
         )
+        told = [self.pipeline, self.base_dir]
+        self.callbacks.append(TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN], tell_what_is_next, args=told))
 
     def setup_optimizers(self) -> Optimizers:
         """Optimizers whose cosine schedules end with the run, counting the steps of the checkpoint it resumes."""

@@ -23,7 +23,7 @@ from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.graphed_losses import GraphedLosses
 from resfields_ns.options import Obstacle, Options, option, unless
-from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images, own_images
+from resfields_ns.pipelines.sequence_pipeline import MESHES, SequencePipeline, evaluate_images, own_images
 
 NUM_SURFACE_POINTS = 100_000  # the paper's released evaluation
 
@@ -47,6 +47,8 @@ class DynamicPipelineConfig(Options, VanillaPipelineConfig):
 class DynamicPipeline(SequencePipeline):
     """Evaluates every frame, and its geometry where the capture has ground-truth clouds."""
 
+    films: ClassVar[str] = "orbit"
+    makes: ClassVar[Mapping[str, str]] = MESHES
     config: DynamicPipelineConfig
     datamanager: DynamicDataManager
     model: DynamicModel

@@ -1,8 +1,9 @@
 """The pipeline of scene flow: errors at vertices that were held out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Int
@@ -43,6 +44,10 @@ class SceneFlowPipelineConfig(VanillaPipelineConfig):
 class SceneFlowPipeline(SequencePipeline):
     """Evaluates forward and backward flow of the held-out vertices."""
 
+    films: ClassVar[str] = "time"
+    makes: ClassVar[Mapping[str, str]] = {
+        "a moving mesh": "rf-track --load-config {config} --output-path {folder}/tracked.glb"
+    }
     config: SceneFlowPipelineConfig
     datamanager: SceneFlowDataManager
     model: SceneFlowModel

@@ -1,5 +1,6 @@
 """The pipeline of temporal signed distance functions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from resfields_ns.functional.threads import side_by_side
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.sdf_model import SDFModel
 from resfields_ns.options import Options, option
-from resfields_ns.pipelines.sequence_pipeline import SequencePipeline, evaluate_images, own_images
+from resfields_ns.pipelines.sequence_pipeline import MESHES, SequencePipeline, evaluate_images, own_images
 
 
 @dataclass
@@ -32,6 +33,8 @@ class SDFPipelineConfig(Options, VanillaPipelineConfig):
 class SDFPipeline(SequencePipeline):
     """Evaluates the extracted surface of every evaluation frame against its mesh."""
 
+    films: ClassVar[str] = "orbit"
+    makes: ClassVar[Mapping[str, str]] = MESHES
     config: SDFPipelineConfig
     datamanager: SDFDataManager
     model: SDFModel

@@ -3,14 +3,16 @@
 import math
 import os
 import platform
+import shlex
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Mapping
 from functools import cached_property
 from importlib.metadata import version
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -36,6 +38,8 @@ from resfields_ns.layers import part_losses
 from resfields_ns.viewer.run_viewer import RunViewer
 
 PACKAGES = ("resfields-ns", "nerfstudio", "torch", "numpy")
+MESHES = {"meshes": "rf-export --load-config {config} --output-dir {folder}/meshes --format glb --animated"}
+"""What a pipeline of surfaces makes of a run."""
 _NAMES = {"camera", "frame"}
 
 
@@ -146,6 +150,8 @@ class SequencePipeline(VanillaPipeline, ABC):
     (`functional/shares.py`): the host's own way, in which every process draws another batch, is not taken.
     """
 
+    films: ClassVar[str]  # of rf-render: how camera and time move
+    makes: ClassVar[Mapping[str, str]]  # what else can be made of a run, and by which command
     datamanager: VanillaDataManager[Any]
     seed: Tensor
     step: Tensor
@@ -181,6 +187,17 @@ class SequencePipeline(VanillaPipeline, ABC):
     @abstractmethod
     def task_facts(self) -> dict[str, Any]:
         """What a reader of the metrics needs to know about how they were taken."""
+
+    def next_commands(self, run: Path) -> dict[str, str]:
+        """What can be done with a run, and the commands that do it."""
+        folder, config = shlex.quote(str(run)), shlex.quote(str(run / "config.yml"))
+        return {
+            "look around": f"ns-viewer --load-config {config}",
+            "measure": f"ns-eval --load-config {config} --output-path {folder}/metrics.json",
+            "a film": f"rf-render {self.films} --load-config {config} --output-path {folder}/{self.films}.mp4",
+            **{what: command.format(folder=folder, config=config) for what, command in self.makes.items()},
+            "one page": f"rf-report {folder} --output-path {folder}/report.html",
+        }
 
     def get_train_loss_dict(self, step: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Outputs, losses and metrics of a training step; the model's parts add losses of their own."""

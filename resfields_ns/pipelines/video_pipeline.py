@@ -1,8 +1,9 @@
 """The pipeline of videos."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
@@ -22,6 +23,8 @@ class VideoPipelineConfig(VanillaPipelineConfig):
 class VideoPipeline(SequencePipeline):
     """Evaluates every frame, on the pixels trained on and on those held out."""
 
+    films: ClassVar[str] = "video"
+    makes: ClassVar[Mapping[str, str]] = {}
     config: VideoPipelineConfig
     datamanager: VideoDataManager
     model: VideoModel

@@ -116,6 +116,16 @@ def gather_parts(config_path: Path, folder: Path, resolution: int, seconds: floa
     )
 
 
+def names_of_runs(folders: list[Path]) -> list[str]:
+    """Names by which runs are told apart: the ends of their paths, experiment, method and time, or longer ends."""
+    paths = [folder.absolute().parts for folder in folders]
+    for length in range(3, max(map(len, paths))):
+        names = [str(Path(*path[-length:])) for path in paths]
+        if len(set(names)) == len(set(paths)):
+            return names
+    return [str(folder.absolute()) for folder in folders]
+
+
 def name_of_parts(config_path: Path, resolution: int, seconds: float) -> str:
     """A name for the folder of what is made of a run as it is now, with these options."""
     checkpoints = sorted(path.name for path in config_path.parent.rglob("*.ckpt"))
