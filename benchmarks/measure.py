@@ -1,6 +1,6 @@
 """One run of a table, in a process of its own: train, evaluate, write the record.
 
-    python -m benchmarks.measure table6-small siren --data bikes.mp4 --record siren_seed0.json
+    python -m benchmarks.measure table6-small siren --data bikes.mp4 --record table6-small.jsonl
 
 `benchmarks.run` starts these.
 """
@@ -60,7 +60,7 @@ def run_config(table: Table, row: Row, data: Path, output_dir: Path, seed: int) 
     """The config of a run: a row's, on data below a folder or file, without evaluations or checkpoints on the way."""
     config = row_config(row)
     config.data = config.pipeline.datamanager.data = data / row.data  # pyright: ignore[reportAttributeAccessIssue]
-    config.output_dir, config.experiment_name = output_dir, f"{table.name}-{row.record_name(seed)}"
+    config.output_dir, config.experiment_name = output_dir, f"{table.name}-{row.run_name(seed)}"
     config.machine.seed = seed
     config.machine.device_type = "cuda" if torch.cuda.is_available() else "cpu"
     config.vis = "tensorboard"
@@ -117,13 +117,13 @@ def main(
         table: name of the table
         row: name of its row
         data: what the table is run on
-        record: the JSON file to write
+        record: the file of JSON lines that its record joins
         seed: of weights and batches
         output_dir: for the run itself
     """
     commit = commit_facts()
     grid = find_table(table)
-    chosen = grid.row(row)
+    chosen = grid.run_row(row)
     config = run_config(grid, chosen, data, output_dir, seed)
     run = {"table": grid.name, "row": row, "method": chosen.method, "config": row_settings(chosen), "seed": seed}
     run |= {"data": chosen.data or data.name, **commit}
