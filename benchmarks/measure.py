@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from nerfstudio.engine.trainer import TrainerConfig
+from nerfstudio.engine.trainer import Trainer, TrainerConfig
 
 from benchmarks.memory import peak_memory_gb
 from benchmarks.overrides import flatten, override
@@ -71,8 +71,8 @@ def run_config(table: Table, row: Row, data: Path, output_dir: Path, seed: int) 
     return config
 
 
-def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, float]]) -> dict[str, Any]:
-    """Train and evaluate: metrics, median seconds a step, peak memory of training, facts."""
+def set_up(config: TrainerConfig) -> Trainer:
+    """A trainer, ready to train, of a config that is saved; one seed, the same run."""
     config.save_config()
     seed = config.machine.seed
     random.seed(seed)
@@ -80,6 +80,12 @@ def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, floa
     torch.manual_seed(seed)
     trainer = config.setup(local_rank=0, world_size=1)
     trainer.setup()
+    return trainer
+
+
+def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, float]]) -> dict[str, Any]:
+    """Train and evaluate: metrics and the largest of a frame, median seconds a step, peak memory of training, facts."""
+    trainer = set_up(config)
     pipeline = trainer.pipeline
     starts: list[float] = []
     step_losses = pipeline.get_train_loss_dict
@@ -95,8 +101,15 @@ def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, floa
     peak = peak_memory_gb()
     with torch.no_grad():
         results = {**pipeline.get_average_eval_image_metrics(), **more_metrics(pipeline)}
+    numbers = {name: float(value) for name, value in results.items() if isinstance(value, int | float)}
+    frames = [{name: frame.get(name) for name in numbers} for frame in results.get("per_frame", ())]
     return {
-        "results": {name: float(value) for name, value in results.items() if isinstance(value, int | float)},
+        "results": numbers,
+        "largest": {
+            name: max(values)
+            for name in numbers
+            if (values := [frame[name] for frame in frames if frame[name] is not None])
+        },
         "seconds_per_step": statistics.median(np.diff(starts).tolist()),
         "peak_memory_gb": peak,
         "facts": results["facts"],

@@ -4,7 +4,6 @@ python -m benchmarks.report [TABLE]
 """
 
 import re
-from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 from statistics import mean
@@ -20,7 +19,7 @@ from benchmarks.tables import all_tables, find_table
 from resfields_ns.commands.command_line import run_command
 
 PAGES = ROOT / "docs" / "tables"
-Records = Mapping[tuple[str, int], Record]
+Records = dict[tuple[str, int], Record]
 
 
 NOT_RUN = "not run"

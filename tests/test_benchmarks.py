@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import report, run, step_ratio, time_to_quality
+from benchmarks import figures, report, run, step_ratio, time_to_quality
 from benchmarks.engines.cluster import ClusterConfig, run_on_cluster
 from benchmarks.engines.local import run_locally, visible_gpus
 from benchmarks.measure import method_config, row_config, row_settings
@@ -274,6 +274,18 @@ def test_the_index_leaves_out_no_table_of_the_paper() -> None:
     assert {table.of for table in all_tables().values()} == {*numbers, ""}
     for _, _, _, place in BASELINES:
         assert place is None or any(re.search(place[1], row.name) for row in find_table(place[0]).rows), place
+
+
+def test_figures_are_drawn_from_records(tmp_path: Path) -> None:
+    for name in ("layers", "methods"):
+        figures.main(name, folder=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"layers.png", "methods.png"}
+    for name in figures.DRAWN:
+        assert (figures.FIGURES / f"{name}.png").exists() and f"figures/{name}.png" in report.pages()["index.md"]
+    with pytest.raises(ValueError, match=r"^figure: expected one of layers, methods, curves, base, got bars$"):
+        figures.main("bars", folder=tmp_path)
+    with pytest.raises(ValueError, match=r"^--data: expected what base is run on, found none$"):
+        figures.main("base", folder=tmp_path)
 
 
 def test_a_row_gets_its_own_config() -> None:

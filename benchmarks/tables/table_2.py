@@ -119,6 +119,7 @@ the seconds a step. Whole training steps in turn, alone on the machine (`python 
 SMALL: dict[str, Any] = {
     "pipeline.datamanager.dataparser.up": "y",
     "pipeline.datamanager.dataparser.eval_frames": "::10",
+    "pipeline.datamanager.far_weight": 1.0,
 }
 
 TABLES = (
