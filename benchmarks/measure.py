@@ -1,6 +1,6 @@
 """One run of a table, in a process of its own: train, evaluate, write the record.
 
-    python -m benchmarks.measure table6-small siren --data bikes.mp4 --record siren_seed0.json
+    python -m benchmarks.measure table6-small siren --data bikes.mp4 --record table6-small.jsonl
 
 `benchmarks.run` starts these.
 """
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from nerfstudio.engine.trainer import TrainerConfig
+from nerfstudio.engine.trainer import Trainer, TrainerConfig
 
 from benchmarks.memory import peak_memory_gb
 from benchmarks.overrides import flatten, override
@@ -60,7 +60,7 @@ def run_config(table: Table, row: Row, data: Path, output_dir: Path, seed: int) 
     """The config of a run: a row's, on data below a folder or file, without evaluations or checkpoints on the way."""
     config = row_config(row)
     config.data = config.pipeline.datamanager.data = data / row.data  # pyright: ignore[reportAttributeAccessIssue]
-    config.output_dir, config.experiment_name = output_dir, f"{table.name}-{row.record_name(seed)}"
+    config.output_dir, config.experiment_name = output_dir, f"{table.name}-{row.run_name(seed)}"
     config.machine.seed = seed
     config.machine.device_type = "cuda" if torch.cuda.is_available() else "cpu"
     config.vis = "tensorboard"
@@ -71,8 +71,8 @@ def run_config(table: Table, row: Row, data: Path, output_dir: Path, seed: int) 
     return config
 
 
-def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, float]]) -> dict[str, Any]:
-    """Train and evaluate: metrics, median seconds a step, peak memory of training, facts."""
+def set_up(config: TrainerConfig) -> Trainer:
+    """A trainer, ready to train, of a config that is saved; one seed, the same run."""
     config.save_config()
     seed = config.machine.seed
     random.seed(seed)
@@ -80,6 +80,12 @@ def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, floa
     torch.manual_seed(seed)
     trainer = config.setup(local_rank=0, world_size=1)
     trainer.setup()
+    return trainer
+
+
+def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, float]]) -> dict[str, Any]:
+    """Train and evaluate: metrics and the largest of a frame, median seconds a step, peak memory of training, facts."""
+    trainer = set_up(config)
     pipeline = trainer.pipeline
     starts: list[float] = []
     step_losses = pipeline.get_train_loss_dict
@@ -95,8 +101,15 @@ def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, floa
     peak = peak_memory_gb()
     with torch.no_grad():
         results = {**pipeline.get_average_eval_image_metrics(), **more_metrics(pipeline)}
+    numbers = {name: float(value) for name, value in results.items() if isinstance(value, int | float)}
+    frames = [{name: frame.get(name) for name in numbers} for frame in results.get("per_frame", ())]
     return {
-        "results": {name: float(value) for name, value in results.items() if isinstance(value, int | float)},
+        "results": numbers,
+        "largest": {
+            name: max(values)
+            for name in numbers
+            if (values := [frame[name] for frame in frames if frame[name] is not None])
+        },
         "seconds_per_step": statistics.median(np.diff(starts).tolist()),
         "peak_memory_gb": peak,
         "facts": results["facts"],
@@ -117,13 +130,13 @@ def main(
         table: name of the table
         row: name of its row
         data: what the table is run on
-        record: the JSON file to write
+        record: the file of JSON lines that its record joins
         seed: of weights and batches
         output_dir: for the run itself
     """
     commit = commit_facts()
     grid = find_table(table)
-    chosen = grid.row(row)
+    chosen = grid.run_row(row)
     config = run_config(grid, chosen, data, output_dir, seed)
     run = {"table": grid.name, "row": row, "method": chosen.method, "config": row_settings(chosen), "seed": seed}
     run |= {"data": chosen.data or data.name, **commit}

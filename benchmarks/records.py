@@ -1,49 +1,58 @@
-"""Records of runs: one JSON each, written whole and never again."""
+"""Records of runs: one file of JSON lines a table, a line a run, written whole and never again."""
 
 import json
 import subprocess
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
+
+from resfields_ns.files import locked, write_aside
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 
+Record = dict[str, Any]
+NEEDED = ("row", "seed", "config", "commit")
 
-def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write a record aside and link it to its place.
+
+def write_record(path: Path, record: Record) -> None:
+    """Add a record to a file; two processes may do so at once.
 
     Raises:
-        FileExistsError: if there is one already
-        ValueError: if a figure is not finite, or config or commit are missing
+        ValueError: if the file has one of this row and seed, a figure is not finite, or the record does not say what it
+            is of
     """
     _check(path, record)
-    text = json.dumps(record, indent=2, allow_nan=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        partial = Path(folder) / path.name
-        partial.write_text(text, encoding="utf8")
-        path.hardlink_to(partial)
+    line = json.dumps(record, allow_nan=False) + "\n"
+    with locked(path.with_suffix(""), waiting=f"{path}: waits for another run, which writes its record"):
+        if (record["row"], record["seed"]) in read_records(path):
+            raise ValueError(f"{path}: expected no record of {record['row']}, seed {record['seed']}, found one")
+        before = path.read_text(encoding="utf8") if path.exists() else ""
+        with write_aside(path) as aside:
+            aside.write_text(before + line, encoding="utf8")
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """A record; ValueError if it does not say which config and commit it is of."""
-    record = json.loads(path.read_text(encoding="utf8"))
-    _check(path, record)
-    return record
+def read_records(path: Path) -> dict[tuple[str, int], Record]:
+    """The records of a file by row and seed, none where there is no file.
+
+    Raises:
+        ValueError: if one does not say what it is of, or there are two of one row and seed
+    """
+    records: dict[tuple[str, int], Record] = {}
+    for line in path.read_text(encoding="utf8").splitlines() if path.exists() else ():
+        record = json.loads(line)
+        _check(path, record)
+        if (key := (record["row"], record["seed"])) in records:
+            raise ValueError(f"{path}: expected one record of {key[0]}, seed {key[1]}, found two")
+        records[key] = record
+    return records
 
 
-def _check(path: Path, record: dict[str, Any]) -> None:
-    if missing := [name for name in ("config", "commit") if name not in record]:
-        raise ValueError(f"{path}: expected a record with config and commit, found no {' and no '.join(missing)}")
+def _check(path: Path, record: Record) -> None:
+    if missing := [name for name in NEEDED if name not in record]:
+        raise ValueError(f"{path}: expected a record with {', '.join(NEEDED)}, found no {' and no '.join(missing)}")
 
 
-def read_records(folder: Path, row: str) -> list[dict[str, Any]]:
-    """The records of a row, one a seed."""
-    return [read_record(path) for path in sorted(folder.glob(f"{row}_seed*.json"))]
-
-
-def figure(record: dict[str, Any], path: str) -> float | None:
+def figure(record: Record, path: str) -> float | None:
     """The number at a dotted path of a record, None where it has none."""
     value: Any = record
     for name in path.split("."):

@@ -2,8 +2,8 @@
 
     python -m benchmarks.run family --data CAPTURE --jobs 2
 
-Every run is a process of its own and leaves one JSON in `benchmarks/results/TABLE`. On a machine with GPUs each job has
-one of them to itself; `--engine submitit` gives the runs to a cluster.
+Every run is a process of its own and leaves one line in `benchmarks/results/TABLE.jsonl`. On a machine with GPUs each
+job has one of them to itself; `--engine submitit` gives the runs to a cluster.
 """
 
 import sys
@@ -15,35 +15,35 @@ import tyro
 from benchmarks.engines.cluster import ClusterConfig, run_on_cluster
 from benchmarks.engines.local import run_locally, visible_gpus
 from benchmarks.measure import row_settings
-from benchmarks.records import RESULTS, read_record
+from benchmarks.records import RESULTS, Record, read_records
 from benchmarks.report import table_lines
 from benchmarks.table import Row
 from benchmarks.tables import find_table
 from resfields_ns.commands.command_line import run_command
 
 
-def check_record(path: Path, settings: dict[str, Any]) -> None:
+def check_record(name: str, record: Record, settings: dict[str, Any]) -> None:
     """Raise a ValueError if a record was made with other settings than its row has now; new options do not count."""
-    found = read_record(path)["config"]
-    for name in sorted(found.keys() & settings.keys()):
-        if found[name] != settings[name]:
+    found = record["config"]
+    for option in sorted(found.keys() & settings.keys()):
+        if found[option] != settings[option]:
             raise ValueError(
-                f"{path}: expected {name} {settings[name]}, found {found[name]}; "
+                f"{name}: expected {option} {settings[option]}, found {found[option]}; "
                 "the table or its method has changed: move the record away to run it again"
             )
 
 
-def missing_runs(rows: list[Row], seeds: tuple[int, ...], folder: Path) -> dict[str, tuple[Row, int]]:
-    """Rows and seeds without a record, by the record's name; configs are made here, so a mistake shows at once."""
-    missing = {}
+def missing_runs(rows: list[Row], seeds: tuple[int, ...], path: Path) -> dict[str, tuple[Row, int]]:
+    """Rows and seeds without a record, by the run's name; configs are made here, so a mistake shows at once."""
+    missing, records = {}, read_records(path)
     for row in rows:
         settings = row_settings(row)
         for seed in seeds:
-            path = folder / f"{row.record_name(seed)}.json"
-            if path.exists():
-                check_record(path, settings)
+            name = row.run_name(seed)
+            if record := records.get((row.name, seed)):
+                check_record(f"{path}, {name}", record, settings)
             else:
-                missing[path.stem] = (row, seed)
+                missing[name] = (row, seed)
     return missing
 
 
@@ -74,13 +74,13 @@ def main(
         results: for the records
     """
     grid = find_table(table)
-    rows = [grid.row(name) for name in only] or list(grid.rows)
-    folder, output_dir, data = grid.records(results).resolve(), output_dir.resolve(), data.resolve()
-    runs = missing_runs(rows, seed, folder)
+    rows = [grid.run_row(name) for name in only] or grid.runs
+    path, output_dir, data = grid.records(results).resolve(), output_dir.resolve(), data.resolve()
+    runs = missing_runs(rows, seed, path)
     print(f"{grid.name}: {len(runs)} of {len(rows) * len(seed)} runs are missing", flush=True)
     commands = {
         name: [sys.executable, "-m", "benchmarks.measure", table, row.name]
-        + [f"--data={data}", f"--record={folder / name}.json", f"--seed={number}", f"--output-dir={output_dir}"]
+        + [f"--data={data}", f"--record={path}", f"--seed={number}", f"--output-dir={output_dir}"]
         for name, (row, number) in runs.items()
     }
     logs = output_dir / "logs" / grid.name
@@ -89,7 +89,7 @@ def main(
         failed = run_locally(commands, logs, jobs, threads, visible_gpus())
     elif commands:
         failed = run_on_cluster(commands, logs, jobs, threads, cluster)
-    print("\n".join(table_lines(grid, folder)))
+    print("\n".join(table_lines(grid, read_records(path))))
     if failed:
         raise SystemExit(f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}")
 

@@ -25,7 +25,7 @@ WARM_UP = 5  # rounds that are not counted
 def make_step(table: str, row: str, data: Path, output_dir: Path) -> Callable[[], float]:
     """A training step of a row, which returns its seconds."""
     grid = find_table(table)
-    trainer = run_config(grid, grid.row(row), data, output_dir, seed=0).setup(local_rank=0, world_size=1)
+    trainer = run_config(grid, grid.run_row(row), data, output_dir, seed=0).setup(local_rank=0, world_size=1)
     trainer.setup()
     step = count()
 

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.memory import peak_memory_gb
 from benchmarks.paper_formula import PaperFormulaField
-from benchmarks.records import commit_facts, write_record
+from benchmarks.records import commit_facts, read_records, write_record
 from resfields_ns.commands.command_line import run_command
 from resfields_ns.fields.densities import LaplaceDensity
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
@@ -106,7 +106,7 @@ def main(
         frames_per_batch: frames that the rays of a step are drawn from; as many as there are is what the paper does
         repeats: counted rounds; a round takes one step of every variant
         seed: of weights and rays
-        output: the JSON file of a new record
+        output: the file of JSON lines that a new record joins
         only: print the peak memory of this variant alone
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -118,8 +118,9 @@ def main(
         print(peak_memory_gb())
         return
 
-    if output is not None and output.exists():
-        raise ValueError(f"--output: expected no record at {output}, as records are never overwritten, found one")
+    row = f"{frames_per_batch} of {frames} frames"
+    if output is not None and (row, seed) in read_records(output):
+        raise ValueError(f"--output: expected no record of {row}, seed {seed}, in {output}, found one")
     commit = commit_facts()
     # before this process grows: Linux lets a child inherit its parent's peak
     sizes = {"rays": rays, "samples": samples, "frames": frames, "frames_per_batch": frames_per_batch, "seed": seed}
@@ -147,7 +148,8 @@ def main(
         print(f"{name:32s}" + "".join(f"{key} {value:7.3f}   " for key, value in row.items()))
     if output is not None:
         config = {**sizes, "repeats": repeats, "device": device}
-        write_record(output, {"config": config, **commit, "results": results, **machine_facts()})
+        run = {"table": output.stem, "row": row, "seed": seed, "config": config, **commit}
+        write_record(output, {**run, "results": results, **machine_facts()})
 
 
 if __name__ == "__main__":

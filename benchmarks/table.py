@@ -21,12 +21,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A run."""
+    """A run, or a line of the paper's alone."""
 
     labels: tuple[str, ...]
     """One for each of the table's label columns."""
-    method: str
-    """A registered nerfstudio method."""
+    method: str = ""
+    """A registered nerfstudio method; none where nothing of ours runs, and the page quotes the paper."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Dotted paths into its config, and their values."""
     paper: Mapping[str, float] = field(default_factory=dict)
@@ -36,10 +36,10 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The labels as a file name."""
+        """The labels as one word."""
         return "_".join(re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-") for label in self.labels)
 
-    def record_name(self, seed: int) -> str:
+    def run_name(self, seed: int) -> str:
         """The name of the run with a seed."""
         return f"{self.name}_seed{seed}"
 
@@ -61,6 +61,8 @@ class Table:
     rows: tuple[Row, ...]
     notes: str = ""
     """What the page says after it."""
+    of: str = ""
+    """The paper's table, such as `Table 3`; none where the paper has none like it."""
     more_metrics: Callable[[Any], dict[str, float]] = lambda pipeline: {}
     """Metrics of a trained pipeline beside those of its own evaluation."""
 
@@ -80,17 +82,22 @@ class Table:
                     f"got {sorted(unknown)}"
                 )
 
-    def row(self, name: str) -> Row:
-        """The row of a name.
+    @property
+    def runs(self) -> list[Row]:
+        """The rows that are runs."""
+        return [row for row in self.rows if row.method]
+
+    def run_row(self, name: str) -> Row:
+        """The run of a name.
 
         Raises:
             ValueError: if there is none
         """
-        rows = {row.name: row for row in self.rows}
-        if name not in rows:
-            raise ValueError(f"table {self.name}: expected a row among {', '.join(rows)}, got {name}")
-        return rows[name]
+        runs = {row.name: row for row in self.runs}
+        if name not in runs:
+            raise ValueError(f"table {self.name}: expected a row among {', '.join(runs)}, got {name}")
+        return runs[name]
 
     def records(self, results: Path) -> Path:
         """Where its runs leave their records."""
-        return results / self.name
+        return results / f"{self.name}.jsonl"

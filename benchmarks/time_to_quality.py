@@ -7,20 +7,18 @@ somebody looks. `--data` is a capture with a held-out camera, such as `rf-demo-d
 """
 
 import json
-import random
 import time
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import torch
 import tyro
 from nerfstudio.engine.trainer import TrainerConfig
 
-from benchmarks.measure import method_config
+from benchmarks.measure import method_config, set_up
 from benchmarks.overrides import override
 from benchmarks.records import commit_facts
 from resfields_ns.commands.command_line import run_command
@@ -108,12 +106,7 @@ def main(
     if setting not in SETTINGS:
         raise ValueError(f"setting: expected one of {', '.join(SETTINGS)}, got {setting}")
     config = run_config(SETTINGS[setting], data, output_dir, seed, steps)
-    config.save_config()
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    torch.manual_seed(seed)
-    trainer = config.setup(local_rank=0, world_size=1)
-    trainer.setup()
+    trainer = set_up(config)
     pipeline, total = trainer.pipeline, config.max_num_iterations
     when = {total * (look + 1) // looks for look in range(looks)}
     train_iteration = trainer.train_iteration

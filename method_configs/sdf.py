@@ -39,7 +39,7 @@ sdf_resfields_small = method_specification(
         steps_per_eval_image=1_000,
         pipeline=SDFPipelineConfig(
             datamanager=SDFDataManagerConfig(
-                dataparser=DeformingThingsConfig(), samples_per_batch=20_000, pool_samples=2_500_000
+                dataparser=DeformingThingsConfig(), samples_per_batch=20_000, pool_samples=2_500_000, far_weight=30.0
             ),
             model=SDFModelConfig(field=SirenFieldConfig(hidden_dim=128)),
             mesh_resolution=96,

@@ -1,4 +1,4 @@
-"""Small mesh sequences for tests: a ball that wanders and grows over four frames."""
+"""Small mesh sequences: a ball that wanders and grows over four frames, and a thin bird that flaps its wings."""
 
 from pathlib import Path
 
@@ -13,15 +13,61 @@ def _ball(frame: int, radius: float, subdivisions: int) -> trimesh.Trimesh:
 
 
 def write_anime(folder: Path, radius: float = 30.0) -> Path:
-    """An `.anime` file of 42 vertices in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """An `.anime` file of a ball of 42 vertices in `folder`."""
     balls = [_ball(frame, radius, subdivisions=1) for frame in range(4)]
-    vertices = np.stack([np.array(ball.vertices, "<f4") for ball in balls])
-    counts = np.array([4, len(vertices[0]), len(balls[0].faces)], "<i4")
-    parts = (counts, vertices[0], np.array(balls[0].faces, "<i4"), vertices[1:] - vertices[0])
-    path = folder / "ball.anime"
+    return _write_anime(folder / "ball.anime", np.stack([ball.vertices for ball in balls]), balls[0].faces)
+
+
+def write_bird(folder: Path, frames: int = 40) -> Path:
+    """An `.anime` file of `bird_vertices` over `frames` frames in `folder`."""
+    vertices = np.stack([bird_vertices(frame / frames) for frame in range(frames)])
+    return _write_anime(folder / "bird.anime", vertices, BIRD_FACES)
+
+
+def _write_anime(path: Path, vertices: np.ndarray, faces: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    counts = np.array([*vertices.shape[:2], len(faces)], "<i4")
+    moving = vertices.astype("<f4")
+    parts = (counts, moving[0], faces.astype("<i4"), moving[1:] - moving[0])
     path.write_bytes(b"".join(part.tobytes() for part in parts))
     return path
+
+
+BIRD_STATIONS = np.array(  # of a wing from the body to near its tip: place along the span, chord, thickness, sweep
+    [[0.0, 1.2, 2.0 / 7.0, 0.0], [0.12, 0.6, 0.2, 0.0], [0.5, 0.42, 0.06, 0.04], [0.85, 0.26, 0.03, -0.06]]
+)
+
+
+def bird_vertices(time: float) -> np.ndarray:
+    """A closed bird [30, 3] with a span of 2, seven times its thickness, y up; it flaps twice while time passes 0 to 1.
+
+    Lozenges along the span, drawn to a point at both tips; the outer wing follows the inner one.
+    """
+    sides = np.concatenate((BIRD_STATIONS[:0:-1] * [-1, 1, 1, 1], BIRD_STATIONS))
+    span, chord, thickness, sweep = sides.T[..., None]
+    front, top = np.array([0.5, 0.0, -0.5, 0.0]), np.array([0.0, 0.5, 0.0, -0.5])
+    rings = np.stack(np.broadcast_arrays(span, thickness * top, sweep + chord * front), axis=-1)
+    tips = np.array([[-1.0, 0.0, -0.15], [1.0, 0.0, -0.15]])
+    vertices = np.concatenate((rings.reshape(-1, 3), tips))
+    out = np.abs(vertices[:, 0])
+    vertices[:, 1] += out * np.sin(4.0 * np.pi * time - out)
+    return 0.7 * vertices
+
+
+def _bird_faces() -> np.ndarray:
+    stations = 2 * len(BIRD_STATIONS) - 1
+    left, right = 4 * stations, 4 * stations + 1
+    faces = []
+    for side in range(4):
+        following = (side + 1) % 4
+        faces += [[left, side, following], [right, right - 5 + following, right - 5 + side]]
+        for ring in range(0, 4 * (stations - 1), 4):
+            here, there = (ring + side, ring + following), (ring + 4 + side, ring + 4 + following)
+            faces += [[here[0], there[0], here[1]], [there[0], there[1], here[1]]]
+    return np.array(faces)
+
+
+BIRD_FACES = _bird_faces()
 
 
 def write_ply_folder(folder: Path, radius: float = 0.5) -> Path:

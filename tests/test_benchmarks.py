@@ -10,29 +10,30 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import report, run, step_ratio, time_to_quality
+from benchmarks import figures, report, run, step_ratio, time_to_quality
 from benchmarks.engines.cluster import ClusterConfig, run_on_cluster
 from benchmarks.engines.local import run_locally, visible_gpus
 from benchmarks.measure import method_config, row_config, row_settings
 from benchmarks.overrides import flatten, override
-from benchmarks.records import RESULTS, read_record, write_record
+from benchmarks.paper import BASELINES
+from benchmarks.records import RESULTS, read_records, write_record
 from benchmarks.table import Column, Row, Table
 from benchmarks.tables import all_tables, find_table
 from tests.cases import over
 from tests.tiny_tables import TABLES
 
 TINY = TABLES[0]
-_MADE = {"config": {}, "commit": None}
+_MADE = {"row": "row", "seed": 0, "config": {}, "commit": None}
 
 
 @over("table", all_tables())
 def test_every_row_is_another_run_of_a_registered_method(table: Table) -> None:
-    runs = [json.dumps([row.method, row.data, row_settings(row)], sort_keys=True) for row in table.rows]
+    runs = [json.dumps([row.method, row.data, row_settings(row)], sort_keys=True) for row in table.runs]
     assert len(set(runs)) == len(runs)
 
 
 def test_expansion_is_the_same_every_time(tmp_path: Path) -> None:
-    first, again = (run.missing_runs(list(TINY.rows), (0, 1), tmp_path) for _ in range(2))
+    first, again = (run.missing_runs(list(TINY.rows), (0, 1), tmp_path / "tiny.jsonl") for _ in range(2))
     assert list(first) == list(again)
     assert list(first) == ["tnerf_1-2_seed0", "tnerf_1-2_seed1", "tnerf_no-capture_seed0", "tnerf_no-capture_seed1"]
 
@@ -53,7 +54,7 @@ def test_names_that_do_not_exist_are_refused() -> None:
     with pytest.raises(ValueError, match="table: expected one of .*family.*, got famly"):
         find_table("famly")
     with pytest.raises(ValueError, match="table tiny: expected a row among tnerf_1-2, tnerf_no-capture, got siren"):
-        find_table("tests.tiny_tables:tiny").row("siren")
+        find_table("tests.tiny_tables:tiny").run_row("siren")
     with pytest.raises(ValueError, match="method: expected one of .*tnerf-resfields.*, got tnerf"):
         method_config("tnerf")
 
@@ -85,54 +86,75 @@ def test_overrides_are_strict(changes: dict[str, object], message: str) -> None:
 
 
 def test_a_record_is_written_once_and_whole(tmp_path: Path) -> None:
-    path = tmp_path / "table" / "row_seed0.json"
+    path = tmp_path / "results" / "table.jsonl"
     write_record(path, _MADE | {"figure": 1})
-    with pytest.raises(FileExistsError):
+    with pytest.raises(ValueError, match=r"table.jsonl: expected no record of row, seed 0, found one$"):
         write_record(path, _MADE | {"figure": 2})
     with pytest.raises(ValueError):
-        write_record(tmp_path / "table" / "row_seed1.json", _MADE | {"figure": float("nan")})
+        write_record(path, _MADE | {"seed": 1, "figure": float("nan")})
     assert list(path.parent.iterdir()) == [path]
-    assert json.loads(path.read_text()) == _MADE | {"figure": 1}
+    assert read_records(path) == {("row", 0): _MADE | {"figure": 1}}
+    path.write_text(2 * path.read_text())
+    with pytest.raises(ValueError, match=r"table.jsonl: expected one record of row, seed 0, found two$"):
+        read_records(path)
 
 
-@pytest.mark.parametrize("missing", ["config", "commit"])
+def test_records_of_runs_that_end_together_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "table.jsonl"
+    script = (
+        "import sys; from pathlib import Path; from benchmarks.records import write_record\n"
+        "for seed in range(10): write_record(Path(sys.argv[1]), "
+        "{'row': sys.argv[2], 'seed': seed, 'config': {}, 'commit': None})"
+    )
+    commands = {name: [sys.executable, "-c", script, str(path), name] for name in ("a", "b", "c")}
+    assert run_locally(commands, tmp_path / "logs", jobs=3, threads=1, gpus=[]) == []
+    assert read_records(path).keys() == {(name, seed) for name in commands for seed in range(10)}
+
+
+@pytest.mark.parametrize("missing", ["row", "seed", "config", "commit"])
 def test_a_record_that_does_not_say_what_it_is_of_is_refused(missing: str, tmp_path: Path) -> None:
-    path = tmp_path / "row_seed0.json"
+    path = tmp_path / "table.jsonl"
     record = {name: value for name, value in _MADE.items() if name != missing} | {"figure": 1}
-    message = f"^{re.escape(str(path))}: expected a record with config and commit, found no {missing}$"
+    message = f"^{re.escape(str(path))}: expected a record with row, seed, config, commit, found no {missing}$"
     with pytest.raises(ValueError, match=message):
         write_record(path, record)
     assert not path.exists()
     path.write_text(json.dumps(record))
     with pytest.raises(ValueError, match=message):
-        read_record(path)
+        read_records(path)
 
 
 def test_the_records_say_what_they_are_of() -> None:
-    paths = sorted(RESULTS.rglob("*.json"))
-    assert len(paths) > 100
-    for path in paths:
-        record = read_record(path)
-        assert record["config"] and re.fullmatch("[0-9a-f]{40}", record["commit"]), path
+    records = [record for path in sorted(RESULTS.iterdir()) for record in read_records(path).values()]
+    assert len(records) > 160
+    for record in records:
+        assert record["config"] and re.fullmatch("[0-9a-f]{40}", record["commit"]), record["row"]
+
+
+def _write_settings(path: Path) -> None:
+    row = TINY.rows[0]
+    write_record(path, _MADE | {"row": row.name, "config": row_settings(row)})
 
 
 def test_only_what_is_missing_runs(tmp_path: Path) -> None:
-    rows = list(TINY.rows)
-    write_record(tmp_path / "tnerf_1-2_seed0.json", _MADE | {"config": row_settings(rows[0])})
-    assert list(run.missing_runs(rows, (0,), tmp_path)) == ["tnerf_no-capture_seed0"]
+    path = tmp_path / "tiny.jsonl"
+    _write_settings(path)
+    assert list(run.missing_runs(list(TINY.rows), (0,), path)) == ["tnerf_no-capture_seed0"]
 
 
 def test_a_record_of_other_settings_is_refused(tmp_path: Path) -> None:
-    row = TINY.rows[0]
-    write_record(tmp_path / "tnerf_1-2_seed0.json", _MADE | {"config": row_settings(row)})
+    path, row = tmp_path / "tiny.jsonl", TINY.rows[0]
+    _write_settings(path)
     changed = replace(row, overrides={**row.overrides, "pipeline.model.field.rank": 5})
-    with pytest.raises(ValueError, match="seed0.json: expected pipeline.model.field.rank 5, found 10; the table or"):
-        run.missing_runs([changed], (0,), tmp_path)
+    with pytest.raises(ValueError, match="seed0: expected pipeline.model.field.rank 5, found 10; the table or"):
+        run.missing_runs([changed], (0,), path)
 
 
 @over("table", all_tables())
 def test_the_records_are_of_their_rows(table: Table) -> None:
-    run.missing_runs(list(table.rows), (0, 1, 2), RESULTS / table.name)
+    path = table.records(RESULTS)
+    run.missing_runs(table.runs, (0, 1, 2), path)
+    assert {name for name, _ in read_records(path)} <= {row.name for row in table.runs}
 
 
 def test_a_table_runs_and_a_failing_run_stops_no_other(
@@ -144,8 +166,7 @@ def test_a_table_runs_and_a_failing_run_stops_no_other(
 
     with pytest.raises(SystemExit, match="1 of 2 runs failed: tnerf_no-capture_seed0"):
         start()
-    (path,) = (tmp_path / "tiny").iterdir()
-    record = json.loads(path.read_text())
+    (record,) = read_records(tmp_path / "tiny.jsonl").values()
     assert record["config"] == row_settings(TINY.rows[0]) and record["seed"] == 0
     assert {"steps", "parameters", "versions", "hardware"} < record["facts"].keys()
     assert (record["facts"]["hardware"]["gpu"] is None) != torch.cuda.is_available()
@@ -216,27 +237,55 @@ def test_submitit_runs_commands_and_reports_those_that_fail(tmp_path: Path) -> N
     assert run_on_cluster(commands, tmp_path, None, 1, ClusterConfig(gpus=0)) == ["bad"]
 
 
-def test_a_page_is_written_from_records(tmp_path: Path) -> None:
+def test_a_page_is_written_from_records() -> None:
     paper = {"tnerf": 26.18, "dnerf": 23.36}
-    rows = tuple(Row((name,), f"{name}-resfields", paper={"PSNR": value}) for name, value in paper.items())
+    ours = tuple(Row((name,), f"{name}-resfields", paper={"PSNR": value}) for name, value in paper.items())
+    rows = (*ours, Row(("NeuS2",), paper={"PSNR": 21.73}))
     table = Table("t", "Title", "Text.", ("method",), (Column("PSNR", "results.psnr"),), rows, notes="Notes.")
     hardware = {"cpu": "Processor", "cores": 2, "threads": 1, "gpu": None}
-    for name, seed, psnr in (("tnerf", 0, 20.0), ("tnerf", 1, 21.0), ("dnerf", 0, 19.0)):
-        record = _MADE | {"results": {"psnr": psnr}, "facts": {"hardware": hardware}}
-        write_record(tmp_path / f"{name}_seed{seed}.json", record)
-    page = report.page(table, tmp_path)
+    records = {
+        (name, seed): _MADE | {"results": {"psnr": psnr}, "facts": {"hardware": hardware}}
+        for name, seed, psnr in (("tnerf", 0, 20.0), ("tnerf", 1, 21.0), ("dnerf", 0, 19.0))
+    }
+    page = report.page(table, records)
     assert "| tnerf | 2 | 20.50 | 26.18 |" in page and "| dnerf | 1 | 19.00 | 23.36 |" in page
-    assert "PSNR: best in the paper tnerf, here tnerf; of 1 pairs of rows 1 stand in the paper's order." in page
-    assert page.startswith("# Title\n\nText.") and page.endswith("Notes.\n") and "Processor, 2 cores" in page
+    assert "| NeuS2 | not run |  | 21.73 |" in page
+    assert "best in the paper tnerf, here tnerf; of 1 pairs of rows 1 stand in the paper's order." in page
+    assert page.startswith("# Title\n\n2 of 3 rows, 1 to 2 seeds.\n\nText.")
+    assert page.endswith("Notes.\n") and "Processor, 2 cores" in page
+    assert table.runs == list(ours)
 
 
-@over("table", all_tables())
-def test_the_pages_in_docs_are_those_of_the_records(table: Table, tmp_path: Path) -> None:
-    page = report.PAGES / f"{table.name}.md"
-    folder = table.records(report.RESULTS)
-    assert page.exists() == folder.exists()
-    if page.exists():
-        assert page.read_text(encoding="utf8") == report.page(table, folder)
+def test_the_pages_in_docs_are_those_of_the_records() -> None:
+    """A page is stale where this fails: `python -m benchmarks.report`."""
+    pages = report.pages()
+    assert {path.name for path in report.PAGES.iterdir()} == pages.keys()
+    for name, text in pages.items():
+        assert (report.PAGES / name).read_text(encoding="utf8") == text, f"{name}: python -m benchmarks.report"
+
+
+def test_the_index_leaves_out_no_table_of_the_paper() -> None:
+    index = report.pages()["index.md"]
+    numbers = [f"Table {number}" for number in range(1, 8)] + [f"Table A.{number}" for number in range(1, 10)]
+    figures = [f"Figure {number}" for number in (1, 2, 3, 4, 5, "A.1", "A.2")]
+    for name in numbers + figures:
+        assert f"\n| {name} |" in index
+    assert "| NeuS2 |" in index and "| Tensor4D |" in index
+    assert {table.of for table in all_tables().values()} == {*numbers, ""}
+    for _, _, _, place in BASELINES:
+        assert place is None or any(re.search(place[1], row.name) for row in find_table(place[0]).rows), place
+
+
+def test_figures_are_drawn_from_records(tmp_path: Path) -> None:
+    for name in ("layers", "methods"):
+        figures.main(name, folder=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"layers.png", "methods.png"}
+    for name in figures.DRAWN:
+        assert (figures.FIGURES / f"{name}.png").exists() and f"figures/{name}.png" in report.pages()["index.md"]
+    with pytest.raises(ValueError, match=r"^figure: expected one of layers, methods, curves, base, got bars$"):
+        figures.main("bars", folder=tmp_path)
+    with pytest.raises(ValueError, match=r"^--data: expected what base is run on, found none$"):
+        figures.main("base", folder=tmp_path)
 
 
 def test_a_row_gets_its_own_config() -> None:

@@ -38,6 +38,7 @@ def _table(size: VideoSize) -> Table:
     return Table(
         name=f"1{size.suffix}",
         title="Video approximation (Table 1)",
+        of="Table 1",
         text=size.text,
         label_columns=("network",),
         columns=(*PSNR_COLUMNS, PARAMETERS_COLUMN, TIME_COLUMN, MEMORY_COLUMN),

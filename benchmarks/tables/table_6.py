@@ -31,6 +31,7 @@ def _table(size: VideoSize) -> Table:
     return Table(
         name=f"6{size.suffix}",
         title="Residual modelling (Table 6)",
+        of="Table 6",
         text="Where time enters a layer of rank 10. " + size.text,
         label_columns=("residual",),
         columns=(*PSNR_COLUMNS, PARAMETERS_COLUMN, TIME_COLUMN),

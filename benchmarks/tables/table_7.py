@@ -88,6 +88,7 @@ def _table(size: VideoSize, text: str, rows: tuple[Row, ...], notes: str = "") -
     return Table(
         name=f"7{size.suffix}",
         title="Factorisations (Table 7)",
+        of="Table 7",
         text=f"30% of every frame's pixels are held out. {text} {size.text}",
         label_columns=("factorisation", "rank"),
         columns=(PARAMETERS_COLUMN, *PSNR_COLUMNS),

@@ -37,6 +37,7 @@ def _table(size: VideoSize) -> Table:
     return Table(
         name=f"a1{size.suffix}",
         title="Number of coefficients (Table A.1)",
+        of="Table A.1",
         text="Coefficient rows T_i as a share of the frames. " + size.text,
         label_columns=("network", "T_i"),
         columns=PSNR_COLUMNS,

@@ -37,6 +37,7 @@ def _table(size: VideoSize) -> Table:
     return Table(
         name=f"a2{size.suffix}",
         title="Time interpolation (Table A.2)",
+        of="Table A.2",
         text="10% of the frames are held out, and all pixels of the others seen; rows T_i as a share of the frames. "
         f"{size.text} The paper's figures: means over *bikes* and *cat* at full size, width 512, 100,000 steps.",
         label_columns=("network", "T_i"),

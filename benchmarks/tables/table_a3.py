@@ -37,6 +37,7 @@ def _table(size: VideoSize) -> Table:
     return Table(
         name=f"a3{size.suffix}",
         title="Layers against rank (Table A.3)",
+        of="Table A.3",
         text="One residual layer, or three of a third of its rank: equally many parameters. " + size.text,
         label_columns=("residual layers", "rank"),
         columns=(PARAMETERS_COLUMN, *PSNR_COLUMNS),

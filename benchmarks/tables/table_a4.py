@@ -37,6 +37,7 @@ def _table(size: VideoSize) -> Table:
     return Table(
         name=f"a4{size.suffix}",
         title="Unseen pixels (Table A.4)",
+        of="Table A.4",
         text="The share of every frame's pixels that is held out. " + size.text,
         label_columns=("unseen", "network"),
         columns=PSNR_COLUMNS,

@@ -33,6 +33,7 @@ def _table(size: VideoSize) -> Table:
     return Table(
         name=f"a8{size.suffix}",
         title="Independent segments (Table A.8)",
+        of="Table A.8",
         text="Three clips of 48 frames of 160 x 68 (`python -m benchmarks.independent_segments`): unrelated pictures "
         "(windows of frames of *bikes*, *bigbuckbunny* and *carphone*), the six segments of *bikes* with eight frames "
         "each, and 48 frames of one of them. The paper's: 250 photographs, all of *bikes*, all of *cat*, 510 x 351. "

@@ -62,6 +62,7 @@ def _table(size: VideoSize) -> Table:
     return Table(
         name=f"a9{size.suffix}",
         title="Long sequences (Table A.9)",
+        of="Table A.9",
         text="Chunks of frames with shared weights, residuals or both of their own; 10% of the pixels are held out. "
         f"{size.text} The paper's figures: 1024 frames of a recording at 512 x 288, width 256.",
         label_columns=("network", "chunks", "part"),

@@ -20,7 +20,7 @@ from resfields_ns.data.coordinate_data import CoordinateBatches, CoordinateDataM
 from resfields_ns.data.supervisions import Occupancy, OrientedPoints, SignedDistances, Supervision
 from resfields_ns.functional.surface_points import shade
 from resfields_ns.host.dataparsing import sequence_of, with_sequence
-from resfields_ns.options import option
+from resfields_ns.options import option, when
 
 WHITE = 255
 
@@ -131,6 +131,9 @@ class SDFDataManagerConfig(CoordinateDataManagerConfig):
     """What is known at the samples: how far the surface is (paper), which way it looks, or which side they are on."""
     pool_samples: int = option(10_000_000, least=1)
     """Samples of all frames together, computed before training; a signed distance takes 16 bytes."""
+    far_weight: float = option(1.0, above=0, acts=when("supervision", "signed-distances"))
+    """How often samples farther than 0.05 from the surface count in the loss (paper: once). More keeps a short training
+    from leaving pieces of surface where there is none."""
 
 
 class SDFDataManager(CoordinateDataManager):
@@ -146,7 +149,8 @@ class SDFDataManager(CoordinateDataManager):
     def prepared(self, outputs: DataparserOutputs) -> DataparserOutputs:
         """The surfaces, and how a field is supervised by them, which the model asks for too."""
         surfaces = sequence_of(outputs, Surfaces)
-        supervision = SUPERVISIONS[self.config.supervision]()
+        kind = self.config.supervision
+        supervision = SignedDistances(self.config.far_weight) if kind == "signed-distances" else SUPERVISIONS[kind]()
         return with_sequence(outputs, surfaces.known_as(SupervisedSurfaces, supervision=supervision))
 
     @cached_property

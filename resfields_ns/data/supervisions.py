@@ -49,11 +49,18 @@ def box_points(count: int, rng: np.random.Generator) -> Float[np.ndarray, "count
 
 
 class SignedDistances(Supervision):
-    """Distances at 1/2 points on the surface, 3/8 near it and 1/8 anywhere, compared by MAPE (paper, A.3)."""
+    """Distances at 1/2 points on the surface, 3/8 near it and 1/8 anywhere, compared by MAPE (paper, A.3).
+
+    Args:
+        far_weight: how often points that are far from the surface count
+    """
 
     is_distance = True
     needs_gradient = False
     needs_inside = True
+
+    def __init__(self, far_weight: float = 1.0) -> None:
+        self.far_weight = far_weight
 
     def draw(
         self,
@@ -74,7 +81,7 @@ class SignedDistances(Supervision):
         self, values: Float[Tensor, "points"], gradients: Float[Tensor, "points 3"] | None, known: dict[str, Tensor]
     ) -> dict[str, Float[Tensor, ""]]:
         del gradients
-        return {"distance": absolute_percentage(values, known["distances"])}
+        return {"distance": absolute_percentage(values, known["distances"], self.far_weight)}
 
 
 class OrientedPoints(Supervision):
