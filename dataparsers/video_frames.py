@@ -26,7 +26,7 @@ _BOX_HALF_DEPTH = 0.1  # scene units
 
 @dataclass
 class VideoFramesDataParserConfig(Options, DataParserConfig):
-    """A video file (mp4, mkv, gif, webm and others), a folder of frames, or a npy array."""
+    """A video file (mp4, mkv, gif, webm and others), a picture (png, jpg), a folder of them, or a npy array."""
 
     prefix: ClassVar[str] = "--"
 
@@ -95,5 +95,5 @@ def _camera(height: int, width: int) -> Camera:
 
 video_frames_specification = DataParserSpecification(
     config=VideoFramesDataParserConfig(),
-    description="A video file, a folder of frames or a npy array, with pixels or frames held out.",
+    description="A video file, a picture, a folder of them or a npy array, with pixels or frames held out.",
 )

@@ -2,18 +2,17 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from nerfstudio.configs.base_config import InstantiateConfig
 from nerfstudio.utils import colormaps
 from torch import Tensor
 
 from resfields_ns.captures.sequence import Clip
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
-from resfields_ns.fields.siren_field import SirenFieldConfig
+from resfields_ns.fields.siren_field import ENCODINGS_ACT, EncodingOptions, SirenFieldConfig, make_mlp_field
 from resfields_ns.fields.value_field import Picture, ValueField
 from resfields_ns.functional import metrics
 from resfields_ns.functional.intersections import intersect_picture
@@ -21,7 +20,7 @@ from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.functional.shares import mean_of_rows
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
-from resfields_ns.options import option, when
+from resfields_ns.options import option, unless, when
 
 
 @dataclass
@@ -29,17 +28,16 @@ class VideoModelConfig(CoordinateModelConfig):
     """A network that maps (t, y, x) to a colour; the defaults are the paper's."""
 
     _target: type = dataclasses.field(default_factory=lambda: VideoModel)
-    network: Literal["siren", "hash-grid"] = "siren"
-    """Siren with residual layers, or the hash grid of Instant NGP, which has none (paper, Table 1)."""
-    field: SirenFieldConfig = option(factory=SirenFieldConfig, acts=when("network", "siren"))
-    """The Siren."""
+    below: ClassVar = ENCODINGS_ACT
+    network: Literal["siren", "relu", "relu-basic", "relu-positional", "gaussian", "hash-grid"] = "siren"
+    """Siren; ReLU with no, the basic, the positional or the Gaussian encoding of time and pixel (Tancik et al. 2020);
+    or the hash grid of Instant NGP, which has no residual layers (paper, Table 1)."""
+    field: SirenFieldConfig = option(factory=SirenFieldConfig, acts=unless("network", "hash-grid"))
+    """Sizes of Siren and ReLU networks."""
+    encoding: EncodingOptions = dataclasses.field(default_factory=EncodingOptions)
+    """Sizes of the encodings."""
     hash_grid: HashGridFieldConfig = option(factory=HashGridFieldConfig, acts=when("network", "hash-grid"))
     """The hash grid."""
-
-    @property
-    def network_config(self) -> InstantiateConfig:
-        """Sizes of the network that was chosen."""
-        return {"siren": self.field, "hash-grid": self.hash_grid}[self.network]
 
 
 class VideoModel(CoordinateModel):
@@ -56,7 +54,10 @@ class VideoModel(CoordinateModel):
 
     def make_field(self) -> ValueField:
         """The network."""
-        return self.config.network_config.setup(num_frames=self.num_frames, quantity=self.picture)
+        config = self.config
+        if config.network == "hash-grid":
+            return config.hash_grid.setup(num_frames=self.num_frames, quantity=self.picture)
+        return make_mlp_field(config.network, config.field, config.encoding, self.num_frames, self.picture)
 
     def get_outputs(self, ray_bundle: TimedPoints) -> dict[str, Tensor]:
         """Colours `rgb` [N, 3] at (row, column) of a batch, not clamped."""
