@@ -109,6 +109,10 @@ sdf        | model.network gaussian   | model.encoding.num-frequencies 2  | netw
 sdf        |                          | model.encoding.gaussian-waves 2   | network is siren, not gaussian
 sdf        |                          | model.encoding.gaussian-scale 2.0 | network is siren, not gaussian
 video      | video-frames --held-out-pixels 0 | --hold-out-seed 2         | held-out-pixels is 0.0 and held-out-frames
+video      | video-frames --inpaint a.png | --held-out-pixels 0.2         | inpaint is a.png
+video      | video-frames --inpaint a.png | --held-out-frames 0.2         | inpaint is a.png
+video      | --pipeline.datamanager.supervision gradients video-frames | --inpaint a.png | supervision is gradients, not
+video      | video-frames             | --blend-with a.png                | supervision is values, not gradients
 """
 """Method, what it is asked for, an option that then does nothing, and why; `-resfields` is left out of the method."""
 
