@@ -124,7 +124,7 @@ class MeshDataParser(SequenceDataParser, ABC):
 
 @dataclass
 class MeshSequenceParserConfig(SequenceParserConfig):
-    """A folder of meshes, or a .npz, .anime, .glb or .gltf file."""
+    """A folder of meshes, or a .ply, .obj, .npz, .anime, .glb or .gltf file."""
 
     _target: type = field(default_factory=lambda: MeshSequenceParser)
     data: Path = Path()

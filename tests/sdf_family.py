@@ -45,11 +45,16 @@ def _plain(model: ModelConfig) -> None:
     model.field = replace(model.field, residual_layers=())
 
 
+def _positional(model: ModelConfig) -> None:
+    assert isinstance(model, SDFModelConfig)
+    model.network = "relu-positional"
+
+
 SDF_FAMILY = Family(
     write_data=_write,
     suffix=".anime",
     shrink=_shrink,
-    variants={"residual": lambda model: None, "plain": _plain},
+    variants={"residual": lambda model: None, "plain": _plain, "relu-positional": _positional},
     frames=(0, 1, 2, 3),
     metrics=("chamfer_l1_x1000", "normal_distance_x100", "f_score"),
     facts={"supervision": "signed-distances", "mesh_resolution": 16},

@@ -371,7 +371,7 @@ def test_texture_for_meshes_without_coordinates(tmp_path: Path) -> None:
 def test_source_of_another_kind(tmp_path: Path) -> None:
     _expect(tmp_path / "no", "expected a mesh sequence, found no such file or folder", source=tmp_path / "no")
     (tmp_path / "a.fbx").write_text("")
-    _expect("expected a folder, or a file in .npz, .anime, .glb or .gltf", source=tmp_path / "a.fbx")
+    _expect("expected a folder, or a file in .ply, .obj, .npz, .anime, .glb or .gltf", source=tmp_path / "a.fbx")
     _expect(tmp_path, "expected ply or obj files, found neither", source=tmp_path)
     (tmp_path / "a.obj").write_text(_OBJ)
     (tmp_path / "a.ply").write_text("")
@@ -381,7 +381,7 @@ def test_source_of_another_kind(tmp_path: Path) -> None:
 def test_options_of_another_kind_of_source(tmp_path: Path) -> None:
     anime = tmp_path / "a.anime"
     anime.write_bytes(_anime())
-    _expect("--texture: expected with a .npz file or a folder", source=anime, texture=tmp_path)
+    _expect("--texture: expected with a .npz file or with meshes", source=anime, texture=tmp_path)
     with pytest.raises(ValueError, match=r"--fps: expected with a .glb or .gltf file, found with .*a\.anime"):
         open_mesh_sequence(anime, fps=10.0)
     with pytest.raises(ValueError, match=r"--animation: expected with a .glb or .gltf file"):

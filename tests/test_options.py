@@ -98,9 +98,19 @@ tnerf      |                          | field.ambient.resolution 2        | kind
 hexplane   | field.ambient.kind slicing | field.ambient.features 2          | kind is slicing
 tnerf      |                          | field.ambient.total-variation-weight 0.2 | kind is moment
 sceneflow  | field.motion se3         | field.num-cosines 2               | motion is se3, not dct
-video      | model.network hash-grid  | field.hidden-dim 2                | network is hash-grid, not siren
+video      | model.network hash-grid  | field.hidden-dim 2                | network is hash-grid
 video      |                          | model.hash-grid.hidden-dim 2      | network is siren, not hash-grid
+video      |                          | model.encoding.num-frequencies 2  | network is siren, not relu-positional
+video      | model.network relu       | model.encoding.gaussian-waves 2   | network is relu, not gaussian
+video      |                          | model.encoding.gaussian-scale 2.0 | network is siren, not gaussian
+sdf        | model.network gaussian   | model.encoding.num-frequencies 2  | network is gaussian, not relu-positional
+sdf        |                          | model.encoding.gaussian-waves 2   | network is siren, not gaussian
+sdf        |                          | model.encoding.gaussian-scale 2.0 | network is siren, not gaussian
 video      | video-frames --held-out-pixels 0 | --hold-out-seed 2         | held-out-pixels is 0.0 and held-out-frames
+video      | video-frames --inpaint a.png | --held-out-pixels 0.2         | inpaint is a.png
+video      | video-frames --inpaint a.png | --held-out-frames 0.2         | inpaint is a.png
+video      | --pipeline.datamanager.supervision gradients video-frames | --inpaint a.png | supervision is gradients, not
+video      | video-frames             | --blend-with a.png                | supervision is values, not gradients
 """
 """Method, what it is asked for, an option that then does nothing, and why; `-resfields` is left out of the method."""
 
@@ -126,8 +136,13 @@ residual direct         | residual-chunks 2        | residual is direct, not low
 
 _WITH_RESIDUALS = ("tnerf", "video", "sdf", "sceneflow")
 
+_OVER_TIME = (
+    *("residual-layers 1", "residual cp", "rank 2", "coefficient-fraction 0.5", "coefficients spline"),
+    *("smoothness-weight 2.0", "weight-chunks 2", "residual-chunks 2"),
+)
 _NEEDS_DATA = {
     "--pipeline.chamfer-resolution 64": "clouds",
+    **{f"--pipeline.model.field.{setting}": "second frame" for setting in _OVER_TIME},
     "--pipeline.model.opacity-loss-weight 0.5": "masks",
     "--pipeline.datamanager.background-margin 0.5": "masks",
     "owlii --mask-threshold 5": "masks",
@@ -288,7 +303,8 @@ def test_a_method_of_somebody_else_has_its_own_preset() -> None:
 
 @over("text", {text: text for text in _NEEDS_DATA})
 def test_what_the_data_have_nothing_for_is_refused(text: str) -> None:
-    config, needed = parse("tnerf-resfields", *text.split()), _NEEDS_DATA[text]
+    needed = _NEEDS_DATA[text]
+    config = parse("video-resfields" if needed == "second frame" else "tnerf-resfields", *text.split())
     name, value = text.split()[-2:]
     config.check_data({})
     with pytest.raises(

@@ -1,6 +1,7 @@
 """Networks of videos: what they see, where they stop, and sizes that cannot be."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,16 +10,19 @@ from torch import Tensor
 
 from resfields_ns.data.coordinate_data import CoordinateDataManagerConfig
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
-from resfields_ns.fields.siren_field import SirenFieldConfig
+from resfields_ns.fields.siren_field import EncodingOptions, SirenFieldConfig, make_mlp_field
 from resfields_ns.fields.value_field import Picture, ValueField
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
+from resfields_ns.layers import PlainLinear
 from resfields_ns.models.video_model import VideoModelConfig
 from tests.cases import perturb_parameters
 
 SEGMENTS = TimeSegments(torch.tensor([0.0, 0.25, 1.0]), (4, 4, 4))
 PICTURE = Picture(12, 16)
+ENCODING = EncodingOptions(num_frequencies=3, gaussian_waves=6, gaussian_scale=0.5)
+MLPS = ("siren", "relu", "relu-basic", "relu-positional", "gaussian")
 FIELDS: dict[str, Callable[[], ValueField]] = {
-    "siren": lambda: SirenFieldConfig(hidden_dim=8).setup(num_frames=5, quantity=PICTURE),
+    **{name: partial(make_mlp_field, name, SirenFieldConfig(hidden_dim=16), ENCODING, 5, PICTURE) for name in MLPS},
     "hash_grid": lambda: HashGridFieldConfig(num_levels=3, log2_hashmap_size=9).setup(num_frames=5, quantity=PICTURE),
 }
 
@@ -52,6 +56,13 @@ def test_a_siren_sees_time_and_position_alike() -> None:
     field.values(TimedPoints(points, SEGMENTS))
     times = torch.tensor([-1.0, -0.5, 1.0]).repeat_interleave(4)
     assert torch.equal(seen[0], torch.cat((times[:, None], points), dim=1))
+
+
+@pytest.mark.parametrize("name", MLPS)
+def test_one_frame_has_plain_layers(name: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    field = make_mlp_field(name, SirenFieldConfig(hidden_dim=8, residual_layers=(1, 2)), ENCODING, 1, PICTURE)
+    assert all(isinstance(layer, PlainLinear) for layer in field.mlp.layers)
+    assert "One frame: layers 1, 2 are plain" in capsys.readouterr().out
 
 
 def test_a_hash_grid_ends_at_the_border() -> None:

@@ -39,13 +39,13 @@ def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConf
     datamanager.samples_per_batch = 60
     datamanager.frames_per_batch = 3
     datamanager.dataparser = replace(datamanager.dataparser, image_scale=1.0, held_out_frames=0.25)
-    if model.network == "siren":
+    if model.network != "hash-grid":
         model.field = replace(model.field, hidden_dim=16)
     else:
         model.hash_grid = HashGridFieldConfig(num_levels=3, log2_hashmap_size=8)
 
 
-def _variant(network: Literal["siren", "hash-grid"], residual: bool, model: ModelConfig) -> None:
+def _variant(network: Literal["siren", "gaussian", "hash-grid"], residual: bool, model: ModelConfig) -> None:
     assert isinstance(model, VideoModelConfig)
     model.network = network
     if network == "siren" and not residual:
@@ -59,6 +59,7 @@ VIDEO_FAMILY = Family(
     variants={
         "siren-residual": partial(_variant, "siren", True),
         "siren-plain": partial(_variant, "siren", False),
+        "gaussian-residual": partial(_variant, "gaussian", True),
         "hash-grid": partial(_variant, "hash-grid", False),
     },
     frames=tuple(range(NUM_FRAMES)),

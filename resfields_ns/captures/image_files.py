@@ -16,8 +16,8 @@ from resfields_ns.captures.array_files import map_array
 from resfields_ns.captures.untrusted import blamed
 from resfields_ns.files import list_folder
 
-_SUFFIXES = (".png", ".jpg", ".jpeg")
-_DEPTH_SUFFIXES = (*_SUFFIXES, ".tif", ".tiff", ".npy")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+_DEPTH_SUFFIXES = (*PICTURE_SUFFIXES, ".tif", ".tiff", ".npy")
 _SIXTEEN_BIT_MODES = {"I;16", "I;16B", "I;16L", "I;16N", "I"}
 _FLOAT_MODE = "F"
 _MOST_COUNTS = 65535
@@ -60,7 +60,7 @@ def list_frames(folder: Path) -> dict[str, Path]:
 
     Raises ValueError if the folder is missing or empty, or two files are the same frame.
     """
-    return _list_frames(folder, _SUFFIXES)
+    return _list_frames(folder, PICTURE_SUFFIXES)
 
 
 def list_depths(folder: Path) -> dict[str, Path]:

@@ -241,10 +241,12 @@ class Clip(Sequence):
     Args:
         pixels: of all frames
         hold_out: which of them are kept from training
+        blended: pixels of a clip that is blended into it, of all frames or of one for all
     """
 
     pixels: ClipPixels
     hold_out: HoldOut
+    blended: ClipPixels | None = None
 
 
 @dataclass(frozen=True, eq=False)

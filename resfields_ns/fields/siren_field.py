@@ -1,17 +1,33 @@
-"""A Siren over time and space, with residual layers (paper, 4.1, 4.2)."""
+"""MLPs over time and space, with residual layers (paper, 4.1, 4.2): Siren, and ReLU networks to compare it with."""
 
-from dataclasses import dataclass, field
+from abc import ABC
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
+from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from resfields_ns import timeline
 from resfields_ns.fields.value_field import Quantity, ValueField
 from resfields_ns.functional.segments import TimedPoints
-from resfields_ns.layers import ResidualOptions, SirenMLP
-from resfields_ns.options import option
+from resfields_ns.layers import (
+    MLP,
+    BasicEncoding,
+    Encoding,
+    GaussianEncoding,
+    NoEncoding,
+    PositionalEncoding,
+    ReLUMLP,
+    ResidualOptions,
+    SirenMLP,
+)
+from resfields_ns.options import Obstacle, Options, option, when
+
+MLPName = Literal["siren", "relu", "relu-basic", "relu-positional", "gaussian"]
 
 
 @dataclass
@@ -30,8 +46,67 @@ class SirenFieldConfig(ResidualOptions, InstantiateConfig):
         self.check_residual_layers(self.num_layers + 1)
 
 
-class SirenField(ValueField):
+@dataclass
+class EncodingOptions(Options):
+    """Sizes of the encodings of time and point, which span [-1, 1], before ReLU networks."""
+
+    prefix: ClassVar[str] = "encoding."
+
+    num_frequencies: int = option(8, least=1)
+    """Octaves of 'relu-positional'; the first has one period over the whole extent."""
+    gaussian_waves: int = option(256, least=1)
+    """Random directions of 'gaussian'."""
+    gaussian_scale: float = option(5.0, above=0)
+    """Standard deviation of the frequencies of 'gaussian', in periods over half the extent."""
+
+
+ENCODINGS_ACT: Mapping[str, Obstacle] = {
+    "encoding.num_frequencies": when("network", "relu-positional"),
+    "encoding.gaussian_waves": when("network", "gaussian"),
+    "encoding.gaussian_scale": when("network", "gaussian"),
+}
+"""What keeps the sizes from acting, for the config that holds them beside a `network`."""
+ENCODINGS: dict[str, Callable[[int, EncodingOptions], Encoding]] = {
+    "relu": lambda dim, options: NoEncoding(dim),
+    "relu-basic": lambda dim, options: BasicEncoding(dim),
+    "relu-positional": lambda dim, options: PositionalEncoding(dim, options.num_frequencies),
+    "gaussian": lambda dim, options: GaussianEncoding(dim, options.gaussian_waves, options.gaussian_scale),
+}
+"""What each ReLU network sees of time and point (Tancik et al. 2020)."""
+
+
+class MLPField(ValueField, ABC):
     """A network that sees (t, point), t in [-1, 1].
+
+    Over one frame its layers are plain, as there is no other moment at which their weights could differ.
+    """
+
+    mlp: MLP
+
+    def __init__(
+        self, kind: type[MLP], in_dim: int, config: SirenFieldConfig, num_frames: int, quantity: Quantity
+    ) -> None:
+        super().__init__(quantity)
+        if num_frames == 1 and config.residual_layers:
+            layers = ", ".join(map(str, config.residual_layers))
+            CONSOLE.print(f"One frame: layers {layers} are plain, as residuals are for what changes over time.")
+            config = replace(config, residual_layers=())
+        sizes = [in_dim, *[config.hidden_dim] * config.num_layers, quantity.num_values]
+        self.mlp = kind(list(zip(sizes, sizes[1:], strict=False)), config.layer_maker(num_frames))
+
+    def encoded(self, inputs: Float[Tensor, "points dims"]) -> Float[Tensor, "points encoded"]:
+        """What the MLP sees of (t, point)."""
+        return inputs
+
+    def values(self, points: TimedPoints) -> Float[Tensor, "points values"]:
+        """The values at points, which lie in [-1, 1] for the most part."""
+        segments = points.segments
+        times = segments.expand(timeline.network_times(segments.times))
+        return self.mlp(self.encoded(torch.cat((times[:, None], points.positions), dim=1)), segments)
+
+
+class SirenField(MLPField):
+    """A Siren.
 
     Args:
         config: sizes
@@ -40,12 +115,33 @@ class SirenField(ValueField):
     """
 
     def __init__(self, config: SirenFieldConfig, num_frames: int, quantity: Quantity) -> None:
-        super().__init__(quantity)
-        sizes = [1 + quantity.num_coordinates, *[config.hidden_dim] * config.num_layers, quantity.num_values]
-        self.mlp = SirenMLP(list(zip(sizes, sizes[1:], strict=False)), config.layer_maker(num_frames))
+        super().__init__(SirenMLP, 1 + quantity.num_coordinates, config, num_frames, quantity)
 
-    def values(self, points: TimedPoints) -> Float[Tensor, "points values"]:
-        """The values at points, which lie in [-1, 1] for the most part."""
-        segments = points.segments
-        times = segments.expand(timeline.network_times(segments.times))
-        return self.mlp(torch.cat((times[:, None], points.positions), dim=1), segments)
+
+class ReLUField(MLPField):
+    """A ReLU network behind an encoding.
+
+    Args:
+        encoding: of (t, point)
+        config: sizes
+        num_frames: frames of the sequence
+        quantity: what is learnt
+    """
+
+    def __init__(self, encoding: Encoding, config: SirenFieldConfig, num_frames: int, quantity: Quantity) -> None:
+        super().__init__(ReLUMLP, encoding.out_dim, config, num_frames, quantity)
+        self.encoding = encoding
+
+    def encoded(self, inputs: Float[Tensor, "points dims"]) -> Float[Tensor, "points encoded"]:
+        """The encoding."""
+        return self.encoding(inputs)
+
+
+def make_mlp_field(
+    network: MLPName, config: SirenFieldConfig, encoding: EncodingOptions, num_frames: int, quantity: Quantity
+) -> MLPField:
+    """The network of a name, over a sequence of `num_frames` frames."""
+    if network == "siren":
+        return config.setup(num_frames=num_frames, quantity=quantity)
+    made = ENCODINGS[network](1 + quantity.num_coordinates, encoding)
+    return ReLUField(made, config, num_frames, quantity)

@@ -61,6 +61,26 @@ class ValueField(SequenceField, ABC):
             (gradient,) = torch.autograd.grad(values.sum(), leaf, create_graph=training)
         return (values if training else values.detach()), gradient
 
+    def values_and_derivatives(
+        self, points: TimedPoints, order: int
+    ) -> tuple[Float[Tensor, "points values"], list[Float[Tensor, "points values dims"]]]:
+        """The values and, up to an `order` of 2, their first and second derivatives along each axis.
+
+        They can be trained on where gradients are recorded.
+        """
+        training, derivatives = torch.is_grad_enabled(), []
+        with torch.enable_grad():
+            leaf = points.positions.detach().requires_grad_()
+            values = self.values(points.moved(leaf))
+            if order > 0:
+                first = [_gradient(column, leaf, training or order > 1) for column in values.unbind(dim=1)]
+                derivatives.append(torch.stack(first, dim=1))
+            if order > 1:
+                axes = range(leaf.shape[1])
+                second = [[_gradient(of[:, axis], leaf, training)[:, axis] for axis in axes] for of in first]
+                derivatives.append(torch.stack([torch.stack(along, dim=-1) for along in second], dim=1))
+        return values, derivatives
+
     def density_and_embedding(
         self, points: TimedPoints
     ) -> tuple[Float[Tensor, "points"], Float[Tensor, "points embedding"]]:
@@ -80,6 +100,11 @@ class ValueField(SequenceField, ABC):
     def normals(self, points: TimedPoints) -> Float[Tensor, "points 3"]:
         """Unit normals, where the values have a surface."""
         return self.quantity.normals(self, points)
+
+
+def _gradient(values: Float[Tensor, "points"], leaf: Float[Tensor, "points dims"], graph: bool) -> Tensor:
+    """Of values by the point that each is of; 0 of those that do not depend on it."""
+    return torch.autograd.grad(values.sum(), leaf, create_graph=graph, retain_graph=True, materialize_grads=True)[0]
 
 
 class ImplicitSurface(Quantity):

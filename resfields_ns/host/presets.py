@@ -42,7 +42,7 @@ class PresetTrainerConfig(Options, TrainerConfig):
         """
         for setting in self._changed():
             needed = setting.traits.data
-            if needed is not None and needed in missing and setting.value != 0:
+            if needed is not None and needed in missing and setting.value:
                 raise _idle(setting, f"{missing[needed]} has no {needed}")
 
     def outlasting(self, steps: int) -> list[str]:

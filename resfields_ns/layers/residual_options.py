@@ -88,6 +88,7 @@ else:
 
 _HAS_LAYERS = when_any("residual_layers")
 _HAS_COEFFICIENTS = (_HAS_LAYERS, unless("residual", "hypernetwork", "experts"))
+_OVER_TIME = "second frame"
 
 
 @dataclass
@@ -99,24 +100,24 @@ class ResidualOptions(Options):
 
     prefix: ClassVar[str] = "field."
 
-    residual_layers: tuple[int, ...] = (1, 2, 3)
+    residual_layers: tuple[int, ...] = option((1, 2, 3), data=_OVER_TIME)
     """Layers, counted from 0, whose weights carry a time-dependent residual; none is the plain baseline."""
-    residual: ResidualName = option("low-rank", acts=_HAS_LAYERS)
+    residual: ResidualName = option("low-rank", acts=_HAS_LAYERS, data=_OVER_TIME)
     """How weights depend on time: the paper's way, or one of those that it compares with (Tables 6 and 7)."""
-    rank: int = option(10, least=1, acts=(_HAS_LAYERS, unless("residual", "output", "frame-matrices")))
+    rank: int = option(10, least=1, acts=(_HAS_LAYERS, unless("residual", "output", "frame-matrices")), data=_OVER_TIME)
     """Rank of the residuals (R_i). 'output' and 'frame-matrices' have none; 'experts' has as many in the first residual
     layer, and twice as many in each that follows."""
     matrix_rank: int = option(64, least=1, acts=(_HAS_LAYERS, when("residual", "tucker")))
     """'tucker' alone: rank over the inputs and outputs of a layer."""
-    coefficient_fraction: float = option(1.0, above=0, most=1, acts=_HAS_COEFFICIENTS)
+    coefficient_fraction: float = option(1.0, above=0, most=1, acts=_HAS_COEFFICIENTS, data=_OVER_TIME)
     """Coefficient rows per residual layer as a share of the frames (T_i)."""
-    coefficients: Literal["linear", "spline"] = option("linear", acts=_HAS_COEFFICIENTS)
+    coefficients: Literal["linear", "spline"] = option("linear", acts=_HAS_COEFFICIENTS, data=_OVER_TIME)
     """Between their rows, coefficients run along straight lines (the paper), or are a cubic spline over time."""
-    smoothness_weight: float = option(0.0, least=0, acts=_HAS_COEFFICIENTS)
+    smoothness_weight: float = option(0.0, least=0, acts=_HAS_COEFFICIENTS, data=_OVER_TIME)
     """Weight of a loss on the coefficients' second differences over time."""
-    weight_chunks: int = option(1, least=1, acts=(_HAS_LAYERS, when("residual", "low-rank")))
+    weight_chunks: int = option(1, least=1, acts=(_HAS_LAYERS, when("residual", "low-rank")), data=_OVER_TIME)
     """Long sequences: chunks of consecutive frames with shared weights of their own ('low-rank' alone)."""
-    residual_chunks: int = option(1, least=1, acts=(_HAS_LAYERS, when("residual", "low-rank")))
+    residual_chunks: int = option(1, least=1, acts=(_HAS_LAYERS, when("residual", "low-rank")), data=_OVER_TIME)
     """Long sequences: chunks of consecutive frames with residuals of their own ('low-rank' alone)."""
 
     def check_residual_layers(self, num_layers: int) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -10,7 +10,14 @@ from nerfstudio.data.scene_box import SceneBox
 from torch import Tensor
 
 from resfields_ns.data.sdf_data import SupervisedSurfaces
-from resfields_ns.fields.siren_field import SirenField, SirenFieldConfig
+from resfields_ns.fields.siren_field import (
+    ENCODINGS_ACT,
+    EncodingOptions,
+    MLPField,
+    MLPName,
+    SirenFieldConfig,
+    make_mlp_field,
+)
 from resfields_ns.fields.value_field import ImplicitSurface
 from resfields_ns.functional.intersections import march, sphere_trace
 from resfields_ns.functional.rays import intersect_box
@@ -26,11 +33,16 @@ MARCHING_STEP = 1.0 / 64.0
 
 @dataclass
 class SDFModelConfig(CoordinateModelConfig):
-    """A Siren whose zero level moves; the defaults are the paper's (A.3)."""
+    """A network whose zero level moves; the defaults are the paper's (A.3)."""
 
     _target: type = dataclasses.field(default_factory=lambda: SDFModel)
+    below: ClassVar = ENCODINGS_ACT
+    network: MLPName = "siren"
+    """Siren, or ReLU with no, the basic, the positional or the Gaussian encoding of time and point."""
     field: SirenFieldConfig = dataclasses.field(default_factory=lambda: SirenFieldConfig(hidden_dim=256))
-    """The field."""
+    """Sizes of the network."""
+    encoding: EncodingOptions = dataclasses.field(default_factory=EncodingOptions)
+    """Sizes of the encodings."""
 
 
 class SDFModel(CoordinateModel, SurfaceModel):
@@ -40,7 +52,7 @@ class SDFModel(CoordinateModel, SurfaceModel):
     """
 
     config: SDFModelConfig
-    field: SirenField
+    field: MLPField
 
     def __init__(
         self, config: SDFModelConfig, scene_box: SceneBox, num_train_data: int, metadata: dict, **kwargs: Any
@@ -48,9 +60,10 @@ class SDFModel(CoordinateModel, SurfaceModel):
         self.supervision = sequence_of(metadata, SupervisedSurfaces).supervision
         super().__init__(config, scene_box, num_train_data, metadata, **kwargs)
 
-    def make_field(self) -> SirenField:
+    def make_field(self) -> MLPField:
         """Four numbers (t, x, y, z) in, one out."""
-        return self.config.field.setup(num_frames=self.num_frames, quantity=ImplicitSurface())
+        config = self.config
+        return make_mlp_field(config.network, config.field, config.encoding, self.num_frames, ImplicitSurface())
 
     def get_outputs(self, ray_bundle: TimedPoints) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """`values` [N] at points, and their `gradients` [N, 3] by the point where the loss asks for them."""

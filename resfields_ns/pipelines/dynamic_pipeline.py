@@ -90,11 +90,11 @@ class DynamicPipeline(SequencePipeline):
         return {}, losses, self.model.get_metrics_dict({}, batch)
 
     def missing_data(self) -> dict[str, str]:
-        """What of masks, depth and clouds the capture does not have, and where it would have them."""
+        """Also what of masks, depth and clouds the capture does not have."""
         capture, data = self.datamanager.train_dataset.capture, str(self.datamanager.config.data)
         has_masks = capture.has_masks or self.model.config.background == "plate"  # which stands in for them
         found = {"masks": has_masks, "depth": capture.has_depth, "clouds": capture.clouds is not None}
-        return {kind: data for kind, there in found.items() if not there}
+        return super().missing_data() | {kind: data for kind, there in found.items() if not there}
 
     def get_training_callbacks(
         self, training_callback_attributes: TrainingCallbackAttributes

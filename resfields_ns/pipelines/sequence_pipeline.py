@@ -199,6 +199,11 @@ class SequencePipeline(VanillaPipeline, ABC):
             "one page": f"rf-report {folder} --output-path {folder}/report.html",
         }
 
+    def missing_data(self) -> dict[str, str]:
+        """What options need and the data lack, and where it would be: another frame, where there is one alone."""
+        alone = sequence_of(self.datamanager.train_dataset).num_frames == 1
+        return {"second frame": str(self.datamanager.config.data)} if alone else {}
+
     def get_train_loss_dict(self, step: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Outputs, losses and metrics of a training step; the model's parts add losses of their own."""
         self.step.fill_(step)

@@ -45,7 +45,8 @@ class VideoPipeline(SequencePipeline):
         return {
             "video": pixels.clip.path.name,
             "size": [pixels.height, pixels.width],
-            "held_out_pixels": hold_out.pixels.shape[1] / hold_out.num_pixels,
+            "supervision": self.datamanager.config.supervision,
+            "held_out_pixels": float(hold_out.counts.double().mean()) / hold_out.num_pixels,
             "held_out_frames": [pixels.frames[frame] for frame in hold_out.held_out_frames.nonzero()[:, 0].tolist()],
         }
 

@@ -19,7 +19,7 @@ from resfields_ns.data.video_data import VideoDataManagerConfig
 from resfields_ns.dataparsers.deforming_things import DeformingThingsConfig
 from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig
 from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig
-from resfields_ns.fields.siren_field import SirenField, SirenFieldConfig
+from resfields_ns.fields.siren_field import MLPField, SirenFieldConfig
 from resfields_ns.fields.value_field import ImplicitSurface, Picture
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.method_configs.sdf import sdf_resfields
@@ -52,7 +52,7 @@ def infer_siren(tensors: Mapping[str, Tensor]) -> tuple[SirenFieldConfig, int | 
 
 
 def siren_parameters(field: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters of a `SirenField` under their released names."""
+    """The parameters of a field under their released names."""
     return {released_name(name, _NAMES): parameter for name, parameter in field.named_parameters()}
 
 
@@ -87,7 +87,7 @@ def import_sdf_run(released: ReleasedCheckpoint, data: Path, output_dir: Path, f
 
 
 @torch.no_grad()
-def take_our_times(field: SirenField, num_frames: int) -> None:
+def take_our_times(field: MLPField, num_frames: int) -> None:
     """Make a field of released times t answer the same at our times u: t = s (u + 1) - 1, s = (N - 1) / (N + 2).
 
     w t + b = (s w) u + (b + (s - 1) w) for the first layer's column w of the time.

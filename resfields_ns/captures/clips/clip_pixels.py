@@ -1,5 +1,6 @@
 """The pixels of a video in memory, and which of them are held out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -65,7 +66,7 @@ class HoldOut:
     """
 
     pixels: Int[Tensor, "frames held"]
-    """The pixels held out of each frame, ascending."""
+    """The pixels held out of each frame, ascending; behind them `num_pixels`, where others have more."""
     held_out_frames: Bool[Tensor, "frames"]
     """The frames held out as a whole."""
     num_pixels: int
@@ -90,6 +91,22 @@ class HoldOut:
         frames[random.choice(num_frames, int(frame_fraction * num_frames), replace=False)] = True
         return cls(pixels, frames, num_pixels)
 
+    @classmethod
+    def of_masks(cls, masks: Iterable[Bool[np.ndarray, "height width"]]) -> "HoldOut":
+        """Hold out the pixels of a mask a frame; a frame whose mask is full is held out as a whole."""
+        flat = [torch.from_numpy(mask.flatten()) for mask in masks]
+        num_pixels = len(flat[0])
+        counts = [int(mask.sum()) for mask in flat]
+        pixels = torch.full((len(flat), max(counts)), num_pixels, dtype=torch.int32)
+        for row, mask, count in zip(pixels, flat, counts, strict=True):
+            row[:count] = mask.nonzero()[:, 0].int()
+        return cls(pixels, torch.tensor([count == num_pixels for count in counts]), num_pixels)
+
+    @cached_property
+    def counts(self) -> Int[Tensor, "frames"]:
+        """How many pixels are held out of each frame, one by one."""
+        return (self.pixels < self.num_pixels).sum(dim=1)
+
     @property
     def any(self) -> bool:
         """Whether a pixel is held out."""
@@ -100,7 +117,7 @@ class HoldOut:
         if self.held_out_frames[frame]:
             return torch.ones(self.num_pixels, dtype=torch.bool)
         mask = torch.zeros(self.num_pixels, dtype=torch.bool)
-        mask[self.pixels[frame].long()] = True
+        mask[self.pixels[frame, : self.counts[frame]].long()] = True
         return mask
 
     def draw_seen(self, frames: Int[Tensor, "frames"], samples: int) -> Int[Tensor, "frames samples"]:
@@ -109,8 +126,9 @@ class HoldOut:
         The j-th of the seen pixels (from 0) comes after as many held-out ones h_i as have i-th place h_i - i <= j.
         """
         held = self.pixels[frames]
-        place = torch.randint(self.num_pixels - held.shape[1], (len(frames), samples), dtype=torch.int32)
+        place = _random_places(self.num_pixels - self.counts[frames], samples)
         seen_before = held - torch.arange(held.shape[1], dtype=torch.int32)
+        seen_before[held == self.num_pixels] = self.num_pixels
         return place.long() + torch.searchsorted(seen_before, place, right=True)
 
     def draw_held_out(self, frames: Int[Tensor, "frames"], samples: int) -> Int[Tensor, "frames samples"]:
@@ -119,5 +137,12 @@ class HoldOut:
         if self.pixels.shape[1] == 0:
             return of_frames
         held = self.pixels[frames]
-        of_pixels = held.gather(1, torch.randint(held.shape[1], (len(frames), samples))).long()
+        of_pixels = held.gather(1, _random_places(self.counts[frames], samples).long()).long()
         return torch.where(self.held_out_frames[frames, None], of_frames, of_pixels)
+
+
+def _random_places(counts: Int[Tensor, "frames"], samples: int) -> Int[Tensor, "frames samples"]:
+    """Random whole numbers below each count, each alike; 0 below 0."""
+    if (counts == counts[0]).all():
+        return torch.randint(int(counts[0]), (len(counts), samples), dtype=torch.int32)
+    return (torch.rand(len(counts), samples, dtype=torch.float64) * counts[:, None]).int()

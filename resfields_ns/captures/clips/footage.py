@@ -10,7 +10,15 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from resfields_ns.captures.array_files import map_array
-from resfields_ns.captures.image_files import check_size, image_size, list_frames, open_image, rgb_picture, upright
+from resfields_ns.captures.image_files import (
+    PICTURE_SUFFIXES,
+    check_size,
+    image_size,
+    list_frames,
+    open_image,
+    rgb_picture,
+    upright,
+)
 from resfields_ns.captures.video_file import decode_frames, probe_video
 
 Picture = UInt8[np.ndarray, "height width 3"]
@@ -94,21 +102,21 @@ class ArrayFootage(Footage):
         return np.round(values * 255.0).astype(np.uint8)
 
 
-class FolderFootage(Footage):
-    """png or jpg files, one a frame, in the order of their names' numbers.
+class PictureFootage(Footage):
+    """png or jpg files, one a frame; a single picture is a video of one frame.
 
     Raises:
-        ValueError: if there is none, or they differ in size
+        ValueError: if they differ in size
     """
 
-    def __init__(self, path: Path) -> None:
-        self.files = list(list_frames(path).values())
-        first = self.files[0]
+    def __init__(self, path: Path, files: list[Path]) -> None:
+        self.files = files
+        first = files[0]
         size = image_size(first)
         for file in self.files[1:]:
             check_size(file, image_size(file), size, first.name)
         with open_image(first) as image:
-            super().__init__(path, size, len(self.files), image.mode)
+            super().__init__(path, size, len(files), image.mode)
 
     def pictures(self, frames: list[int]) -> Iterator[Picture]:
         """Read frames, given in ascending order."""
@@ -138,10 +146,12 @@ class VideoFootage(Footage):
 
 
 def open_footage(path: Path) -> Footage:
-    """Open a video file (mp4, mkv, gif, webm and others), a folder of frames, or a npy file.
+    """Open a video file (mp4, mkv, gif, webm and others), a picture (png, jpg), a folder of them, or a npy file.
 
     Raises ValueError if it is none of these, or holds no frames.
     """
     if path.is_dir():
-        return FolderFootage(path)
+        return PictureFootage(path, list(list_frames(path).values()))
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return PictureFootage(path, [path])
     return ArrayFootage(path) if path.suffix == ".npy" else VideoFootage(path)

@@ -207,11 +207,14 @@ _SUFFIXES = (".obj", ".ply")
 
 
 class MeshFolder(MeshSequence):
-    """Meshes of one kind, ordered by the numbers in their names; each may have triangles of its own."""
+    """Meshes of one kind, ordered by the numbers in their names; each may have triangles of its own.
+
+    A single file is a sequence of one frame.
+    """
 
     def __init__(self, folder: Path, texture: Path | None = None) -> None:
         """Find the files; `texture` is one texture for all of them, in place of their own."""
-        self.files = list_folder(folder, _SUFFIXES)
+        self.files = [folder] if folder.is_file() else list_folder(folder, _SUFFIXES)
         kinds = sorted({path.suffix.lower() for path in self.files})
         if len(kinds) != 1:
             raise ValueError(f"{folder}: expected ply or obj files, found {' and '.join(kinds) or 'neither'}")
@@ -224,27 +227,29 @@ class MeshFolder(MeshSequence):
         return read_mesh_file(self.files[index], self.texture)
 
 
-_BESIDE = (*SUFFIXES, ".bin")  # textures and buffers
+_OF_MESHES = (*_SUFFIXES, "")  # of a folder
+_BESIDE = (*SUFFIXES, ".bin", ".mtl")  # textures, buffers and materials
 
 
 def open_mesh_sequence(
     source: Path, texture: Path | None = None, fps: float | None = None, animation: str | None = None
 ) -> MeshSequence:
-    """Open a folder of PLY or OBJ files, or a .npz, .anime, .glb or .gltf file.
+    """Open a folder of PLY or OBJ files, one such file, or a .npz, .anime, .glb or .gltf file.
 
     Raises ValueError if the source is none of these or is broken, or an option has no meaning for it.
     """
     if not source.exists():
         raise ValueError(f"{source}: expected a mesh sequence, found no such file or folder")
     suffix = "" if source.is_dir() else source.suffix.lower()
-    if source.is_file() and suffix not in (".npz", ".anime", ".glb", ".gltf"):
-        raise ValueError(f"{source}: expected a folder, or a file in .npz, .anime, .glb or .gltf, found {source.name}")
-    if texture is not None and suffix not in (".npz", ""):
-        raise ValueError(f"--texture: expected with a .npz file or a folder of meshes, found with {source}")
+    if suffix not in (*_OF_MESHES, ".npz", ".anime", ".glb", ".gltf"):
+        expected = "a folder, or a file in .ply, .obj, .npz, .anime, .glb or .gltf"
+        raise ValueError(f"{source}: expected {expected}, found {source.name}")
+    if texture is not None and suffix not in (*_OF_MESHES, ".npz"):
+        raise ValueError(f"--texture: expected with a .npz file or with meshes, found with {source}")
     for option, value in [("--fps", fps), ("--animation", animation)]:
         if value is not None and suffix not in (".glb", ".gltf"):
             raise ValueError(f"{option}: expected with a .glb or .gltf file, found with {source}")
-    if suffix == "":
+    if suffix in _OF_MESHES:
         return MeshFolder(source, texture)
     if suffix == ".npz":
         return MeshArchive(source, texture)
