@@ -103,6 +103,7 @@ sceneflow  | field.motion se3         | field.num-cosines 2               | moti
 video      | model.network hash-grid  | field.hidden-dim 2                | network is hash-grid, not siren
 video      |                          | model.hash-grid.hidden-dim 2      | network is siren, not hash-grid
 video      | video-frames --held-out-pixels 0 | --hold-out-seed 2         | held-out-pixels is 0.0 and held-out-frames
+audio      |                          | --hold-out-seed 2                 | held-out-samples is 0.0
 """
 """Method, what it is asked for, an option that then does nothing, and why; `-resfields` is left out of the method."""
 
@@ -126,7 +127,7 @@ residual direct         | residual-chunks 2        | residual is direct, not low
 """
 """The same for every method with residual layers, below its field."""
 
-_WITH_RESIDUALS = ("tnerf", "video", "sdf", "sceneflow")
+_WITH_RESIDUALS = ("tnerf", "video", "sdf", "sceneflow", "audio")
 
 _NEEDS_DATA = {
     "--pipeline.chamfer-resolution 64": "clouds",

@@ -109,6 +109,7 @@ def in_scene(viewer: Viewer, kind: str) -> set[str]:
 TASKS = {
     "tnerf-resfields-small": "GlbMessage",
     "video-resfields-small": "ImageMessage",
+    "audio-resfields-small": "ImageMessage",
     "sdf-resfields-small": "GlbMessage",
     "sceneflow-resfields": "PointCloudMessage",
 }

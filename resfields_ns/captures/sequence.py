@@ -18,6 +18,7 @@ from torch import Tensor
 
 from resfields_ns.captures.camera import Camera, CropWindow, Similarity
 from resfields_ns.captures.clips.clip_pixels import ClipPixels, HoldOut
+from resfields_ns.captures.clips.sound_files import SoundWindows
 from resfields_ns.captures.image_files import (
     holds_floats,
     open_image,
@@ -244,6 +245,19 @@ class Clip(Sequence):
     """
 
     pixels: ClipPixels
+    hold_out: HoldOut
+
+
+@dataclass(frozen=True, eq=False)
+class Sound(Sequence):
+    """A sound, as drawings of the waveforms of its windows that hang in space.
+
+    Args:
+        windows: of all frames
+        hold_out: which of their samples are kept from training
+    """
+
+    windows: SoundWindows
     hold_out: HoldOut
 
 

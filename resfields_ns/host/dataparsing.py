@@ -27,6 +27,7 @@ _WORDS = {
     "Clip": "a video",
     "Surfaces": "a mesh sequence",
     "Sequence": "a sequence",
+    "Sound": "a sound",
     "TrackedSurfaces": "a mesh sequence of one topology",
     "NoneType": "data of another plugin",
 }

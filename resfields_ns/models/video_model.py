@@ -16,11 +16,11 @@ from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
 from resfields_ns.fields.siren_field import SirenFieldConfig
 from resfields_ns.fields.value_field import Picture, ValueField
 from resfields_ns.functional import metrics
-from resfields_ns.functional.intersections import intersect_picture
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.functional.shares import mean_of_rows
 from resfields_ns.host.dataparsing import sequence_of
-from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
+from resfields_ns.models.coordinate_model import CoordinateModelConfig
+from resfields_ns.models.picture_model import PictureModel
 from resfields_ns.options import option, when
 
 
@@ -42,34 +42,20 @@ class VideoModelConfig(CoordinateModelConfig):
         return {"siren": self.field, "hash-grid": self.hash_grid}[self.network]
 
 
-class VideoModel(CoordinateModel):
+class VideoModel(PictureModel):
     """Colours of a video's pixels; cameras see the picture hang in space, see `functional/intersections.py`."""
 
     config: VideoModelConfig
-    field: ValueField
-
-    @property
-    def picture(self) -> Picture:
-        """What the field tells the colours of."""
-        pixels = sequence_of(self.kwargs["metadata"], Clip).pixels
-        return Picture(pixels.height, pixels.width)
 
     def make_field(self) -> ValueField:
         """The network."""
-        return self.config.network_config.setup(num_frames=self.num_frames, quantity=self.picture)
+        pixels = sequence_of(self.kwargs["metadata"], Clip).pixels
+        picture = Picture(pixels.height, pixels.width)
+        return self.config.network_config.setup(num_frames=self.num_frames, quantity=picture)
 
     def get_outputs(self, ray_bundle: TimedPoints) -> dict[str, Tensor]:
         """Colours `rgb` [N, 3] at (row, column) of a batch, not clamped."""
         return {"rgb": self.field.values(ray_bundle)}
-
-    def find_hits(
-        self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], times: Float[Tensor, "rays"]
-    ) -> Hits:
-        """The picture's colours where rays meet it."""
-        picture = self.picture
-        hit, distances, coordinates = intersect_picture(origins, directions, picture.height, picture.width)
-        rgb = self.field.values(TimedPoints.from_times(coordinates[hit], times[hit]))
-        return Hits(hit.nonzero()[:, 0], distances[hit], rgb)
 
     def get_loss_dict(
         self, outputs: dict[str, Any], batch: dict[str, Any], metrics_dict: dict | None = None

@@ -90,6 +90,12 @@ class HoldOut:
         frames[random.choice(num_frames, int(frame_fraction * num_frames), replace=False)] = True
         return cls(pixels, frames, num_pixels)
 
+    @classmethod
+    def nothing(cls, num_frames: int, num_pixels: int) -> "HoldOut":
+        """Hold out no pixel of no frame."""
+        none = torch.zeros(num_frames, 0, dtype=torch.int32)
+        return cls(none, torch.zeros(num_frames, dtype=torch.bool), num_pixels)
+
     @property
     def any(self) -> bool:
         """Whether a pixel is held out."""
