@@ -110,6 +110,7 @@ TASKS = {
     "tnerf-resfields-small": "GlbMessage",
     "video-resfields-small": "ImageMessage",
     "audio-resfields-small": "ImageMessage",
+    "wave-resfields": "ImageMessage",
     "sdf-resfields-small": "GlbMessage",
     "sceneflow-resfields": "PointCloudMessage",
 }

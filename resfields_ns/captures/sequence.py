@@ -19,6 +19,7 @@ from torch import Tensor
 from resfields_ns.captures.camera import Camera, CropWindow, Similarity
 from resfields_ns.captures.clips.clip_pixels import ClipPixels, HoldOut
 from resfields_ns.captures.clips.sound_files import SoundWindows
+from resfields_ns.captures.clips.wave_references import WaveReference
 from resfields_ns.captures.image_files import (
     holds_floats,
     open_image,
@@ -259,6 +260,17 @@ class Sound(Sequence):
 
     windows: SoundWindows
     hold_out: HoldOut
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneWaves(Sequence):
+    """Waves on a square that hangs in space, which solve an equation.
+
+    Args:
+        reference: the equation, and its solution by other means
+    """
+
+    reference: WaveReference
 
 
 @dataclass(frozen=True, eq=False)

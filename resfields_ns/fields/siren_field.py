@@ -9,6 +9,7 @@ from torch import Tensor
 
 from resfields_ns import timeline
 from resfields_ns.fields.value_field import Quantity, ValueField
+from resfields_ns.functional.jets import Jet
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.layers import ResidualOptions, SirenMLP
 from resfields_ns.options import option
@@ -49,3 +50,13 @@ class SirenField(ValueField):
         segments = points.segments
         times = segments.expand(timeline.network_times(segments.times))
         return self.mlp(torch.cat((times[:, None], points.positions), dim=1), segments)
+
+    def jet(self, points: TimedPoints, with_time: bool) -> Jet:
+        """The values with their first and second derivatives by time in [0, 1], where that is asked for, and by each
+        coordinate of the points."""
+        segments, positions = points.segments, points.positions
+        times = segments.expand(timeline.network_times(segments.times))[:, None]
+        directions = torch.eye(1 + positions.shape[1], dtype=positions.dtype, device=positions.device)
+        directions[0, 0] = 2.0  # of the network's time by time
+        inputs = Jet.along(torch.cat((times, positions), dim=1), directions if with_time else directions[1:])
+        return self.mlp.jet(inputs, segments, with_time)

@@ -14,6 +14,7 @@ from resfields_ns.functional.intersections import project_on_picture
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.functional.surface_points import normal_colours
 from resfields_ns.functional.volume import laplace_density
+from resfields_ns.functional.wave_equations import PlaneEquation, wave_colours
 from resfields_ns.functional.waveforms import DRAWING_SIZE, draw_waveform
 
 
@@ -175,3 +176,28 @@ class Waveform(Hanging):
         """The drawing of what the network says."""
         places = points.positions
         return draw_waveform(places, self.amplitudes(field, points.moved(places[:, 1:])))
+
+
+class PlaneWave(Hanging):
+    """A wave on the square [-1, 1]^2; what hangs in space is its first value, in colours.
+
+    Args:
+        equation: that it solves
+        side: pixels of the picture
+    """
+
+    num_coordinates = 2
+
+    def __init__(self, equation: PlaneEquation, side: int) -> None:
+        super().__init__(side, side)
+        self.equation = equation
+        self.num_values = equation.num_values
+
+    def solution(self, field: ValueField, points: TimedPoints) -> Float[Tensor, "points values"]:
+        """u at points."""
+        times = points.segments.expand(points.segments.times)
+        return self.equation.solution(field.values(points), points.positions, times)
+
+    def colours(self, field: ValueField, points: TimedPoints) -> Float[Tensor, "points 3"]:
+        """Blue below zero, red above it."""
+        return wave_colours(self.solution(field, points)[:, 0])

@@ -26,6 +26,7 @@ _WORDS = {
     "Capture": "a capture of cameras",
     "Clip": "a video",
     "Surfaces": "a mesh sequence",
+    "PlaneWaves": "waves on a plane",
     "Sequence": "a sequence",
     "Sound": "a sound",
     "TrackedSurfaces": "a mesh sequence of one topology",
