@@ -10,19 +10,17 @@ import torch
 from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
-from resfields_ns.captures.camera import Camera, Similarity
+from resfields_ns.captures.camera import Similarity
 from resfields_ns.captures.clips.clip_pixels import ClipPixels, HoldOut
 from resfields_ns.captures.clips.footage import Footage, open_footage
 from resfields_ns.captures.clips.inpaint_masks import check_fits, read_inpaint_masks
+from resfields_ns.captures.clips.picture_view import picture_box, picture_camera
 from resfields_ns.captures.sequence import Clip, Frames, SequenceImage
-from resfields_ns.functional.intersections import half_extents
 from resfields_ns.host.dataparsing import SequenceDataParser
 from resfields_ns.options import Options, option, when, when_any
 from resfields_ns.timeline import parse_frames
 
 CAMERA_NAME = "front"
-_CAMERA_DISTANCE = 2.0  # scene units before the picture
-_BOX_HALF_DEPTH = 0.1  # scene units
 
 
 @dataclass
@@ -95,8 +93,7 @@ class VideoFrames(SequenceDataParser):
         seen = ~self.hold_out.held_out_frames
         chosen = (seen if split == "train" else torch.ones_like(seen)).nonzero()[:, 0].tolist()
         height, width = self.pixels.height, self.pixels.width
-        extent = np.array([_BOX_HALF_DEPTH, *half_extents(height, width)])
-        camera = _camera(height, width)
+        camera = picture_camera(height, width)
         return Clip(
             frames=Frames(tuple(self.frames), self.pixels.clip.frame_rate or None),
             images=tuple(
@@ -104,19 +101,11 @@ class VideoFrames(SequenceDataParser):
                 for i in chosen
             ),
             to_world=Similarity(np.eye(4)),
-            box=np.stack([-extent, extent]),
+            box=picture_box(height, width),
             pixels=self.pixels,
             hold_out=self.hold_out,
             blended=self.blended,
         )
-
-
-def _camera(height: int, width: int) -> Camera:
-    """A camera before the middle of a picture that fills its view."""
-    right, up, back = np.eye(3)[[1, 2, 0]]
-    pose = np.stack([right, -up, -back, _CAMERA_DISTANCE * back], axis=-1)
-    focal = _CAMERA_DISTANCE * max(height, width) / 2.0
-    return Camera(width, height, focal, focal, width / 2.0, height / 2.0, pose=pose)
 
 
 video_frames_specification = DataParserSpecification(

@@ -18,12 +18,16 @@ from resfields_ns.host.trainer import ResFieldsTrainer, ResFieldsTrainerConfig
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from resfields_ns.models.sceneflow_model import SceneFlowModelConfig
 from resfields_ns.models.sdf_model import SDFModelConfig
+from resfields_ns.models.sound_model import SoundModelConfig
 from resfields_ns.models.video_model import VideoModelConfig
+from resfields_ns.models.wave_model import WaveModelConfig
 from tests.family import Family
 from tests.ray_family import RAY_FAMILY
 from tests.scene_flow_family import SCENE_FLOW_FAMILY
 from tests.sdf_family import SDF_FAMILY
+from tests.sound_family import SOUND_FAMILY
 from tests.video_family import VIDEO_FAMILY
+from tests.wave_family import WAVE_FAMILY
 
 METHODS: dict[str, MethodSpecification] = {
     entry.name: entry.load()
@@ -35,6 +39,8 @@ FAMILIES: dict[type[ModelConfig], Family] = {
     VideoModelConfig: VIDEO_FAMILY,
     SceneFlowModelConfig: SCENE_FLOW_FAMILY,
     SDFModelConfig: SDF_FAMILY,
+    SoundModelConfig: SOUND_FAMILY,
+    WaveModelConfig: WAVE_FAMILY,
 }
 """The family of a method, by its model."""
 FIELDS = {

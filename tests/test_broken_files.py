@@ -13,12 +13,14 @@ from random import Random
 import av
 import numpy as np
 import pytest
+import soundfile
 import torch
 import trimesh
 from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from PIL import Image
 
 from resfields_ns.captures.clips.footage import open_footage
+from resfields_ns.captures.clips.sound_files import open_sound
 from resfields_ns.captures.image_files import depth_size, mask_size, read_depth, read_mask
 from resfields_ns.captures.kinect.recording import Recording
 from resfields_ns.captures.meshes.mesh_files import open_mesh_sequence
@@ -83,6 +85,19 @@ def _read_footage(path: Path) -> None:
 
 def _clip(suffix: str) -> Callable[[Path], None]:
     return lambda folder: _read_footage(folder / f"clip{suffix}")
+
+
+def _write_sound(suffix: str) -> Callable[[Path], None]:
+    tone = np.sin(np.arange(2000) / 9.0).astype(np.float32)
+    return lambda folder: soundfile.write(folder / f"tone{suffix}", tone, 8000)
+
+
+def _read_sound(suffix: str) -> Callable[[Path], None]:
+    def read(folder: Path) -> None:
+        source = open_sound(folder / f"tone{suffix}", 0.1)
+        assert np.isfinite(source.read(0)).all()
+
+    return read
 
 
 def _write_pictures(suffix: str) -> Callable[[Path], None]:
@@ -201,6 +216,9 @@ FORMATS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = 
     "gif": (_write_clip(".gif", "gif", "rgb8"), _clip(".gif")),
     "avi": (_write_clip(".avi", "mpeg4", "yuv420p"), _clip(".avi")),
     "npy video": (lambda path: np.save(path / "clip.npy", np.stack(_PICTURES)), _clip(".npy")),
+    "wav": (_write_sound(".wav"), _read_sound(".wav")),
+    "flac": (_write_sound(".flac"), _read_sound(".flac")),
+    "ogg": (_write_sound(".ogg"), _read_sound(".ogg")),
     "png": (_write_pictures(".png"), _read_footage),
     "jpg": (_write_pictures(".jpg"), _read_footage),
     "masks": (_write_pictures(".png"), _read_masks),

@@ -111,6 +111,7 @@ video      | video-frames --inpaint a.png | --held-out-pixels 0.2         | inpa
 video      | video-frames --inpaint a.png | --held-out-frames 0.2         | inpaint is a.png
 video      | --pipeline.datamanager.supervision gradients video-frames | --inpaint a.png | supervision is gradients, not
 video      | video-frames             | --blend-with a.png                | supervision is values, not gradients
+audio      |                          | --hold-out-seed 2                 | held-out-samples is 0.0
 """
 """Method, what it is asked for, an option that then does nothing, and why; `-resfields` is left out of the method."""
 
@@ -134,7 +135,7 @@ residual direct         | residual-chunks 2        | residual is direct, not low
 """
 """The same for every method with residual layers, below its field."""
 
-_WITH_RESIDUALS = ("tnerf", "video", "sdf", "sceneflow")
+_WITH_RESIDUALS = ("tnerf", "video", "sdf", "sceneflow", "audio")
 
 _OVER_TIME = (
     *("residual-layers 1", "residual cp", "rank 2", "coefficient-fraction 0.5", "coefficients spline"),

@@ -109,6 +109,8 @@ def in_scene(viewer: Viewer, kind: str) -> set[str]:
 TASKS = {
     "tnerf-resfields-small": "GlbMessage",
     "video-resfields-small": "ImageMessage",
+    "audio-resfields-small": "ImageMessage",
+    "wave-resfields": "ImageMessage",
     "sdf-resfields-small": "GlbMessage",
     "sceneflow-resfields": "PointCloudMessage",
 }

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from resfields_ns.captures.camera import Camera, CropWindow, Similarity
 from resfields_ns.captures.clips.clip_pixels import ClipPixels, HoldOut
+from resfields_ns.captures.clips.sound_files import SoundWindows
+from resfields_ns.captures.clips.wave_references import WaveReference
 from resfields_ns.captures.image_files import (
     holds_floats,
     open_image,
@@ -247,6 +249,30 @@ class Clip(Sequence):
     pixels: ClipPixels
     hold_out: HoldOut
     blended: ClipPixels | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Sound(Sequence):
+    """A sound, as drawings of the waveforms of its windows that hang in space.
+
+    Args:
+        windows: of all frames
+        hold_out: which of their samples are kept from training
+    """
+
+    windows: SoundWindows
+    hold_out: HoldOut
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneWaves(Sequence):
+    """Waves on a square that hangs in space, which solve an equation.
+
+    Args:
+        reference: the equation, and its solution by other means
+    """
+
+    reference: WaveReference
 
 
 @dataclass(frozen=True, eq=False)

@@ -221,6 +221,38 @@ class RenderCameraPath(RenderOptions):
         return read_camera_path(self.camera_path_filename)
 
 
+@dataclass
+class RenderAudio:
+    """Play a sound as the run has it: a wav file, and a picture of it beside the original (waveforms, spectrograms)."""
+
+    load_config: Path
+    """The run's config.yml."""
+    output_path: Path
+    """The .wav file to write; the picture has its name with .png."""
+    residual_scale: float = 1.0
+    """Factor on the residual weights; 0 plays what the base weights alone hold."""
+    residual_rank: int | None = None
+    """Keep the best approximation of this rank of every residual; by default all of it."""
+
+    def main(self) -> None:
+        """Write both files and say where they are."""
+        from resfields_ns.export.sounds import picture_sounds, signal_to_noise, sound_of, true_sound, write_sound
+        from resfields_ns.host.trained_run import load_trained_run
+
+        if self.output_path.suffix != ".wav":
+            raise ValueError(f"--output-path: expected a .wav file, found {self.output_path}")
+        run = load_trained_run(self.load_config)
+        run.show_residuals(self.residual_scale, self.residual_rank)
+        found, rate = sound_of(run)
+        true = true_sound(run)
+        picture = self.output_path.with_suffix(".png")
+        self.output_path.parent.mkdir(parents=True, exist_ok=True)
+        write_sound(found, rate, self.output_path)
+        picture_sounds({**({} if true is None else {"original": true}), "field": found}, rate, picture)
+        told = "" if true is None else f", SNR {signal_to_noise(true, found):.2f} dB"
+        print(f"Wrote {len(found) / rate:.2f} s to {self.output_path}, and {picture}{told}")
+
+
 @tyro.conf.configure(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
 def render(
     movie: Annotated[RenderTime, tyro.conf.subcommand("time")]
@@ -228,9 +260,10 @@ def render(
     | Annotated[RenderOrbit, tyro.conf.subcommand("orbit")]
     | Annotated[RenderDataset, tyro.conf.subcommand("dataset")]
     | Annotated[RenderCameraPath, tyro.conf.subcommand("camera-path")]
-    | Annotated[RenderVideo, tyro.conf.subcommand("video")],
+    | Annotated[RenderVideo, tyro.conf.subcommand("video")]
+    | Annotated[RenderAudio, tyro.conf.subcommand("audio")],
 ) -> None:
-    """Render a movie of a trained run: mp4, gif, or a folder of png files.
+    """Render a movie of a trained run: mp4, gif, or a folder of png files; of a sound, a wav file.
 
     Example: rf-render freeze --frame 10 --load-config RUN/config.yml --output-path frozen.mp4
 

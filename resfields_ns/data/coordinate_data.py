@@ -37,6 +37,10 @@ class CoordinateBatches(ABC):
     ) -> tuple[Float[Tensor, "points dims"], dict[str, Tensor]]:
         """Draw points of `frames`, frame after frame: `samples` or fewer of each, and what is known at each point."""
 
+    def moments(self, frames: Int[Tensor, "frames"]) -> Int[Tensor, "frames"] | Float[Tensor, "frames"]:
+        """The frame positions at which the points of `frames` lie, ascending: the frames themselves, for most."""
+        return frames
+
 
 _OLD = "--pipeline.datamanager"  # where names that the host had for two options still work
 
@@ -119,7 +123,7 @@ class CoordinateDataManager(VanillaDataManager[InputDataset], ABC):
         frames = self._choose(batches.frames, count)
         points, batch = batches.draw(frames, count // len(frames))
         samples = len(points) // len(frames)
-        times = times_from_frames(frames, sequence_of(dataset).num_frames).to(self.device)
+        times = times_from_frames(batches.moments(frames), sequence_of(dataset).num_frames).to(self.device)
         segments = TimeSegments(times, (samples,) * len(frames))
         batch = {name: values.to(self.device) for name, values in batch.items()}
         return TimedPoints(points.to(self.device), segments), batch

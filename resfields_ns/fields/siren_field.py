@@ -13,6 +13,7 @@ from torch import Tensor
 
 from resfields_ns import timeline
 from resfields_ns.fields.value_field import Quantity, ValueField
+from resfields_ns.functional.jets import Jet
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.layers import (
     MLP,
@@ -114,8 +115,20 @@ class SirenField(MLPField):
         quantity: what is learnt
     """
 
+    mlp: SirenMLP
+
     def __init__(self, config: SirenFieldConfig, num_frames: int, quantity: Quantity) -> None:
         super().__init__(SirenMLP, 1 + quantity.num_coordinates, config, num_frames, quantity)
+
+    def jet(self, points: TimedPoints, with_time: bool) -> Jet:
+        """The values with their first and second derivatives by time in [0, 1], where that is asked for, and by each
+        coordinate of the points."""
+        segments, positions = points.segments, points.positions
+        times = segments.expand(timeline.network_times(segments.times))[:, None]
+        directions = torch.eye(1 + positions.shape[1], dtype=positions.dtype, device=positions.device)
+        directions[0, 0] = 2.0  # of the network's time by time
+        inputs = Jet.along(torch.cat((times, positions), dim=1), directions if with_time else directions[1:])
+        return self.mlp.jet(inputs, segments, with_time)
 
 
 class ReLUField(MLPField):

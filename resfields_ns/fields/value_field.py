@@ -14,6 +14,8 @@ from resfields_ns.functional.intersections import project_on_picture
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.functional.surface_points import normal_colours
 from resfields_ns.functional.volume import laplace_density
+from resfields_ns.functional.wave_equations import PlaneEquation, wave_colours
+from resfields_ns.functional.waveforms import DRAWING_SIZE, draw_waveform
 
 
 class Quantity(ABC):
@@ -21,7 +23,7 @@ class Quantity(ABC):
 
     num_coordinates: ClassVar[int]
     """Of a point."""
-    num_values: ClassVar[int]
+    num_values: int
     """At a point."""
 
     @abstractmethod
@@ -131,8 +133,8 @@ class ImplicitSurface(Quantity):
         return F.normalize(field.value_and_gradient(points)[1], dim=-1)
 
 
-class Picture(Quantity):
-    """RGB at (row, column) of a picture that hangs in space, see `functional/intersections.py`.
+class Hanging(Quantity, ABC):
+    """Colours at (row, column) of a picture that hangs in space, see `functional/intersections.py`.
 
     In space it is a slab around the picture's plane, 0.02 thick, with the density 1000: seen from before, all but e^-20
     of the light ends in it.
@@ -143,12 +145,14 @@ class Picture(Quantity):
 
     DENSITY = 1000.0
     THICKNESS = 0.02
-    num_coordinates = 2
-    num_values = 3
 
     def __init__(self, height: int, width: int) -> None:
         self.height = height
         self.width = width
+
+    @abstractmethod
+    def colours(self, field: ValueField, points: TimedPoints) -> Float[Tensor, "points 3"]:
+        """What is seen at (row, column), not clamped."""
 
     def density(self, field: ValueField, points: TimedPoints) -> Float[Tensor, "points"]:
         """That of the slab, the same at every time."""
@@ -158,6 +162,67 @@ class Picture(Quantity):
         return self.DENSITY * (inside & near).to(points.positions)
 
     def outputs(self, field: ValueField, points: TimedPoints) -> dict[Any, Float[Tensor, "points channels"]]:
-        """The colours of the network at the nearest points of the picture's plane, not clamped."""
+        """The colours at the nearest points of the picture's plane."""
         _, coordinates = project_on_picture(points.positions, self.height, self.width)
-        return {FieldHeadNames.RGB: field.values(points.moved(coordinates))}
+        return {FieldHeadNames.RGB: self.colours(field, points.moved(coordinates))}
+
+
+class Picture(Hanging):
+    """RGB at (row, column)."""
+
+    num_coordinates = 2
+    num_values = 3
+
+    def colours(self, field: ValueField, points: TimedPoints) -> Float[Tensor, "points 3"]:
+        """The values of the network."""
+        return field.values(points)
+
+
+class Waveform(Hanging):
+    """Amplitudes at positions in a window of a sound; what hangs in space is their drawing (`functional/waveforms.py`).
+
+    Args:
+        channels: amplitudes at a position
+        scale: factor on positions in [-1, 1], by which the network sees them
+    """
+
+    num_coordinates = 1
+
+    def __init__(self, channels: int, scale: float) -> None:
+        super().__init__(*DRAWING_SIZE)
+        self.num_values = channels
+        self.scale = scale
+
+    def amplitudes(self, field: ValueField, points: TimedPoints) -> Float[Tensor, "points channels"]:
+        """What the network says at positions in [-1, 1]."""
+        return field.values(points.moved(self.scale * points.positions))
+
+    def colours(self, field: ValueField, points: TimedPoints) -> Float[Tensor, "points 3"]:
+        """The drawing of what the network says."""
+        places = points.positions
+        return draw_waveform(places, self.amplitudes(field, points.moved(places[:, 1:])))
+
+
+class PlaneWave(Hanging):
+    """A wave on the square [-1, 1]^2; what hangs in space is its first value, in colours.
+
+    Args:
+        equation: that it solves
+        side: pixels of the picture
+    """
+
+    num_coordinates = 2
+
+    def __init__(self, equation: PlaneEquation, side: int) -> None:
+        super().__init__(side, side)
+        self.equation = equation
+        self.num_values = equation.num_values
+
+    def solution(self, field: ValueField, points: TimedPoints) -> Float[Tensor, "points values"]:
+        """u at points."""
+        times = points.segments.expand(points.segments.times)
+        return self.equation.solution(field.values(points), points.positions, times)
+
+    def colours(self, field: ValueField, points: TimedPoints) -> Float[Tensor, "points 3"]:
+        """Blue below zero, red above it."""
+        return wave_colours(self.solution(field, points)[:, 0])

@@ -26,7 +26,9 @@ _WORDS = {
     "Capture": "a capture of cameras",
     "Clip": "a video",
     "Surfaces": "a mesh sequence",
+    "PlaneWaves": "waves on a plane",
     "Sequence": "a sequence",
+    "Sound": "a sound",
     "TrackedSurfaces": "a mesh sequence of one topology",
     "NoneType": "data of another plugin",
 }

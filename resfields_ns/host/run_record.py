@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from nerfstudio.data.datamanagers.base_datamanager import (
     DataManagerConfig,
     VanillaDataManager,
@@ -22,6 +21,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from resfields_ns.captures.camera import Camera, Lens, Similarity
 from resfields_ns.captures.clips.clip_pixels import ClipPixels, HoldOut
 from resfields_ns.captures.clips.footage import Footage, Picture
+from resfields_ns.captures.clips.sound_files import Samples, SoundFormat, SoundSource, SoundWindows
 from resfields_ns.captures.json_file import read_array, read_json, read_list, read_text
 from resfields_ns.captures.meshes.mesh_frames import MeshFrame, MeshSequence, Normalisation, NormalisedSequence
 from resfields_ns.captures.sequence import (
@@ -31,6 +31,7 @@ from resfields_ns.captures.sequence import (
     Frames,
     Sequence,
     SequenceImage,
+    Sound,
     Surfaces,
     TrackedSurfaces,
 )
@@ -90,6 +91,9 @@ def _as_json(sequence: Sequence) -> dict[str, Any]:
         content["capture"] = {name: getattr(sequence, name) for name in _OF_CAPTURES}
     elif isinstance(sequence, Clip):
         content["clip"] = [sequence.pixels.height, sequence.pixels.width]
+    elif isinstance(sequence, Sound):
+        windows = sequence.windows
+        content["sound"] = [asdict(windows.source.form), windows.length, windows.lengths, windows.peak]
     return content
 
 
@@ -138,9 +142,13 @@ def _sequence(content: dict[str, Any], data: Path, path: Path) -> Sequence:
     if "clip" in content:
         height, width = content["clip"]
         footage = _MissingFootage(data, (width, height), len(numbers), "RGB", content["rate"] or 0.0)
-        none = torch.zeros(len(numbers), 0, dtype=torch.int32)
-        hold_out = HoldOut(none, torch.zeros(len(numbers), dtype=torch.bool), height * width)
-        return Clip(images=shown, **common, pixels=ClipPixels(footage, numbers, height, width), hold_out=hold_out)
+        pixels = ClipPixels(footage, numbers, height, width)
+        return Clip(images=shown, **common, pixels=pixels, hold_out=HoldOut.nothing(len(numbers), height * width))
+    if "sound" in content:
+        form, window, lengths, peak = content["sound"]
+        source = _MissingSound(data, SoundFormat(**form), window, lengths)
+        windows = SoundWindows(source, list(range(len(numbers))), peak)
+        return Sound(images=shown, **common, windows=windows, hold_out=HoldOut.nothing(len(numbers), window))
     to_world = common["to_world"]
     normalisation = Normalisation(1.0 / to_world.scale, -to_world.matrix[:3, 3] / to_world.scale)
     meshes = NormalisedSequence(_MissingMeshes(data, len(numbers)), numbers, normalisation)
@@ -151,6 +159,13 @@ class _MissingFootage(Footage):
     """A video that is gone."""
 
     def pictures(self, frames: list[int]) -> Iterator[Picture]:
+        raise _gone(self.path)
+
+
+class _MissingSound(SoundSource):
+    """A sound that is gone."""
+
+    def read(self, window: int) -> Samples:
         raise _gone(self.path)
 
 

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from resfields_ns.functional.jets import Jet
 from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.functional.segments import TimeSegments
-from resfields_ns.layers.linear import TimeLinear
+from resfields_ns.layers.linear import PlainLinear, TimeLinear
 
 MakeLayers = Callable[[Sequence[tuple[int, int]]], list[TimeLinear]]  # from (inputs, outputs) of every layer
 
@@ -90,6 +91,33 @@ class SirenMLP(MLP):
     def activation(self, x: Float[Tensor, "points hidden"]) -> Float[Tensor, "points hidden"]:
         """sin x, of an x that carries the factor 30."""
         return torch.sin(x)
+
+    def jet(self, x: Jet, segments: TimeSegments, with_time: bool) -> Jet:
+        """Values and derivatives at points; with time, the first direction moves the weights too, as time in [0, 1].
+
+        Weights must be twice differentiable by time. An output residual, which has no derivatives here, is not added.
+        """
+        last = len(self.layers) - 1
+        for index, layer in enumerate(self.layers):
+            moves = with_time and not isinstance(layer, PlainLinear)
+            matrices = _with_rates(layer.compose, segments.times) if moves else (layer.compose(segments.times),)
+            if index < last:
+                matrices = tuple(self.OMEGA * matrix for matrix in matrices)
+            x = x.transformed(matrices, self.OMEGA * layer.bias if index < last else layer.bias, segments)
+            x = x.through_sine() if index < last else x
+        return x
+
+
+def _with_rates(
+    compose: Callable[[Tensor], Tensor], times: Float[Tensor, "segments"]
+) -> tuple[Float[Tensor, "segments out in"], ...]:
+    """Matrices at times with their first and second derivatives by time."""
+
+    def with_first(at: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.func.jvp(compose, (at,), (torch.ones_like(at),))  # pyright: ignore[reportReturnType]
+
+    (matrices, first), (_, second) = torch.func.jvp(with_first, (times,), (torch.ones_like(times),))
+    return matrices, first, second
 
 
 class SkipMLP(nn.Module):

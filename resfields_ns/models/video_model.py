@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
-from jaxtyping import Float
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.utils import colormaps
 from torch import Tensor
@@ -16,11 +15,11 @@ from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
 from resfields_ns.fields.siren_field import ENCODINGS_ACT, EncodingOptions, SirenFieldConfig, make_mlp_field
 from resfields_ns.fields.value_field import Picture, ValueField
 from resfields_ns.functional import metrics
-from resfields_ns.functional.intersections import intersect_picture
 from resfields_ns.functional.picture_derivatives import gradients_of_picture
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.dataparsing import sequence_of
-from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
+from resfields_ns.models.coordinate_model import CoordinateModelConfig
+from resfields_ns.models.picture_model import PictureModel
 from resfields_ns.options import option, unless, when
 
 
@@ -41,7 +40,7 @@ class VideoModelConfig(CoordinateModelConfig):
     """The hash grid."""
 
 
-class VideoModel(CoordinateModel):
+class VideoModel(PictureModel):
     """Colours of a video's pixels; cameras see the picture hang in space, see `functional/intersections.py`."""
 
     config: VideoModelConfig
@@ -53,18 +52,13 @@ class VideoModel(CoordinateModel):
         self.supervision = sequence_of(metadata, SupervisedClip).supervision
         super().__init__(config, scene_box, num_train_data, metadata, **kwargs)
 
-    @property
-    def picture(self) -> Picture:
-        """What the field tells the colours of."""
-        pixels = sequence_of(self.kwargs["metadata"], Clip).pixels
-        return Picture(pixels.height, pixels.width)
-
     def make_field(self) -> ValueField:
         """The network."""
-        config = self.config
+        config, pixels = self.config, sequence_of(self.kwargs["metadata"], Clip).pixels
+        picture = Picture(pixels.height, pixels.width)
         if config.network == "hash-grid":
-            return config.hash_grid.setup(num_frames=self.num_frames, quantity=self.picture)
-        return make_mlp_field(config.network, config.field, config.encoding, self.num_frames, self.picture)
+            return config.hash_grid.setup(num_frames=self.num_frames, quantity=picture)
+        return make_mlp_field(config.network, config.field, config.encoding, self.num_frames, picture)
 
     def get_outputs(self, ray_bundle: TimedPoints) -> dict[str, Tensor]:
         """Colours `rgb` [N, 3] at (row, column) of a batch, not clamped, and the derivatives that the loss asks for."""
@@ -76,15 +70,6 @@ class VideoModel(CoordinateModel):
         return {"rgb": rgb} | {
             name: of * step**order for name, order, of in zip(("first", "second"), (1, 2), derivatives, strict=False)
         }
-
-    def find_hits(
-        self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], times: Float[Tensor, "rays"]
-    ) -> Hits:
-        """The picture's colours where rays meet it."""
-        picture = self.picture
-        hit, distances, coordinates = intersect_picture(origins, directions, picture.height, picture.width)
-        rgb = self.field.values(TimedPoints.from_times(coordinates[hit], times[hit]))
-        return Hits(hit.nonzero()[:, 0], distances[hit], rgb)
 
     def get_loss_dict(
         self, outputs: dict[str, Any], batch: dict[str, Any], metrics_dict: dict | None = None

@@ -15,9 +15,9 @@ from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO
 
 from resfields_ns.functional.intersections import half_extents, pixel_coordinates
 from resfields_ns.functional.segments import TimedPoints
+from resfields_ns.models.picture_model import PictureModel
 from resfields_ns.models.sceneflow_model import SceneFlowModel
 from resfields_ns.models.surface_model import SurfaceModel
-from resfields_ns.models.video_model import VideoModel
 from resfields_ns.timeline import times_from_frames
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def shapes_of(model: Model, num_frames: int) -> FrameShapes | None:
     """Those of a task's model; None for one that knows none."""
     if isinstance(model, SurfaceModel):
         return MeshShapes(model, num_frames)
-    if isinstance(model, VideoModel):
+    if isinstance(model, PictureModel):
         return PictureShapes(model, num_frames)
     if isinstance(model, SceneFlowModel):
         return PointShapes(model, num_frames)
@@ -81,7 +81,7 @@ class PictureShapes(FrameShapes):
     label = "pictures"
     resolutions = (64, 512)
 
-    def __init__(self, model: VideoModel, num_frames: int) -> None:
+    def __init__(self, model: PictureModel, num_frames: int) -> None:
         self.model, self.num_frames = model, num_frames
 
     @torch.no_grad()
@@ -94,7 +94,7 @@ class PictureShapes(FrameShapes):
         height, width = (max(2, round(share * side)) for side in (picture.height, picture.width))
         pixels = pixel_coordinates(torch.arange(height * width, device=self.model.device), height, width)
         time = float(times_from_frames(torch.tensor(frame), self.num_frames))
-        rgb = torch.cat([self.model.field.values(TimedPoints.at(part, time)) for part in pixels.split(65_536)])
+        rgb = torch.cat([self.model.colours(TimedPoints.at(part, time)) for part in pixels.split(65_536)])
         image = (255.0 * rgb.clamp(0.0, 1.0)).round().byte().view(height, width, 3).cpu().numpy()
         right, up = (2.0 * VISER_NERFSTUDIO_SCALE_RATIO * half for half in half_extents(picture.height, picture.width))
         upright = vtf.SO3.from_matrix(np.array([[0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])).wxyz

@@ -107,6 +107,12 @@ class HoldOut:
         """How many pixels are held out of each frame, one by one."""
         return (self.pixels < self.num_pixels).sum(dim=1)
 
+    @classmethod
+    def nothing(cls, num_frames: int, num_pixels: int) -> "HoldOut":
+        """Hold out no pixel of no frame."""
+        none = torch.zeros(num_frames, 0, dtype=torch.int32)
+        return cls(none, torch.zeros(num_frames, dtype=torch.bool), num_pixels)
+
     @property
     def any(self) -> bool:
         """Whether a pixel is held out."""
