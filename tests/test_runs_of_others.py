@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from resfields_ns.commands import export, plot, render, report, resume, track
-from resfields_ns.host.config_file import read_config
+from resfields_ns.host.config_file import default_of, read_config
 from resfields_ns.host.old_runs import MOVED
 from tests.methods import METHODS, VARIANTS, tiny_config
 
@@ -92,6 +92,19 @@ def test_those_of_earlier_versions_too(tmp_path: Path) -> None:
         _assert_as_the_host(old.replace("pathlib.PosixPath", "pathlib._local.PosixPath"), tmp_path / "config.yml")
 
 
+def test_what_a_config_lacks_is_as_its_class_has_it(tmp_path: Path) -> None:
+    path, count = tmp_path / "config.yml", 0
+    for get in (lambda config: config, lambda config: config.machine, lambda config: config.pipeline.model):
+        for entry in fields(get(METHODS["sdf-resfields-small"])):
+            lacking = tiny_config(METHODS["sdf-resfields-small"], tmp_path / "data", tmp_path)
+            vars(get(lacking)).pop(entry.name, None)
+            path.write_text(yaml.dump(lacking))
+            if entry.name != "method_name":
+                assert _state(vars(get(read_config(path, "--load-config")))[entry.name]) == _state(default_of(entry))
+                count += 1
+    assert count > 30
+
+
 @pytest.mark.parametrize("place", _PLACES)
 def test_what_a_config_may_not_name_is_refused_by_name(place: str, tmp_path: Path) -> None:
     marker, path, modules = tmp_path / "marker", tmp_path / "config.yml", set(sys.modules)
@@ -115,6 +128,9 @@ def test_what_a_config_may_not_name_is_refused_by_name(place: str, tmp_path: Pat
         (f"{_CONFIG}{'#' * 2**18}\n", "bytes, above"),
         (f"{_CONFIG}method_name: tnerf\n", "method that is registered"),
         ("!!python/object:nerfstudio.configs.base_config.ViewerConfig {}\n", "method that is registered"),
+        (f"{_CONFIG}max_num_iterations: many\n", "str is not an instance of int"),
+        (f"{_CONFIG}viewer: 3\n", "int is not an instance of nerfstudio.configs.base_config.ViewerConfig"),
+        (f"{_CONFIG}data: [a]\n", "list did not match any element in the union"),
     ],
 )
 def test_broken_configs_are_refused_in_one_line(text: str, found: str, tmp_path: Path) -> None:

@@ -7,15 +7,16 @@ else a config names (the class that it sets up, an optimizer of torch) is what t
 
 import sys
 from collections.abc import Iterator
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 from nerfstudio.configs.base_config import PrintableConfig
 from nerfstudio.configs.method_configs import all_methods
 from nerfstudio.engine.trainer import TrainerConfig
+from typeguard import TypeCheckError, check_type
 
 from resfields_ns.captures.untrusted import blamed, read_bytes
 from resfields_ns.host.old_runs import PATHS, path_of_node, present_name
@@ -34,7 +35,8 @@ _ROOMS = ("nerfstudio", "resfields_ns")
 def read_config(path: Path, option: str) -> TrainerConfig:
     """The config of a run; nothing that it names is imported or called.
 
-    Raises ValueError, naming `option` or the file, if it is none, is broken, or names anything but configs.
+    Raises ValueError, naming `option` or the file, if it is none, is broken, holds values of wrong types, or names
+    anything but configs.
     """
     expected = "the config.yml of a run"
     if not path.is_file():
@@ -157,7 +159,25 @@ def _build_config(loader: yaml.SafeLoader, name: str, node: yaml.MappingNode) ->
     config, state = object.__new__(kind), loader.construct_mapping(node, deep=True)
     take_over = getattr(config, "__setstate__", config.__dict__.update)
     take_over(state)
+    _complete(config)
     return config
+
+
+def _complete(config: Any) -> None:
+    """Give a config what its class has by default where its state, of another version, has nothing.
+
+    Raises ValueError for values of another type than the class says.
+    """
+    types = get_type_hints(type(config))
+    for entry in fields(config):
+        value = vars(config).setdefault(entry.name, default_of(entry))
+        try:
+            check_type(value, types[entry.name])
+        except TypeCheckError as error:
+            found = "nothing" if value is MISSING else f"one that {error}"
+            raise ValueError(
+                f"{type(config).__name__}.{entry.name}: expected a value of its type, found {found}"
+            ) from None
 
 
 def _build_applied(loader: yaml.SafeLoader, name: str, node: yaml.SequenceNode) -> Any:

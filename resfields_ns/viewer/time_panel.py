@@ -49,7 +49,7 @@ class TimePanel:
             self.slow_motion = gui.add_slider("Slow motion", 1, 10, 1, 1, hint="Moments for each frame", visible=moves)
             self.shapes = None if shapes is None else ShapePanel(viewer, shapes, num_frames)
             self.reached = gui.add_markdown("")
-        self.frame.on_update(lambda _: self._follow_frame())
+        self.frame.on_update(self._follow_frame)
         self.step.on_click(lambda event: self.show(float(self._stepped(1 if event.target.value == "Next" else -1))))
         self.play.on_update(lambda _: self._start_or_stop())
         if self.shapes is not None:
@@ -98,10 +98,10 @@ class TimePanel:
             rate = (len(self._picture_times) - 1) / (now - self._picture_times[0])
             self.reached.content = f"Reaches {rate:.1f} pictures a second"
 
-    def _follow_frame(self) -> None:
-        """Show a frame that somebody chose; it is nearest to the time already where `show` chose it."""
-        if self.frame.value != self._nearest_frame(self.viewer.control_panel.time):
-            self.show(float(self.frame.value))
+    def _follow_frame(self, event: "GuiEvent[GuiInputHandle[int]]") -> None:
+        """Show the frame that somebody chose; one that `show` chose has no client, and may be out of date by now."""
+        if event.client is not None and event.target.value != self._nearest_frame(self.viewer.control_panel.time):
+            self.show(float(event.target.value))
 
     def _follow_time(self, event: "GuiEvent[GuiInputHandle[float]]") -> None:
         """Show the frame nearest to the time that somebody chose; a time that `show` chose has no client."""
