@@ -99,20 +99,16 @@ def _shown() -> list[str]:
 
 
 def test_our_own_warnings_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "warnoptions", [])
     monkeypatch.setattr(sys, "argv", ["rf-nothing"])
     with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        run_command(lambda: None)
-        assert _shown() == ["resfields_ns.fields.warps"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
+        warnings.resetwarnings()
         quiet_host()
         assert _shown() == ["resfields_ns.fields.warps", "torch.nn", "resfields_nsx"]
+        run_command(lambda: None)
+        assert _shown() == ["resfields_ns.fields.warps"]
 
 
-def test_warnings_that_were_asked_for_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "warnoptions", ["always"])
+def test_warnings_that_were_asked_for_are_shown() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         quiet_others()

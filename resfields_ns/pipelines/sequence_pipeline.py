@@ -150,8 +150,8 @@ class SequencePipeline(VanillaPipeline, ABC):
     (`functional/shares.py`): the host's own way, in which every process draws another batch, is not taken.
     """
 
-    films: ClassVar[str]  # of rf-render: how camera and time move
-    makes: ClassVar[Mapping[str, str]]  # what else can be made of a run, and by which command
+    films: ClassVar[str | None] = None  # of rf-render: how camera and time move
+    makes: ClassVar[Mapping[str, str]] = {}  # what else can be made of a run, and by which command
     datamanager: VanillaDataManager[Any]
     seed: Tensor
     step: Tensor
@@ -191,10 +191,11 @@ class SequencePipeline(VanillaPipeline, ABC):
     def next_commands(self, run: Path) -> dict[str, str]:
         """What can be done with a run, and the commands that do it."""
         folder, config = shlex.quote(str(run)), shlex.quote(str(run / "config.yml"))
+        film = f"rf-render {self.films} --load-config {config} --output-path {folder}/{self.films}.mp4"
         return {
             "look around": f"ns-viewer --load-config {config}",
             "measure": f"ns-eval --load-config {config} --output-path {folder}/metrics.json",
-            "a film": f"rf-render {self.films} --load-config {config} --output-path {folder}/{self.films}.mp4",
+            **({} if self.films is None else {"a film": film}),
             **{what: command.format(folder=folder, config=config) for what, command in self.makes.items()},
             "one page": f"rf-report {folder} --output-path {folder}/report.html",
         }

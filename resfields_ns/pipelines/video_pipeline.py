@@ -1,6 +1,5 @@
 """The pipeline of videos."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +23,6 @@ class VideoPipeline(SequencePipeline):
     """Evaluates every frame, on the pixels trained on and on those held out."""
 
     films: ClassVar[str] = "video"
-    makes: ClassVar[Mapping[str, str]] = {}
     config: VideoPipelineConfig
     datamanager: VideoDataManager
     model: VideoModel
