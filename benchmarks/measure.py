@@ -8,7 +8,7 @@
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -102,18 +102,20 @@ def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, floa
     with torch.no_grad():
         results = {**pipeline.get_average_eval_image_metrics(), **more_metrics(pipeline)}
     numbers = {name: float(value) for name, value in results.items() if isinstance(value, int | float)}
-    frames = [{name: frame.get(name) for name in numbers} for frame in results.get("per_frame", ())]
     return {
         "results": numbers,
-        "largest": {
-            name: max(values)
-            for name in numbers
-            if (values := [frame[name] for frame in frames if frame[name] is not None])
-        },
+        "largest": _largest(results.get("per_frame", ()), numbers),
         "seconds_per_step": statistics.median(np.diff(starts).tolist()),
         "peak_memory_gb": peak,
         "facts": results["facts"],
     }
+
+
+def _largest(frames: Iterable[dict[str, Any]], names: Iterable[str]) -> dict[str, float]:
+    """The largest number of a frame by the name of the metric, of those that some frame has."""
+    frames = list(frames)
+    values = {name: [frame[name] for frame in frames if frame.get(name) is not None] for name in names}
+    return {name: float(max(numbers)) for name, numbers in values.items() if numbers}
 
 
 def main(

@@ -35,7 +35,7 @@ tnerf      | --vis viewer             | --steps-per-eval-batch 5          | vis 
 tnerf      | --vis viewer             | --steps-per-eval-image 5          | vis is viewer
 tnerf      | --vis viewer_legacy      | --steps-per-eval-all-images 5     | vis is viewer_legacy
 tnerf      | --vis viewer             | --pipeline.datamanager.eval-num-rays-per-batch 5 | vis is viewer
-sdf        | datamanager.supervision occupancy | --pipeline.datamanager.far-weight 2.0 | supervision is occupancy
+sdf | --pipeline.datamanager.supervision occupancy | --pipeline.datamanager.far-weight 2.0 | supervision is occupancy
 video      | --steps-per-eval-batch 0 | --pipeline.datamanager.eval-samples-per-batch 5 | steps-per-eval-batch is 0
 tnerf      |                          | --machine.machine-rank 1          | num-machines is 1
 tnerf      |                          | --machine.dist-url tcp://here:1   | num-devices and num-machines are 1

@@ -213,9 +213,9 @@ def test_frames_of_different_triangles_train(tmp_path: Path) -> None:
 
 
 def test_a_thin_shape_has_no_surface_where_there_is_none(tmp_path: Path) -> None:
-    """Far from a bird with thin wings a short training leaves positive numbers, of some share of the distance at least.
+    """Far from a bird with thin wings a short training leaves numbers of some share of the distance at least.
 
-    Where far samples count once, as in the paper, 8% of these numbers are negative, and half below 0.01 of the distance.
+    Where far samples count once, as in the paper, 8% of them are negative, and half below 0.01 of the distance.
     """
     config = tiny_config(METHODS["sdf-resfields-small"], write_bird(tmp_path, frames=4), tmp_path / "run")
     datamanager = config.pipeline.datamanager
@@ -223,7 +223,7 @@ def test_a_thin_shape_has_no_surface_where_there_is_none(tmp_path: Path) -> None
     datamanager.samples_per_batch, datamanager.pool_samples = 4000, 80_000
     config.optimizers["field"]["optimizer"].lr, config.max_num_iterations = 1e-3, 200
     pipeline = trained(config).pipeline
-    assert isinstance(pipeline.model, SDFModel)
+    assert isinstance(pipeline.model, SDFModel) and pipeline.datamanager.train_dataset is not None
     meshes = sequence_of(pipeline.datamanager.train_dataset, Surfaces).meshes
     axis = torch.linspace(-1.0, 1.0, 17)
     grid = torch.cartesian_prod(axis, axis, axis)

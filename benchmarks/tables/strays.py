@@ -13,10 +13,10 @@ TABLES = (
         name="strays",
         title="Pieces of surface where there is none (beyond the paper)",
         text="""
-How often samples farther than 0.05 from the surface count in the loss (`--pipeline.datamanager.far-weight`; paper: once),
-with `sdf-resfields-small`: Siren-128, 1500 steps of 20,000 samples, marching cubes of 96. *fox*: 50 frames, every tenth
-evaluated; *bird*: closed, of 30 vertices, with thin wings that flap, its span seven times its thickness, 40 frames, every
-tenth evaluated (`tests/small_sequences.py` writes it). DATA is a folder of both.""",
+How often samples farther than 0.05 from the surface count in the loss (`--pipeline.datamanager.far-weight`; paper:
+once), with `sdf-resfields-small`: Siren-128, 1500 steps of 20,000 samples, marching cubes of 96. *fox*: 50 frames,
+every tenth evaluated; *bird*: closed, of 30 vertices, with thin wings that flap, its span seven times its thickness, 40
+frames, every tenth evaluated (`write_bird` in `tests/small_sequences.py`). DATA is a folder of both.""",
         label_columns=("animation", "rank", "far samples count"),
         columns=(
             Column(CHAMFER, "results.chamfer_l1_x1000", ".1f", "lower"),
