@@ -121,13 +121,16 @@ def test_masks_of_different_sizes_are_drawn_from_evenly() -> None:
     assert all(np.array_equal(hold_out.mask(frame).view(5, 8), mask) for frame, mask in enumerate(masks))
 
 
-def _run(data: Path, output: Path, supervision: str = "values", steps: int = 4, **options: Any) -> Path:
+def _run(
+    data: Path, output: Path, supervision: str = "values", steps: int = 4, hidden_dim: int = 16, **options: Any
+) -> Path:
     """The config.yml of a tiny run on pictures."""
     config = tiny_config(METHODS["video-resfields-small"], data, output)
     datamanager = config.pipeline.datamanager
     assert isinstance(datamanager, VideoDataManagerConfig)
     datamanager.supervision = supervision  # pyright: ignore[reportAttributeAccessIssue]
     datamanager.samples_per_batch = 200
+    config.pipeline.model.field.hidden_dim = hidden_dim  # pyright: ignore[reportAttributeAccessIssue]
     datamanager.dataparser = VideoFramesDataParserConfig(data=data, **options)
     config.max_num_iterations = steps
     config.optimizers["field"]["optimizer"].lr = 2e-3
@@ -187,9 +190,13 @@ def test_a_mesh_is_a_sequence_of_one_frame(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("supervision", ["gradients", "laplacians"])
-def test_a_picture_comes_from_its_derivatives(picture: Path, tmp_path: Path, supervision: str) -> None:
-    few, many = (_evaluated(_run(picture, tmp_path / str(steps), supervision, steps), tmp_path) for steps in (1, 150))
-    assert many["psnr_test"] > few["psnr_test"] + 5.0 and many["gradient_error"] < 0.7 * few["gradient_error"]
+def test_a_picture_comes_from_its_derivatives(tmp_path: Path, supervision: str) -> None:
+    """Large enough that the Siren starts with waves that are longer than pixels."""
+    Image.fromarray(waves(1, 48, 64)[0]).save(tmp_path / "picture.png")
+    run = _run(tmp_path / "picture.png", tmp_path / "run", supervision, steps=80, hidden_dim=32)
+    results = _evaluated(run, tmp_path)
+    assert results["psnr_test"] > {"gradients": 28.0, "laplacians": 15.0}[supervision]
+    assert results["gradient_error"] < {"gradients": 0.3, "laplacians": 0.8}[supervision]
 
 
 def test_a_picture_is_blended_into_a_video(picture: Path, tmp_path: Path) -> None:
