@@ -20,7 +20,7 @@ from resfields_ns.commands import export, render
 from resfields_ns.data.picture_supervisions import PICTURE_SUPERVISIONS, mean_colour_loss
 from resfields_ns.data.video_data import VideoDataManagerConfig
 from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig
-from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig
+from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig as Frames
 from resfields_ns.functional.picture_derivatives import gradients_of_picture
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from tests.cases import perturb_parameters
@@ -131,7 +131,7 @@ def _run(
     datamanager.supervision = supervision  # pyright: ignore[reportAttributeAccessIssue]
     datamanager.samples_per_batch = 200
     config.pipeline.model.field.hidden_dim = hidden_dim  # pyright: ignore[reportAttributeAccessIssue]
-    datamanager.dataparser = VideoFramesDataParserConfig(data=data, **options)
+    datamanager.dataparser = Frames(data=data, **options)
     config.max_num_iterations = steps
     config.optimizers["field"]["optimizer"].lr = 2e-3
     trained(config)
@@ -215,7 +215,7 @@ def test_what_a_mask_covers_is_not_seen_but_measured(tmp_path: Path, kind: str) 
     _clip(tmp_path / "folder", *[np.roll(mask, frame, axis=1) for frame in range(NUM_FRAMES)])
     Image.fromarray(mask).save(tmp_path / "picture.png")
     path = tmp_path / {"picture": "picture.png", "folder": "folder"}[kind]
-    dataparser = VideoFramesDataParserConfig(data=video, inpaint=path)
+    dataparser = Frames(data=video, inpaint=path)
     datamanager: Any = VideoDataManagerConfig(dataparser=dataparser, data=video, samples_per_batch=5000).setup(
         device="cpu"
     )
@@ -257,12 +257,13 @@ def test_pictures_that_do_not_fit(
 ) -> None:
     other = picture.parent / "other.png"
     Image.fromarray(np.full(shape, value, np.uint8)).save(other)
+    given: dict[str, Any] = {options: other}
     with pytest.raises(ValueError, match=f"^{message}$"):
-        VideoFramesDataParserConfig(data=picture, **{options: other}).setup()
+        Frames(data=picture, **given).setup()
 
 
 def test_another_number_of_masks_than_frames(tmp_path: Path) -> None:
     _clip(tmp_path / "video", *waves())
     _clip(tmp_path / "masks", *waves()[:2])
     with pytest.raises(ValueError, match=r"^--inpaint: expected one frame, or 5 as .*video has, found 2 in .*masks$"):
-        VideoFramesDataParserConfig(data=tmp_path / "video", inpaint=tmp_path / "masks").setup()
+        Frames(data=tmp_path / "video", inpaint=tmp_path / "masks").setup()
