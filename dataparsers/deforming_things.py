@@ -31,7 +31,7 @@ class DeformingThings(MeshDataParser):
         from resfields_ns.captures.meshes.mesh_files import open_mesh_sequence
 
         if self.config.data.suffix.lower() != ".anime":
-            raise ValueError(f"--data: expected an .anime file, found {self.config.data}")
+            raise ValueError(f"--data: expected an .anime file (others: mesh-sequence), found {self.config.data}")
         return open_mesh_sequence(self.config.data)
 
     def normalise(self, bounds: Bounds) -> Normalisation:

@@ -20,7 +20,7 @@ from resfields_ns.commands import export, render
 from resfields_ns.data.picture_supervisions import PICTURE_SUPERVISIONS, mean_colour_loss
 from resfields_ns.data.video_data import VideoDataManagerConfig
 from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig
-from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig
+from resfields_ns.dataparsers.video_frames import VideoFramesDataParserConfig as Frames
 from resfields_ns.functional.picture_derivatives import gradients_of_picture
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from tests.cases import perturb_parameters
@@ -121,14 +121,17 @@ def test_masks_of_different_sizes_are_drawn_from_evenly() -> None:
     assert all(np.array_equal(hold_out.mask(frame).view(5, 8), mask) for frame, mask in enumerate(masks))
 
 
-def _run(data: Path, output: Path, supervision: str = "values", steps: int = 4, **options: Any) -> Path:
+def _run(
+    data: Path, output: Path, supervision: str = "values", steps: int = 4, hidden_dim: int = 16, **options: Any
+) -> Path:
     """The config.yml of a tiny run on pictures."""
     config = tiny_config(METHODS["video-resfields-small"], data, output)
     datamanager = config.pipeline.datamanager
     assert isinstance(datamanager, VideoDataManagerConfig)
     datamanager.supervision = supervision  # pyright: ignore[reportAttributeAccessIssue]
     datamanager.samples_per_batch = 200
-    datamanager.dataparser = VideoFramesDataParserConfig(data=data, **options)
+    config.pipeline.model.field.hidden_dim = hidden_dim  # pyright: ignore[reportAttributeAccessIssue]
+    datamanager.dataparser = Frames(data=data, **options)
     config.max_num_iterations = steps
     config.optimizers["field"]["optimizer"].lr = 2e-3
     trained(config)
@@ -187,9 +190,13 @@ def test_a_mesh_is_a_sequence_of_one_frame(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("supervision", ["gradients", "laplacians"])
-def test_a_picture_comes_from_its_derivatives(picture: Path, tmp_path: Path, supervision: str) -> None:
-    few, many = (_evaluated(_run(picture, tmp_path / str(steps), supervision, steps), tmp_path) for steps in (1, 150))
-    assert many["psnr_test"] > few["psnr_test"] + 5.0 and many["gradient_error"] < 0.7 * few["gradient_error"]
+def test_a_picture_comes_from_its_derivatives(tmp_path: Path, supervision: str) -> None:
+    """Large enough that the Siren starts with waves that are longer than pixels."""
+    Image.fromarray(waves(1, 48, 64)[0]).save(tmp_path / "picture.png")
+    run = _run(tmp_path / "picture.png", tmp_path / "run", supervision, steps=80, hidden_dim=32)
+    results = _evaluated(run, tmp_path)
+    assert results["psnr_test"] > {"gradients": 28.0, "laplacians": 15.0}[supervision]
+    assert results["gradient_error"] < {"gradients": 0.3, "laplacians": 0.8}[supervision]
 
 
 def test_a_picture_is_blended_into_a_video(picture: Path, tmp_path: Path) -> None:
@@ -208,7 +215,7 @@ def test_what_a_mask_covers_is_not_seen_but_measured(tmp_path: Path, kind: str) 
     _clip(tmp_path / "folder", *[np.roll(mask, frame, axis=1) for frame in range(NUM_FRAMES)])
     Image.fromarray(mask).save(tmp_path / "picture.png")
     path = tmp_path / {"picture": "picture.png", "folder": "folder"}[kind]
-    dataparser = VideoFramesDataParserConfig(data=video, inpaint=path)
+    dataparser = Frames(data=video, inpaint=path)
     datamanager: Any = VideoDataManagerConfig(dataparser=dataparser, data=video, samples_per_batch=5000).setup(
         device="cpu"
     )
@@ -250,12 +257,13 @@ def test_pictures_that_do_not_fit(
 ) -> None:
     other = picture.parent / "other.png"
     Image.fromarray(np.full(shape, value, np.uint8)).save(other)
+    given: dict[str, Any] = {options: other}
     with pytest.raises(ValueError, match=f"^{message}$"):
-        VideoFramesDataParserConfig(data=picture, **{options: other}).setup()
+        Frames(data=picture, **given).setup()
 
 
 def test_another_number_of_masks_than_frames(tmp_path: Path) -> None:
     _clip(tmp_path / "video", *waves())
     _clip(tmp_path / "masks", *waves()[:2])
     with pytest.raises(ValueError, match=r"^--inpaint: expected one frame, or 5 as .*video has, found 2 in .*masks$"):
-        VideoFramesDataParserConfig(data=tmp_path / "video", inpaint=tmp_path / "masks").setup()
+        Frames(data=tmp_path / "video", inpaint=tmp_path / "masks").setup()
