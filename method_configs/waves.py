@@ -20,9 +20,7 @@ wave_resfields = method_specification(
         steps_per_eval_image=1_000,
         steps_per_eval_all_images=3_000,
         pipeline=WavePipelineConfig(
-            datamanager=WaveDataManagerConfig(
-                dataparser=MembraneDataParserConfig(), samples_per_batch=2_000, frames_per_batch=31
-            ),
+            datamanager=WaveDataManagerConfig(dataparser=MembraneDataParserConfig(), samples_per_batch=2_000),
             model=WaveModelConfig(
                 field=SirenFieldConfig(num_layers=3, hidden_dim=64, residual_layers=(1, 2), coefficients="spline")
             ),

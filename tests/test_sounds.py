@@ -22,7 +22,7 @@ from resfields_ns.host.trained_run import load_trained_run
 from resfields_ns.models.sound_model import SoundModel
 from tests.family import Family
 from tests.methods import METHODS, tiny_config, trained
-from tests.sound_family import LENGTH, NUM_FRAMES, RATE, SOUND_FAMILY, WINDOW, chirp
+from tests.sound_family import LENGTH, NUM_FRAMES, RATE, SOUND_FAMILY, WINDOW, chirp, write_chirp
 
 
 def _write(path: Path, samples: np.ndarray, subtype: str = "FLOAT", rate: int = RATE) -> Path:
@@ -157,9 +157,11 @@ def test_batches_hold_the_amplitudes_of_seen_samples(tiny_data: Callable[[Family
 
 
 @pytest.fixture(scope="module")
-def run(tiny_data: Callable[[Family], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The config.yml of a short run."""
-    config = tiny_config(METHODS["audio-resfields-small"], tiny_data(SOUND_FAMILY), tmp_path_factory.mktemp("run"))
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The config.yml of a short run on `chirp.wav`, which lies beside its outputs."""
+    folder = tmp_path_factory.mktemp("run")
+    write_chirp(folder / "chirp.wav")
+    config = tiny_config(METHODS["audio-resfields-small"], folder / "chirp.wav", folder / "outputs")
     trained(config)
     return config.get_base_dir() / "config.yml"
 
@@ -186,3 +188,14 @@ def test_a_sound_is_written_as_wav(
     with pytest.raises(SystemExit):
         render.entrypoint()
     assert "--output-path: expected a .wav file, found out.mp3" in capsys.readouterr().err
+
+
+def test_a_run_is_played_without_its_sound(run: Path) -> None:
+    (data,) = (folder / "chirp.wav" for folder in run.parents if (folder / "chirp.wav").is_file())
+    played, _ = sound_of(load_trained_run(run))
+    data.rename(data.with_name("gone"))
+    try:
+        loaded = load_trained_run(run)
+        assert np.array_equal(sound_of(loaded)[0], played) and true_sound(loaded) is None
+    finally:
+        data.with_name("gone").rename(data)
