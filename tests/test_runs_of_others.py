@@ -95,7 +95,7 @@ def test_those_of_earlier_versions_too(tmp_path: Path) -> None:
 def test_what_a_config_lacks_is_as_its_class_has_it(tmp_path: Path) -> None:
     path, count = tmp_path / "config.yml", 0
     for get in (lambda config: config, lambda config: config.machine, lambda config: config.pipeline.model):
-        for entry in fields(get(METHODS["sdf-resfields-small"])):
+        for entry in fields(get(METHODS["sdf-resfields-small"].config)):
             lacking = tiny_config(METHODS["sdf-resfields-small"], tmp_path / "data", tmp_path)
             vars(get(lacking)).pop(entry.name, None)
             path.write_text(yaml.dump(lacking))
