@@ -1,8 +1,9 @@
 """The pipeline of sounds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 
@@ -22,6 +23,9 @@ class SoundPipelineConfig(VanillaPipelineConfig):
 class SoundPipeline(SequencePipeline):
     """Evaluates every window, on the samples trained on and on those held out."""
 
+    makes: ClassVar[Mapping[str, str]] = {
+        "the sound": "rf-render audio --load-config {config} --output-path {folder}/played.wav"
+    }
     config: SoundPipelineConfig
     datamanager: SoundDataManager
     model: SoundModel

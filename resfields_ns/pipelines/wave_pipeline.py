@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 
@@ -21,6 +21,7 @@ class WavePipelineConfig(VanillaPipelineConfig):
 class WavePipeline(SequencePipeline):
     """Compares every frame with a solution by finite differences."""
 
+    films: ClassVar[str] = "time"
     config: WavePipelineConfig
     datamanager: WaveDataManager
     model: WaveModel
