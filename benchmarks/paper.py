@@ -53,7 +53,7 @@ FIGURES = (
     (
         "Figure A.1",
         "the surface of the base weights alone",
-        "[base.png](../figures/base.png)",
+        "[base.png](../figures/base.png): of signed distances, 500 steps; no surface without residuals",
         "`python -m benchmarks.figures base --data ANIMATION.anime`",
     ),
     ("Figure A.2", "the authors' rig, a photograph", "nothing to run", ""),
