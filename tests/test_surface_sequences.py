@@ -132,7 +132,9 @@ def test_a_broken_anime_is_named_before_training(
 
 
 def test_sources_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="^--data: expected an .anime file, found .*nothing.ply$"):
+    with pytest.raises(
+        ValueError, match="^--data: expected an .anime file .others: mesh-sequence., found .*nothing.ply$"
+    ):
         _parse(DeformingThingsConfig(data=tmp_path / "nothing.ply"))
     with pytest.raises(ValueError, match="expected a mesh sequence, found no such file or folder$"):
         _parse(MeshSequenceParserConfig(data=tmp_path / "nothing"))

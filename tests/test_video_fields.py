@@ -14,6 +14,7 @@ from resfields_ns.fields.siren_field import EncodingOptions, SirenFieldConfig, m
 from resfields_ns.fields.value_field import Picture, ValueField
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.layers import PlainLinear
+from resfields_ns.models.sdf_model import SDFModelConfig
 from resfields_ns.models.video_model import VideoModelConfig
 from tests.cases import perturb_parameters
 
@@ -63,6 +64,12 @@ def test_one_frame_has_plain_layers(name: Any, capsys: pytest.CaptureFixture[str
     field = make_mlp_field(name, SirenFieldConfig(hidden_dim=8, residual_layers=(1, 2)), ENCODING, 1, PICTURE)
     assert all(isinstance(layer, PlainLinear) for layer in field.mlp.layers)
     assert "One frame: layers 1, 2 are plain" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", [VideoModelConfig, SDFModelConfig])
+def test_configs_of_earlier_runs_have_the_sizes_of_encodings(kind: Any) -> None:
+    config = object.__new__(kind)  # as nerfstudio reads one that does not name them
+    assert config.encoding == EncodingOptions() and config.network == "siren"
 
 
 def test_a_hash_grid_ends_at_the_border() -> None:

@@ -38,10 +38,6 @@ class PictureSupervision(ABC):
         self.pixels = pixels
         self.blended = blended
 
-    def __deepcopy__(self, memo: dict) -> "PictureSupervision":
-        """Nothing here changes, so copies share it."""
-        return self
-
     @abstractmethod
     def known(
         self, frames: Int[Tensor, "points"], rows: Int[Tensor, "points"], columns: Int[Tensor, "points"]

@@ -47,9 +47,12 @@ class SirenFieldConfig(ResidualOptions, InstantiateConfig):
         self.check_residual_layers(self.num_layers + 1)
 
 
-@dataclass
+@dataclass(frozen=True)
 class EncodingOptions(Options):
-    """Sizes of the encodings of time and point, which span [-1, 1], before ReLU networks."""
+    """Sizes of the encodings of time and point, which span [-1, 1], before ReLU networks.
+
+    Frozen, so that it is the default itself: runs of earlier versions have a config without it.
+    """
 
     prefix: ClassVar[str] = "encoding."
 

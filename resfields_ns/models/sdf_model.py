@@ -41,7 +41,7 @@ class SDFModelConfig(CoordinateModelConfig):
     """Siren, or ReLU with no, the basic, the positional or the Gaussian encoding of time and point."""
     field: SirenFieldConfig = dataclasses.field(default_factory=lambda: SirenFieldConfig(hidden_dim=256))
     """Sizes of the network."""
-    encoding: EncodingOptions = dataclasses.field(default_factory=EncodingOptions)
+    encoding: EncodingOptions = EncodingOptions()
     """Sizes of the encodings."""
 
 

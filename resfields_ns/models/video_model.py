@@ -34,7 +34,7 @@ class VideoModelConfig(CoordinateModelConfig):
     or the hash grid of Instant NGP, which has no residual layers (paper, Table 1)."""
     field: SirenFieldConfig = option(factory=SirenFieldConfig, acts=unless("network", "hash-grid"))
     """Sizes of Siren and ReLU networks."""
-    encoding: EncodingOptions = dataclasses.field(default_factory=EncodingOptions)
+    encoding: EncodingOptions = EncodingOptions()
     """Sizes of the encodings."""
     hash_grid: HashGridFieldConfig = option(factory=HashGridFieldConfig, acts=when("network", "hash-grid"))
     """The hash grid."""
