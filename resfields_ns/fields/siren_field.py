@@ -24,6 +24,9 @@ class SirenFieldConfig(ResidualOptions, InstantiateConfig):
     """Hidden layers."""
     hidden_dim: int = option(512, least=1)
     """Width."""
+    first_omega: float = option(SirenMLP.OMEGA, above=0)
+    """Factor in the sines of the first layer, which decides how fast the field may change at first: the others have
+    30."""
 
     def check_options(self) -> None:
         """Raise ValueError for residual layers that are none of the layers."""
@@ -43,13 +46,14 @@ class SirenField(ValueField):
     def __init__(self, config: SirenFieldConfig, num_frames: int, quantity: Quantity) -> None:
         super().__init__(quantity)
         sizes = [1 + quantity.num_coordinates, *[config.hidden_dim] * config.num_layers, quantity.num_values]
+        self.input_scale = config.first_omega / SirenMLP.OMEGA
         self.mlp = SirenMLP(list(zip(sizes, sizes[1:], strict=False)), config.layer_maker(num_frames))
 
     def values(self, points: TimedPoints) -> Float[Tensor, "points values"]:
         """The values at points, which lie in [-1, 1] for the most part."""
         segments = points.segments
         times = segments.expand(timeline.network_times(segments.times))
-        return self.mlp(torch.cat((times[:, None], points.positions), dim=1), segments)
+        return self.mlp(self.input_scale * torch.cat((times[:, None], points.positions), dim=1), segments)
 
     def jet(self, points: TimedPoints, with_time: bool) -> Jet:
         """The values with their first and second derivatives by time in [0, 1], where that is asked for, and by each
@@ -58,5 +62,6 @@ class SirenField(ValueField):
         times = segments.expand(timeline.network_times(segments.times))[:, None]
         directions = torch.eye(1 + positions.shape[1], dtype=positions.dtype, device=positions.device)
         directions[0, 0] = 2.0  # of the network's time by time
-        inputs = Jet.along(torch.cat((times, positions), dim=1), directions if with_time else directions[1:])
+        directions = self.input_scale * (directions if with_time else directions[1:])
+        inputs = Jet.along(self.input_scale * torch.cat((times, positions), dim=1), directions)
         return self.mlp.jet(inputs, segments, with_time)
