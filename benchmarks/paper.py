@@ -29,7 +29,12 @@ TABLES = {
 }
 
 FIGURES = (
-    ("Figure 1", "the tasks in pictures", "an animated capture, [quickstart.gif](../quickstart.gif)", "`rf-render`, README"),
+    (
+        "Figure 1",
+        "the tasks in pictures",
+        "an animated capture, [quickstart.gif](../quickstart.gif)",
+        "`rf-render`, README",
+    ),
     ("Figure 2", "the residual layer, a drawing", "nothing to run", ""),
     ("Figure 3", "its factorisation, a drawing", "nothing to run", ""),
     (

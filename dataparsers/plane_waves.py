@@ -40,13 +40,13 @@ class MembraneDataParserConfig(WaveDataParserConfig):
     """The wave equation: a membrane that is held at its border, and let go from a pulse in its middle."""
 
     _target: type = field(default_factory=lambda: WaveDataParser)
-    num_frames: int = option(21, least=4)
+    num_frames: int = option(11, least=4)
     """Frames, evenly spread over the time; residual weights have a spline's piece between every two."""
-    seconds: float = option(1.0, above=0)
+    seconds: float = option(0.5, above=0)
     """Of all frames."""
     speed: float = option(1.0, above=0)
     """Of waves, in half sides of the square a second."""
-    pulse_width: float = option(0.15, least=0.02, most=0.5)
+    pulse_width: float = option(0.3, least=0.02, most=0.5)
     """Standard deviation of the pulse, in half sides."""
 
     @property
@@ -60,9 +60,9 @@ class HelmholtzDataParserConfig(WaveDataParserConfig):
     """The Helmholtz equation: waves of one frequency go outward from a source, and end in a layer at the border."""
 
     _target: type = field(default_factory=lambda: WaveDataParser)
-    wave_number: float = option(10.0, above=0, most=40)
+    wave_number: float = option(6.0, above=0, most=40)
     """Radians that a wave turns by along half a side of the square."""
-    source_width: float = option(0.1, least=0.02, most=0.5)
+    source_width: float = option(0.15, least=0.02, most=0.5)
     """Standard deviation of the source, in half sides."""
     layer: float = option(0.3, least=0.05, most=0.9)
     """Thickness of the perfectly matched layer, in half sides."""

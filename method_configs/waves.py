@@ -22,10 +22,17 @@ wave_resfields = method_specification(
         pipeline=WavePipelineConfig(
             datamanager=WaveDataManagerConfig(dataparser=MembraneDataParserConfig(), samples_per_batch=2_000),
             model=WaveModelConfig(
-                field=SirenFieldConfig(num_layers=3, hidden_dim=64, residual_layers=(1, 2), coefficients="spline")
+                field=SirenFieldConfig(
+                    num_layers=3,
+                    hidden_dim=64,
+                    first_omega=6.0,
+                    residual_layers=(1, 2),
+                    coefficients="spline",
+                    coefficient_fraction=0.2,
+                )
             ),
         ),
-        optimizers={"field": decaying_adam(1e-3)},
+        optimizers={"field": decaying_adam(4e-3)},
         vis="viewer+tensorboard",
     ),
     "The wave equation on a square membrane, solved by a Siren whose weights change over time.",
@@ -41,10 +48,12 @@ helmholtz = method_specification(
         pipeline=WavePipelineConfig(
             datamanager=WaveDataManagerConfig(dataparser=HelmholtzDataParserConfig(), samples_per_batch=2_000),
             model=WaveModelConfig(
-                field=SirenFieldConfig(num_layers=3, hidden_dim=128, residual_layers=(), coefficients="spline")
+                field=SirenFieldConfig(
+                    num_layers=3, hidden_dim=64, first_omega=10.0, residual_layers=(), coefficients="spline"
+                )
             ),
         ),
-        optimizers={"field": decaying_adam(5e-4)},
+        optimizers={"field": decaying_adam(3e-3)},
         vis="viewer+tensorboard",
     ),
     "The Helmholtz equation with a perfectly matched layer, solved by a Siren.",

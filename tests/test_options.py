@@ -101,8 +101,10 @@ sceneflow  | field.motion se3         | field.num-cosines 2               | moti
 video      | model.network hash-grid  | field.hidden-dim 2                | network is hash-grid
 video      |                          | model.hash-grid.hidden-dim 2      | network is siren, not hash-grid
 video      |                          | model.encoding.num-frequencies 2  | network is siren, not relu-positional
+video      | model.network relu       | field.first-omega 2.0             | network is relu, not siren
 video      | model.network relu       | model.encoding.gaussian-waves 2   | network is relu, not gaussian
 video      |                          | model.encoding.gaussian-scale 2.0 | network is siren, not gaussian
+sdf        | model.network gaussian   | field.first-omega 2.0             | network is gaussian, not siren
 sdf        | model.network gaussian   | model.encoding.num-frequencies 2  | network is gaussian, not relu-positional
 sdf        |                          | model.encoding.gaussian-waves 2   | network is siren, not gaussian
 sdf        |                          | model.encoding.gaussian-scale 2.0 | network is siren, not gaussian

@@ -16,7 +16,7 @@ from resfields_ns.captures.clips.wave_references import (
     move_membrane,
     solve_helmholtz,
 )
-from resfields_ns.data.wave_data import WaveBatches
+from resfields_ns.data.wave_data import WaveBatches, WaveDataManagerConfig
 from resfields_ns.dataparsers.plane_waves import HelmholtzDataParserConfig
 from resfields_ns.fields.siren_field import SirenField, SirenFieldConfig
 from resfields_ns.fields.value_field import PlaneWave
@@ -223,10 +223,11 @@ def test_the_reference_membrane_starts_as_the_pulse_and_stays_held() -> None:
 
 
 def test_points_lie_in_the_square_and_at_its_border() -> None:
-    batches = WaveBatches(5)
+    batches = WaveBatches(5, source=0.1)
     points, known = batches.draw(batches.frames, 80)
     assert points.abs().max() <= 1.0 and known["border"].float().mean() == 0.125
     assert torch.equal((points.abs() == 1.0).any(dim=1), known["border"])
+    assert (points.norm(dim=1) < 0.6).float().mean() > 0.375
     moments = torch.stack([batches.moments(batches.frames) for _ in range(50)])
     assert (moments.diff(dim=1) >= 0.0).all() and moments.min() >= 0.0 and moments.max() <= 4.0
     assert (moments - batches.frames).abs().max() > 0.4
@@ -255,8 +256,9 @@ def test_weights_without_second_derivatives_are_refused(options: dict[str, Any],
 def test_the_helmholtz_equation_is_learnt_and_compared_outside_of_the_layer(tmp_path: Path) -> None:
     config = tiny_config(METHODS["helmholtz"], tmp_path, tmp_path)
     dataparser = HelmholtzDataParserConfig(wave_number=4.0, source_width=0.3)
+    assert isinstance(config.pipeline.datamanager, WaveDataManagerConfig)
     config.pipeline.datamanager.dataparser = dataparser
-    pipeline = trained(config).pipeline
+    pipeline: Any = trained(config).pipeline
     metrics = pipeline.get_average_eval_image_metrics()
     assert metrics["facts"]["frames"] == [0] and metrics["facts"]["wave_number"] == 4.0
     reference = pipeline.model.frame(0) - torch.from_numpy(dataparser.reference.frames[0])

@@ -41,5 +41,5 @@ WAVE_FAMILY = Family(
     frames=tuple(range(NUM_FRAMES)),
     metrics=("relative_error", "squared_error", "squared_reference"),
     facts={"equation": "Membrane", "speed": 1.0, "seconds": 0.5, "pulse_width": 0.3},
-    learning=Learning("wave-resfields", "relative_error_pooled", change=-0.2, learning_rate=2e-3),
+    learning=Learning("wave-resfields", "relative_error_pooled", change=-0.05, learning_rate=2e-3),
 )

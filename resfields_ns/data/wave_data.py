@@ -15,7 +15,7 @@ from resfields_ns.data.coordinate_data import CoordinateBatches, CoordinateDataM
 from resfields_ns.functional.wave_equations import wave_colours
 from resfields_ns.host.dataparsing import sequence_of
 
-BORDER_SHARE = 0.125  # of the points of a batch
+BORDER_SHARE, SOURCE_SHARE = 0.125, 0.375  # of the points of a batch
 
 
 class WaveDataset(InputDataset):
@@ -62,17 +62,24 @@ class WaveDataManager(CoordinateDataManager):
 
     def make_batches(self, dataset: InputDataset) -> CoordinateBatches:
         """Batches of points; nothing of the solution is used."""
-        return WaveBatches(sequence_of(dataset).num_frames)
+        waves = sequence_of(dataset, PlaneWaves)
+        return WaveBatches(waves.num_frames, waves.reference.equation.source)
 
 
 class WaveBatches(CoordinateBatches):
-    """Random points of the square at random moments, each within half a frame of one of N frames."""
+    """Random points of the square at random moments, each within half a frame of one of N frames.
 
-    def __init__(self, num_frames: int) -> None:
+    Args:
+        num_frames: N
+        source: width of the source that needs more points than its area has, where there is one
+    """
+
+    def __init__(self, num_frames: int, source: float | None = None) -> None:
         super().__init__(torch.arange(num_frames))
+        self.source = source
 
     def draw(self, frames: Int[Tensor, "frames"], samples: int) -> tuple[Float[Tensor, "points 2"], dict[str, Tensor]]:
-        """Draw `samples` points of each of `frames`, an eighth of them at the border."""
+        """Draw `samples` points of each of `frames`: an eighth at the border, three around a source."""
         points = 2.0 * torch.rand(len(frames), samples, 2) - 1.0
         border = torch.zeros(len(frames), samples, dtype=torch.bool)
         count = round(BORDER_SHARE * samples)
@@ -80,6 +87,9 @@ class WaveBatches(CoordinateBatches):
         axis = torch.randint(2, (len(frames), count, 1))
         side = 2.0 * torch.randint(2, (len(frames), count, 1)) - 1.0
         points[:, :count] = points[:, :count].scatter(2, axis, side)
+        if self.source is not None:
+            near = slice(count, count + round(SOURCE_SHARE * samples))
+            points[:, near] = (2.0 * self.source * torch.randn_like(points[:, near])).clamp(-0.999, 0.999)
         return points.flatten(end_dim=1), {"border": border.flatten()}
 
     def moments(self, frames: Int[Tensor, "frames"]) -> Float[Tensor, "frames"]:

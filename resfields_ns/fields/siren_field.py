@@ -40,6 +40,9 @@ class SirenFieldConfig(ResidualOptions, InstantiateConfig):
     """Hidden layers."""
     hidden_dim: int = option(512, least=1)
     """Width."""
+    first_omega: float = option(SirenMLP.OMEGA, above=0)
+    """Factor in the sines of the first layer, which decides how fast the field may change at first: the others have
+    30."""
 
     def check_options(self) -> None:
         """Raise ValueError for residual layers that are none of the layers."""
@@ -64,7 +67,8 @@ class EncodingOptions(Options):
     """Standard deviation of the frequencies of 'gaussian', in periods over half the extent."""
 
 
-ENCODINGS_ACT: Mapping[str, Obstacle] = {
+SIZES_ACT: Mapping[str, Obstacle] = {
+    "field.first_omega": when("network", "siren"),
     "encoding.num_frequencies": when("network", "relu-positional"),
     "encoding.gaussian_waves": when("network", "gaussian"),
     "encoding.gaussian_scale": when("network", "gaussian"),
@@ -122,6 +126,11 @@ class SirenField(MLPField):
 
     def __init__(self, config: SirenFieldConfig, num_frames: int, quantity: Quantity) -> None:
         super().__init__(SirenMLP, 1 + quantity.num_coordinates, config, num_frames, quantity)
+        self.input_scale = config.first_omega / SirenMLP.OMEGA
+
+    def encoded(self, inputs: Float[Tensor, "points dims"]) -> Float[Tensor, "points dims"]:
+        """What brings the first layer to the frequency of its own."""
+        return self.input_scale * inputs
 
     def jet(self, points: TimedPoints, with_time: bool) -> Jet:
         """The values with their first and second derivatives by time in [0, 1], where that is asked for, and by each
@@ -130,7 +139,8 @@ class SirenField(MLPField):
         times = segments.expand(timeline.network_times(segments.times))[:, None]
         directions = torch.eye(1 + positions.shape[1], dtype=positions.dtype, device=positions.device)
         directions[0, 0] = 2.0  # of the network's time by time
-        inputs = Jet.along(torch.cat((times, positions), dim=1), directions if with_time else directions[1:])
+        directions = self.input_scale * (directions if with_time else directions[1:])
+        inputs = Jet.along(self.input_scale * torch.cat((times, positions), dim=1), directions)
         return self.mlp.jet(inputs, segments, with_time)
 
 

@@ -37,6 +37,11 @@ class PlaneEquation(ABC):
     with_time: ClassVar[bool]
     """Whether u moves."""
 
+    @property
+    def source(self) -> float | None:
+        """Width of a source in the middle, where the equation has one."""
+        return None
+
     @abstractmethod
     def solution(
         self, values: Float[Tensor, "points values"], points: Float[Tensor, "points 2"], times: Float[Tensor, "points"]
@@ -127,6 +132,11 @@ class HelmholtzEquation(PlaneEquation):
 
     num_values = 2
     with_time = False
+
+    @property
+    def source(self) -> float:
+        """s."""
+        return self.source_width
 
     def solution(
         self, values: Float[Tensor, "points 2"], points: Float[Tensor, "points 2"], times: Float[Tensor, "points"]

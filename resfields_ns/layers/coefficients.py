@@ -98,9 +98,21 @@ class SplineTable(Coefficients):
         self, table: Float[Tensor, "rows width"], times: Float[Tensor, "segments"]
     ) -> Float[Tensor, "segments width"]:
         """The curve at times in [0, 1]."""
-        first, weights = spline_weights(times, table.shape[0], self.degree)
-        rows = first[:, None] + torch.arange(self.degree + 1, device=first.device)
-        return (weights[..., None] * table[rows]).sum(dim=1)
+        return _curve(table, times, self.degree)
+
+    def derivative(self, times: Float[Tensor, "segments"], order: int) -> Float[Tensor, "segments width"]:
+        """The curve's derivative by time, of an order up to the degree: the curve of lower degree of the differences of
+        the control points, times the number of pieces (de Boor 1972)."""
+        num_pieces = self.table.shape[0] - self.degree
+        return num_pieces**order * _curve(self.table.diff(n=order, dim=0), times, self.degree - order)
+
+
+def _curve(
+    table: Float[Tensor, "rows width"], times: Float[Tensor, "segments"], degree: int
+) -> Float[Tensor, "segments width"]:
+    first, weights = spline_weights(times, table.shape[0], degree)
+    rows = first[:, None] + torch.arange(degree + 1, device=first.device)
+    return (weights[..., None] * table[rows]).sum(dim=1)
 
 
 def cubic_spline(num_frames: int, width: int, fraction: float = 1.0, smoothness_weight: float = 0.0) -> SplineTable:

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from resfields_ns.functional.residual_weights import Chunks, compose_weights, truncate_rank
-from resfields_ns.layers.coefficients import INITIAL_STD, MakeCoefficients, frame_table
+from resfields_ns.functional.residual_weights import Chunks, compose_weights, span, truncate_rank
+from resfields_ns.layers.coefficients import INITIAL_STD, MakeCoefficients, SplineTable, frame_table
 from resfields_ns.layers.linear import ResidualLinear
 
 
@@ -74,6 +74,11 @@ class ResFieldLinear(CoefficientLinear):
             return self.weight[None]
         coefficients = self.coefficients(times) if self.training else self._shown_coefficients(times)
         return compose_weights(self.weight, coefficients, self.basis)
+
+    def rates(self, times: Float[Tensor, "segments"]) -> tuple[Float[Tensor, "segments out in"], ...]:
+        """First and second derivative of the matrices by time, whose coefficients are a spline; all of the residual."""
+        assert isinstance(self.coefficients, SplineTable), "a table of rows has no second derivative by time"
+        return tuple(span(self.coefficients.derivative(times, order), self.basis) for order in (1, 2))
 
     def _shown_coefficients(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments rank"]:
         table = self.coefficients.table

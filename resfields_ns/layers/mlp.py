@@ -13,6 +13,7 @@ from resfields_ns.functional.jets import Jet
 from resfields_ns.functional.segment_linear import segment_linear
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.layers.linear import PlainLinear, TimeLinear
+from resfields_ns.layers.low_rank import ResFieldLinear
 
 MakeLayers = Callable[[Sequence[tuple[int, int]]], list[TimeLinear]]  # from (inputs, outputs) of every layer
 
@@ -95,29 +96,19 @@ class SirenMLP(MLP):
     def jet(self, x: Jet, segments: TimeSegments, with_time: bool) -> Jet:
         """Values and derivatives at points; with time, the first direction moves the weights too, as time in [0, 1].
 
-        Weights must be twice differentiable by time. An output residual, which has no derivatives here, is not added.
+        Residual weights are then those of `ResFieldLinear` with splines as coefficients.
         """
         last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
-            moves = with_time and not isinstance(layer, PlainLinear)
-            matrices = _with_rates(layer.compose, segments.times) if moves else (layer.compose(segments.times),)
+            matrices = (layer.compose(segments.times),)
+            if with_time and not isinstance(layer, PlainLinear):
+                assert isinstance(layer, ResFieldLinear), "other layers have no derivatives by time"
+                matrices += layer.rates(segments.times)
             if index < last:
                 matrices = tuple(self.OMEGA * matrix for matrix in matrices)
             x = x.transformed(matrices, self.OMEGA * layer.bias if index < last else layer.bias, segments)
             x = x.through_sine() if index < last else x
         return x
-
-
-def _with_rates(
-    compose: Callable[[Tensor], Tensor], times: Float[Tensor, "segments"]
-) -> tuple[Float[Tensor, "segments out in"], ...]:
-    """Matrices at times with their first and second derivatives by time."""
-
-    def with_first(at: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.func.jvp(compose, (at,), (torch.ones_like(at),))  # pyright: ignore[reportReturnType]
-
-    (matrices, first), (_, second) = torch.func.jvp(with_first, (times,), (torch.ones_like(times),))
-    return matrices, first, second
 
 
 class SkipMLP(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from resfields_ns.data.sdf_data import SupervisedSurfaces
 from resfields_ns.fields.siren_field import (
-    ENCODINGS_ACT,
+    SIZES_ACT,
     EncodingOptions,
     MLPField,
     MLPName,
@@ -36,7 +36,7 @@ class SDFModelConfig(CoordinateModelConfig):
     """A network whose zero level moves; the defaults are the paper's (A.3)."""
 
     _target: type = dataclasses.field(default_factory=lambda: SDFModel)
-    below: ClassVar = ENCODINGS_ACT
+    below: ClassVar = SIZES_ACT
     network: MLPName = "siren"
     """Siren, or ReLU with no, the basic, the positional or the Gaussian encoding of time and point."""
     field: SirenFieldConfig = dataclasses.field(default_factory=lambda: SirenFieldConfig(hidden_dim=256))

@@ -12,7 +12,7 @@ from torch import Tensor
 from resfields_ns.captures.sequence import Clip
 from resfields_ns.data.video_data import SupervisedClip
 from resfields_ns.fields.hash_grid_field import HashGridFieldConfig
-from resfields_ns.fields.siren_field import ENCODINGS_ACT, EncodingOptions, SirenFieldConfig, make_mlp_field
+from resfields_ns.fields.siren_field import SIZES_ACT, EncodingOptions, SirenFieldConfig, make_mlp_field
 from resfields_ns.fields.value_field import Picture, ValueField
 from resfields_ns.functional import metrics
 from resfields_ns.functional.picture_derivatives import gradients_of_picture
@@ -28,7 +28,7 @@ class VideoModelConfig(CoordinateModelConfig):
     """A network that maps (t, y, x) to a colour; the defaults are the paper's."""
 
     _target: type = dataclasses.field(default_factory=lambda: VideoModel)
-    below: ClassVar = ENCODINGS_ACT
+    below: ClassVar = SIZES_ACT
     network: Literal["siren", "relu", "relu-basic", "relu-positional", "gaussian", "hash-grid"] = "siren"
     """Siren; ReLU with no, the basic, the positional or the Gaussian encoding of time and pixel (Tancik et al. 2020);
     or the hash grid of Instant NGP, which has no residual layers (paper, Table 1)."""

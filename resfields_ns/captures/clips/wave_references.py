@@ -65,7 +65,7 @@ def solve_helmholtz(
     middles = 0.5 * (line[1:] + line[:-1])
     at, between = (equation.stretch(x)[0].numpy() for x in (line[1:-1], middles))
     weights = 1.0 / between * ((n - 1) / 2.0) ** 2
-    second = diags([weights[1:-1], -(weights[1:] + weights[:-1]), weights[1:-1]], (-1, 0, 1))  # (u_x / e_x)_x
+    second = diags([weights[1:-1], -(weights[1:] + weights[:-1]), weights[1:-1]], [-1, 0, 1])  # pyright: ignore[reportArgumentType]  # (u_x / e_x)_x
     stretch = diags(at)
     matrix = kron(second, stretch) + kron(stretch, second) + equation.wave_number**2 * kron(stretch, stretch)
     found = np.zeros((n, n), np.complex128)
