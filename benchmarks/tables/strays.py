@@ -9,8 +9,8 @@ ANIMATIONS = {"bird": ("bird.anime", (10,)), "fox": ("fox_run.anime", (10, 40))}
 NOTES = """
 The rows in which far samples count once were not run as runs of this table. The bird was, outside it, with every fifth
 frame evaluated at 100,000 points: Chamfer distance 98.4, 140.2 in the worst frame, normals 30.4, F-score 0.763. The fox
-is in the table `2-small`: 13.9, normals 16.5 and 0.942 at rank 10; 25.9, 52.8 in the worst frame, 15.5 and 0.944 at rank
-40, whose run with 30 is still to be made. One seed each.
+is in the table `2-small`: 13.9, normals 16.5 and 0.942 at rank 10; 25.9, 52.8 in the worst frame, 15.5 and 0.944 at
+rank 40, whose run with 30 is still to be made. One seed each.
 """
 
 TABLES = (
