@@ -171,6 +171,8 @@ def _idle() -> Iterator[Idle]:
     rows = _cells(_IDLE)
     for choice, setting, why in _cells(_IDLE_RESIDUALS):
         rows += [[method, f"field.{choice}", f"field.{setting}", why] for method in _WITH_RESIDUALS]
+        if choice == "residual-layers":  # other choices have no second derivative by time, which waves need
+            rows.append(["wave", f"field.{choice}", f"field.{setting.replace('spline', 'linear')}", why])
     for method, choice, setting, why in rows:
         name, _, size = method.partition("-")
         yield Idle(f"{name}-resfields{size and '-'}{size}", _arguments(choice), _arguments(setting), why)

@@ -102,10 +102,8 @@ class WaveModel(PictureModel):
             float(values.flatten(end_dim=1)[compared].double().square().sum()) for values in (difference, reference)
         )
         pictures = torch.cat((outputs["rgb"], *(wave_colours(x[..., 0]) for x in (reference, difference))), dim=1)
-        values = {"squared_error": squared_error, "squared_reference": squared}
-        if squared > 0.0:
-            values["relative_error"] = (squared_error / squared) ** 0.5
-        return values, {"img": pictures}
+        relative = {"relative_error": (squared_error / squared) ** 0.5} if squared > 0.0 else {}
+        return relative | {"squared_error": squared_error, "squared_reference": squared}, {"img": pictures}
 
     @torch.no_grad()
     def frame(self, frame: int) -> Float[Tensor, "side side values"]:
