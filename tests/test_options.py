@@ -113,7 +113,7 @@ video      | video-frames --inpaint a.png | --held-out-pixels 0.2         | inpa
 video      | video-frames --inpaint a.png | --held-out-frames 0.2         | inpaint is a.png
 video      | --pipeline.datamanager.supervision gradients video-frames | --inpaint a.png | supervision is gradients, not
 video      | video-frames             | --blend-with a.png                | supervision is values, not gradients
-audio      |                          | --hold-out-seed 2                 | held-out-samples is 0.0
+audio      | sound-windows            | --hold-out-seed 2                 | held-out-samples is 0.0
 """
 """Method, what it is asked for, an option that then does nothing, and why; `-resfields` is left out of the method."""
 

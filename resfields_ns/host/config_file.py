@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 import yaml
 from nerfstudio.configs.base_config import PrintableConfig
 from nerfstudio.configs.method_configs import all_methods
+from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.engine.trainer import TrainerConfig
 from typeguard import TypeCheckError, check_type
 
@@ -171,8 +172,8 @@ def _complete(config: Any) -> None:
     types = get_type_hints(type(config))
     for entry in fields(config):
         value = vars(config).setdefault(entry.name, default_of(entry))
-        try:
-            check_type(value, types[entry.name])
+        try:  # the host's type of dataparsers is those that have a name on the command line
+            check_type(value, DataParserConfig if entry.name == "dataparser" else types[entry.name])
         except TypeCheckError as error:
             found = "nothing" if value is MISSING else f"one that {error}"
             raise ValueError(
