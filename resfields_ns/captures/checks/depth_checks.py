@@ -171,34 +171,40 @@ def _common_factor(pairs: Pairs) -> float | None:
     cameras' surfaces as they are, the factor is looked for that brings most of them there.
     """
     pairs = [pairs[place] for place in np.random.default_rng(0).permutation(len(pairs))[:_MOST_PAIRS]]
-    near, exact = (_agreement(pairs, 1.0, tolerance) for tolerance in (_SURFACE, _EXACT))
+    near, exact = (_agreements(pairs, np.ones(1), tolerance)[0] for tolerance in (_SURFACE, _EXACT))
     if not pairs or (near > _LEAST_AGREEING and exact > _ALIKE * near):
         return None
-    coarse = _best(pairs, _FACTORS, _SURFACE)
-    factor = _best(pairs, coarse * _FINE_STEPS, _EXACT)
-    found = _agreement(pairs, factor, _EXACT) >= max(_LEAST_AGREEING, _MUCH_MORE * exact)
+    coarse, _ = _best(pairs, _FACTORS, _SURFACE)
+    factor, agreement = _best(pairs, coarse * _FINE_STEPS, _EXACT)
+    found = agreement >= max(_LEAST_AGREEING, _MUCH_MORE * exact)
     return 1.0 / factor if found and abs(factor - 1.0) > _SMALLEST_FACTOR else None
 
 
-def _best(pairs: Pairs, factors: Float64[np.ndarray, "factors"], tolerance: float) -> float:
-    return float(factors[np.argmax([_agreement(pairs, float(factor), tolerance) for factor in factors])])
+def _best(pairs: Pairs, factors: Float64[np.ndarray, "factors"], tolerance: float) -> tuple[float, float]:
+    """The factor of most agreement, and how much that is."""
+    agreements = _agreements(pairs, factors, tolerance)
+    best = int(np.argmax(agreements))
+    return float(factors[best]), float(agreements[best])
 
 
-def _agreement(pairs: Pairs, factor: float, tolerance: float) -> float:
-    """Share of depth points on the surfaces of other cameras, less thrice those that float before, times a factor.
+def _agreements(
+    pairs: Pairs, factors: Float64[np.ndarray, "factors"], tolerance: float
+) -> Float64[np.ndarray, "factors"]:
+    """Share of depth points on the surfaces of other cameras, less thrice those that float before, times each factor.
 
     `tolerance` is of the depth.
     """
-    agreeing, floating, compared = 0, 0, 0
+    score, compared = np.zeros(len(factors)), 0
     for view, other in pairs:
         points = view.depth_points[:: max(1, len(view.depth_points) // _POINTS_COMPARED)]
-        points = view.camera.centre + factor * (points - view.camera.centre)
-        distances = other.distances_to(points)
-        before = factor * (other.depth_residuals(points) + distances) / distances - 1.0
+        moved = view.camera.centre + factors[:, None, None] * (points - view.camera.centre)
+        distances = other.distances_to(moved.reshape(-1, 3))
+        readings = other.depth_residuals(moved.reshape(-1, 3)) + distances
+        before = factors[:, None] * (readings / distances).reshape(len(factors), -1) - 1.0
         compared += len(points)
-        agreeing += int((np.abs(before) < tolerance).sum())
-        floating += int((before > max(tolerance, _FLOATS)).sum())
-    return (agreeing - 3.0 * floating) / max(compared, 1)
+        score += (np.abs(before) < tolerance).sum(axis=1)
+        score -= 3.0 * (before > max(tolerance, _FLOATS)).sum(axis=1)
+    return score / max(compared, 1)
 
 
 def _own_factor(pairs: Pairs, camera: str) -> float | None:
