@@ -242,15 +242,15 @@ def settings(
         preset = type(config)()
     if isinstance(config, Options):
         holders = (*holders, (config, ""))
+    expected_of, entries = dict(_children(preset)), {} if isinstance(config, dict) else _entries(config)
     for name, value in _children(config):
-        expected = dict(_children(preset)).get(name)
+        expected, entry = expected_of.get(name), entries.get(name)
         found = (holder.obstacle(way + name) for holder, way in holders)
         why = obstacle or next((each for each in found if each is not None), None)
         if _is_inner(value):
             inner = tuple((holder, f"{way}{name}.") for holder, way in holders)
             yield from settings(value, expected, f"{path}{name}.", why, inner)
         else:
-            entry = None if isinstance(config, dict) else _entries(config).get(name)
             yield Setting(path + name, value, expected, Traits() if entry is None else Traits.of(entry), why)
 
 

@@ -143,8 +143,8 @@ def _config(kind: ModelKind, capture: Path, output_dir: Path, steps: int) -> Res
 
 
 def test_known_exposures_are_learned_and_the_scene_is_that_of_the_first_camera(twins: Path, tmp_path: Path) -> None:
-    without = trained(_config("none", twins, tmp_path, steps=500)).pipeline
-    corrected = trained(_config("gain", twins, tmp_path, steps=500)).pipeline
+    without = trained(_config("none", twins, tmp_path, steps=250)).pipeline
+    corrected = trained(_config("gain", twins, tmp_path, steps=250)).pipeline
     assert isinstance(corrected, DynamicPipeline)
     before, after = _foreground_psnr(without), _foreground_psnr(corrected)
     assert [*before] == [("cam_train_1", "psnr_foreground"), ("twin", "psnr_foreground")]
