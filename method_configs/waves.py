@@ -32,7 +32,7 @@ wave_resfields = method_specification(
                 )
             ),
         ),
-        optimizers={"field": decaying_adam(4e-3)},
+        optimizers={"field": decaying_adam(5e-4)},
         vis="viewer+tensorboard",
     ),
     "The wave equation on a square membrane, solved by a Siren whose weights change over time.",
@@ -53,7 +53,7 @@ helmholtz = method_specification(
                 )
             ),
         ),
-        optimizers={"field": decaying_adam(3e-3)},
+        optimizers={"field": decaying_adam(5e-4)},
         vis="viewer+tensorboard",
     ),
     "The Helmholtz equation with a perfectly matched layer, solved by a Siren.",

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -13,20 +13,11 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it when it is first imported
 
 from resfields_ns.models.dynamic_model import DynamicModelConfig
-from resfields_ns.pipelines import dynamic_pipeline
 from tests.family import Family
 from tests.kinect_scene import DEVICES, write_capture, write_recordings
 from tests.methods import METHODS, tiny_config, trained
 from tests.ray_family import RAY_FAMILY
 from tests.video_scene import DISTORTION, make_cameras, write_opencv_yaml, write_videos
-
-
-@pytest.fixture(scope="session", autouse=True)
-def few_points() -> Iterator[None]:
-    """Chamfer distances by fewer points than the paper's 100,000, most of whose time it is to compare them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dynamic_pipeline, "NUM_SURFACE_POINTS", 5_000)
-        yield
 
 
 @pytest.fixture(scope="session")

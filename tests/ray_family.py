@@ -20,7 +20,7 @@ NUM_FRAMES = 4
 def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConfig, model: ModelConfig) -> None:
     """Few rays and samples, soon through with every phase of training."""
     assert isinstance(pipeline, DynamicPipelineConfig) and isinstance(model, DynamicModelConfig)
-    pipeline.chamfer_resolution = 24
+    pipeline.chamfer_resolution, pipeline.surface_points = 24, 5_000
     datamanager.train_num_rays_per_batch = 64
     model.sampler.num_samples = 8
     model.hull_start_steps = min(model.hull_start_steps, 5)
@@ -32,6 +32,7 @@ def without_clouds(pipeline: VanillaPipelineConfig) -> None:
     """For a capture that has none: what nothing is measured by stays as it is."""
     assert isinstance(pipeline, DynamicPipelineConfig)
     pipeline.chamfer_resolution = DynamicPipelineConfig.chamfer_resolution
+    pipeline.surface_points = DynamicPipelineConfig.surface_points
 
 
 def _variant(density: Literal["volsdf", "nerf"], layers: str, model: ModelConfig) -> None:

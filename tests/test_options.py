@@ -145,6 +145,7 @@ _OVER_TIME = (
 )
 _NEEDS_DATA = {
     "--pipeline.chamfer-resolution 64": "clouds",
+    "--pipeline.surface-points 64": "clouds",
     **{f"--pipeline.model.field.{setting}": "second frame" for setting in _OVER_TIME},
     "--pipeline.model.opacity-loss-weight 0.5": "masks",
     "--pipeline.datamanager.background-margin 0.5": "masks",
@@ -329,7 +330,7 @@ def test_every_option_that_needs_data_is_in_the_table(method: str) -> None:
 def test_a_capture_says_what_it_has_nothing_for(demo_capture: Path, tmp_path: Path) -> None:
     capture = Path(shutil.copytree(demo_capture, tmp_path / "bare", ignore=shutil.ignore_patterns("mask", "cloud")))
     config = tiny_config(METHODS["tnerf-resfields"], capture, tmp_path / "run")
-    config.pipeline = replace(config.pipeline, chamfer_resolution=128)
+    config.pipeline = replace(config.pipeline, chamfer_resolution=128, surface_points=100_000)
     config.setup(local_rank=0, world_size=1).setup()
     config.pipeline.datamanager.background_margin = 0.5  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(ValueError, match=f"^--pipeline.datamanager.background-margin: .* while {capture} has no masks"):

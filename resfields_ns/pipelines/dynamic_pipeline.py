@@ -25,8 +25,6 @@ from resfields_ns.models.graphed_losses import GraphedLosses
 from resfields_ns.options import Obstacle, Options, option, unless
 from resfields_ns.pipelines.sequence_pipeline import MESHES, SequencePipeline, evaluate_images, own_images
 
-NUM_SURFACE_POINTS = 100_000  # the paper's released evaluation
-
 
 @dataclass
 class DynamicPipelineConfig(Options, VanillaPipelineConfig):
@@ -40,6 +38,8 @@ class DynamicPipelineConfig(Options, VanillaPipelineConfig):
     _target: type = field(default_factory=lambda: DynamicPipeline)
     chamfer_resolution: int = option(128, least=2, data="clouds")
     """Marching-cubes cells along the longest side of the scene box for the Chamfer distance."""
+    surface_points: int = option(100_000, least=1, data="clouds")
+    """Random points of the extracted surface at which it is compared; as many as in the released evaluation."""
     cuda_graph: bool = False
     """Record a training step once and replay it, on a GPU: steps of small methods take a fraction of the time."""
 
@@ -151,7 +151,7 @@ class DynamicPipeline(SequencePipeline):
         surface = extract_shape(self.model, time, self.config.chamfer_resolution)
         if len(surface.faces) == 0:
             return None
-        points, _ = surface.sample(NUM_SURFACE_POINTS, seed=0)
+        points, _ = surface.sample(self.config.surface_points, seed=0)
         return 1000.0 * chamfer_l1(torch.from_numpy(points).float(), read_points(clouds[frame]))
 
     def task_facts(self) -> dict[str, Any]:
