@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from nerfstudio.utils.writer import EventName
 
 from resfields_ns.commands import export, plot, render, report, resume, track
 from resfields_ns.host.config_file import default_of, read_config
@@ -32,6 +33,7 @@ _HOSTILE = {
     "nerfstudio.engine.trainer.TrainerConfig": "!!python/object/new:nerfstudio.engine.trainer.TrainerConfig {{}}",
     "pathlib.Path.touch": "!!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path ['{marker}']]",
     "pathlib.PosixPath": "!!python/object/apply:pathlib.PosixPath [!!python/object/apply:pathlib.PosixPath [a]]",
+    "builtins.getattr": "!!python/object/apply:builtins.getattr [!!python/name:os '', system]",
     "os": "!!python/module:os ''",
     "this": "!!python/module:this ''",
     "antigravity.fly": "!!python/name:antigravity.fly ''",
@@ -41,6 +43,7 @@ _HOSTILE = {
     "!mine": "!mine 3",
     "!!set": "!!set {{a}}",
 }
+_GETATTR = "!!python/object/apply:builtins.getattr"
 _PLACES = {
     "alone": "{}",
     "as an option": "{config}prompt: {}\n",
@@ -90,6 +93,21 @@ def test_those_of_earlier_versions_too(tmp_path: Path) -> None:
         old = re.sub(r"resfields_ns[\w.]+?(?=Config\n|Config$| '')", lambda found: before.get(found[0], found[0]), text)
         assert old != text
         _assert_as_the_host(old.replace("pathlib.PosixPath", "pathlib._local.PosixPath"), tmp_path / "config.yml")
+
+
+def test_those_of_early_python_3_11_too(tmp_path: Path) -> None:
+    """Python 3.11.0 to 3.11.3 write members of enumerations by their names."""
+    text = yaml.dump(tiny_config(METHODS["sdf-resfields"], tmp_path / "data", tmp_path))
+    early = re.sub(
+        r"!!python/object/apply:([\w.]+\.EventName)\n( +)- (.*)",
+        lambda found: f"{_GETATTR}\n{found[2]}- !!python/name:{found[1]} ''\n{found[2]}- {EventName(found[3]).name}",
+        text,
+    )
+    assert _GETATTR in early
+    _assert_as_the_host(early, tmp_path / "config.yml")
+    (tmp_path / "config.yml").write_text(early.replace("- ETA", "- __class__"))
+    with pytest.raises(ValueError, match="alone, found !!python/object/apply:builtins.getattr"):
+        read_config(tmp_path / "config.yml", "--load-config")
 
 
 def test_what_a_config_lacks_is_as_its_class_has_it(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ _PLAIN = {f"{_YAML}{kind}" for kind in ("null", "bool", "int", "float", "str", "
 _CONFIG = f"{_PYTHON}object:"
 _APPLIED = f"{_PYTHON}object/apply:"
 _TUPLE = f"{_PYTHON}tuple"
+_GETATTR = "builtins.getattr"
 _ROOMS = ("nerfstudio", "resfields_ns")
 
 
@@ -126,11 +127,12 @@ def _is_known(parent: yaml.Node | None, key: yaml.Node | None, node: yaml.Node) 
     if node.tag in _PLAIN:
         return True
     if parent is not None and parent.tag.startswith(_APPLIED):
-        return False
+        return parent.tag == f"{_APPLIED}{_GETATTR}"  # what it holds was looked at with it
     if node.tag == _TUPLE or not node.tag.startswith(_PYTHON):
         return node.tag == _TUPLE
     if kind == "object/apply":
-        return isinstance(node, yaml.SequenceNode) and (name in PATHS or enum_class(name) is not None)
+        known = name in PATHS or enum_class(name) is not None
+        return isinstance(node, yaml.SequenceNode) and (known or (name == _GETATTR and _member_of(node) is not None))
     if kind == "name" and holder is not None and key is not None:
         default = next((default_of(entry) for entry in fields(holder) if entry.name == key.value), None)
         return node.value == "" and callable(default) and path_of(default) == name
@@ -142,6 +144,15 @@ def _config_of(node: yaml.Node | None) -> type | None:
     if not isinstance(node, yaml.MappingNode) or not node.tag.startswith(_CONFIG):
         return None
     return config_class(present_name(node.tag.removeprefix(_CONFIG)))
+
+
+def _member_of(node: yaml.SequenceNode) -> Enum | None:
+    """The member of an enumeration that Python 3.11.0 to 3.11.3 write as `getattr(kind, name)`, if it is one."""
+    match node.value:
+        case [yaml.ScalarNode(tag=tag, value=""), yaml.ScalarNode(value=member)] if tag.startswith(f"{_PYTHON}name:"):
+            kind = enum_class(present_name(tag.removeprefix(f"{_PYTHON}name:")))
+            return None if kind is None else kind.__members__.get(member)
+    return None
 
 
 def _is_state(config: type, key: str) -> bool:
@@ -184,6 +195,8 @@ def _complete(config: Any) -> None:
 def _build_applied(loader: yaml.SafeLoader, name: str, node: yaml.SequenceNode) -> Any:
     if name in PATHS:
         return path_of_node(loader, node)
+    if name == _GETATTR:
+        return _member_of(node)
     kind = enum_class(name)
     assert kind is not None
     (value,) = loader.construct_sequence(node)
