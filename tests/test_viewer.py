@@ -11,6 +11,7 @@ import pytest
 import torch
 import viser
 from nerfstudio.viewer.control_panel import ControlPanel
+from viser._messages import GuiUpdateMessage, Message
 
 from resfields_ns import timeline
 from resfields_ns.viewer.time_panel import TimePanel
@@ -56,6 +57,18 @@ def test_every_frame_is_shown_at_exactly_its_time() -> None:
             drag(panel.frame, frame)
             own_time = timeline.times_from_frames(torch.tensor(frame), 30)
             wait_for(f"frame {frame}", lambda: torch.equal(torch.tensor(shown_time(panel)), own_time), SECONDS)  # noqa: B023
+
+
+def test_a_chosen_frame_is_not_sent_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would come after the page's next choice, and undo it."""
+    with time_panel(5) as panel:
+        sent: list[Message] = []
+        monkeypatch.setattr(panel.viewer.viser_server._websock_server, "queue_message", sent.append)
+        drag(panel.frame, 3)
+        updated = {message.id for message in sent if isinstance(message, GuiUpdateMessage)}
+        assert updated == {panel.viewer.control_panel._time.gui_handle._impl.id}
+        panel.show(1.0)
+        assert panel.frame._impl.id in {message.id for message in sent if isinstance(message, GuiUpdateMessage)}
 
 
 def test_the_frame_follows_the_time_and_leaves_it_between_frames() -> None:

@@ -58,10 +58,8 @@ class TimePanel:
 
     def show(self, position: float) -> None:
         """Show a moment: frame i at position i, in between what lies between."""
-        self._position = position
-        self.viewer.control_panel.time = self._time_of(position)
+        self._show_time(position)
         self.frame.value = self._nearest_frame(self.viewer.control_panel.time)
-        self.viewer._trigger_rerender()  # viser may skip the time slider's first callback, which would ask for this
 
     @property
     def pages_play(self) -> bool:
@@ -99,9 +97,12 @@ class TimePanel:
             self.reached.content = f"Reaches {rate:.1f} pictures a second"
 
     def _follow_frame(self, event: "GuiEvent[GuiInputHandle[int]]") -> None:
-        """Show the frame that somebody chose; one that `show` chose has no client, and may be out of date by now."""
+        """Show the frame that somebody chose; one that `show` chose has no client, and may be out of date by now.
+
+        Nothing is sent back: it could come after the page's next choice, and undo it.
+        """
         if event.client is not None and event.target.value != self._nearest_frame(self.viewer.control_panel.time):
-            self.show(float(event.target.value))
+            self._show_time(float(event.target.value))
 
     def _follow_time(self, event: "GuiEvent[GuiInputHandle[float]]") -> None:
         """Show the frame nearest to the time that somebody chose; a time that `show` chose has no client."""
@@ -109,8 +110,10 @@ class TimePanel:
             self._position = event.target.value * (self.num_frames - 1)
             self.frame.value = self._nearest_frame(event.target.value)
 
-    def _time_of(self, position: float) -> float:
-        return timeline.times_from_frames(torch.tensor(position), self.num_frames).item()
+    def _show_time(self, position: float) -> None:
+        self._position = position
+        self.viewer.control_panel.time = timeline.times_from_frames(torch.tensor(position), self.num_frames).item()
+        self.viewer._trigger_rerender()  # viser may skip the time slider's first callback, which would ask for this
 
     def _nearest_frame(self, time_unit: float) -> int:
         return int(timeline.frames_from_times(torch.tensor(time_unit), self.num_frames))
