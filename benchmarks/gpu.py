@@ -84,7 +84,7 @@ def steps(name: str, mode: str, data: Path, output: Path, count: int) -> dict[st
         torch.cuda.reset_peak_memory_stats()
     trainer = make_trainer(name, mode, data, output, count)
     pipeline: Any = trainer.pipeline
-    pipeline._start_from_masks(0)
+    pipeline._start_from_hull(0)
 
     def step() -> None:
         trainer.train_iteration(1)

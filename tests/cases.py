@@ -43,7 +43,14 @@ from resfields_ns.layers.coefficients import cubic_spline, frame_table
 from resfields_ns.layers.linear import ResidualLinear
 from resfields_ns.layers.low_rank import ChunkedLinear, CoefficientLinear
 from resfields_ns.layers.residual_options import RESIDUALS
-from resfields_ns.models.samplers import HierarchicalSampler, OccupancySampler, Sampler, SamplerConfig, UniformSampler
+from resfields_ns.models.samplers import (
+    HierarchicalSampler,
+    LearnedOccupancySampler,
+    OccupancySampler,
+    Sampler,
+    SamplerConfig,
+    UniformSampler,
+)
 
 
 def over(name: str, cases: Mapping[str, Any]) -> pytest.MarkDecorator:
@@ -202,6 +209,7 @@ SAMPLERS: dict[str, Callable[..., Sampler]] = {
     for kind, make in {
         "uniform": UniformSampler,
         "occupancy": OccupancySampler,
+        "learned-occupancy": LearnedOccupancySampler,
         "hierarchical": HierarchicalSampler,
     }.items()
 }

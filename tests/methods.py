@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Literal
@@ -80,16 +81,28 @@ VARIANTS = {
 }
 
 
-def _with_background(background: Literal["plate", "field"]) -> MethodSpecification:
-    """A method whose background is the scene's own."""
+def _changed(change: Callable[[DynamicModelConfig], None]) -> MethodSpecification:
     method = deepcopy(METHODS["tnerf-resfields"])
     model = method.config.pipeline.model
     assert isinstance(model, DynamicModelConfig)
-    model.background = background
+    change(model)
     return method
 
 
-BACKGROUNDS = {f"background-{kind}": _with_background(kind) for kind in ("plate", "field")}
+def _with_background(background: Literal["plate", "field"], model: DynamicModelConfig) -> None:
+    model.background = background
+
+
+def _with_learned_occupancy(model: DynamicModelConfig) -> None:
+    model.sampler.kind, model.sampler.resolution, model.sampler.renewal_steps = "learned-occupancy", 8, 1
+    model.initial_beta = 0.01
+
+
+CHANGED = {
+    **{f"background-{kind}": _changed(partial(_with_background, kind)) for kind in ("plate", "field")},
+    "learned-occupancy": _changed(_with_learned_occupancy),
+}
+"""A method whose background is the scene's own, or that looks only where its own surface is."""
 
 
 def tiny_config(method: MethodSpecification, data: Path, output_dir: Path) -> ResFieldsTrainerConfig:

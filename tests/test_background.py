@@ -207,7 +207,9 @@ def test_moving_cameras_are_refused_before_training(demo_capture: Path, tmp_path
 
 def test_a_field_has_no_masks_to_sample_by(room: Path, tmp_path: Path) -> None:
     config = _config("field", room, tmp_path, lambda model: setattr(model.sampler, "kind", "occupancy"))
-    with pytest.raises(ValueError, match=r"^model.sampler.kind: expected hierarchical or uniform, .* got occupancy$"):
+    with pytest.raises(
+        ValueError, match=r"^model.sampler.kind: expected hierarchical, learned-occupancy or uniform, .* got occupancy$"
+    ):
         config.setup(local_rank=0, world_size=1).setup()
 
 

@@ -249,7 +249,7 @@ def test_steps_of_known_shapes_have_the_same_losses(
     seed_everything()
     pipeline = config.pipeline.setup(device="cpu")
     assert isinstance(pipeline, DynamicPipeline)
-    pipeline._start_from_masks(0)
+    pipeline._start_from_hull(0)
     pipeline.train()
     pipeline.model.sampler.eval()
     for parameter in _refinement(pipeline).parameters():

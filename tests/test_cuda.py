@@ -81,7 +81,7 @@ def test_a_graph_has_the_losses_and_gradients_of_the_step_that_it_records(
     model.colour_correction = "affine" if kind == "occupancy" else "none"
     model.refine_poses = model.refine_times = kind == "occupancy"
     pipeline = config.pipeline.setup(device="cuda")
-    pipeline._start_from_masks(0)
+    pipeline._start_from_hull(0)
     pipeline.train()
     pipeline.model.sampler.eval()
     sizes = pipeline.datamanager.train_rays.segment_sizes

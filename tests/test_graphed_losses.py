@@ -26,7 +26,7 @@ def pipeline(request: pytest.FixtureRequest, tiny_data: Callable[[Family], Path]
     model.sampler.kind, model.colour_correction = request.param
     seed_everything()
     made = config.pipeline.setup(device="cpu")
-    made._start_from_masks(0)
+    made._start_from_hull(0)
     made.train()
     made.model.sampler.eval()
     if made.model.colour_correction is not None:

@@ -73,6 +73,7 @@ tnerf      | model.background field   | --pipeline.datamanager.background-margin
 tnerf      | model.background plate   | --optimizers.background.optimizer.lr 1.0 | the model has no parameters in
 tnerf      |                          | model.coarse-loss-weight 0.2      | sampler.kind is uniform, not hierarchical
 tnerf      |                          | model.sampler.num-fine-samples 2  | kind is uniform, not hierarchical
+tnerf      |                          | model.sampler.renewal-steps 2     | kind is uniform, not learned-occupancy
 tnerf      | model.sampler.kind hierarchical | model.sampler.num-surface-samples 8 | kind is hierarchical
 tnerf      | model.density nerf       | model.sampler.num-picture-samples 8 | density is nerf, not volsdf
 tnerf      | model.eikonal-loss-weight 0 | model.sampler.num-picture-samples 8 | eikonal-loss-weight is 0

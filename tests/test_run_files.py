@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from resfields_ns.commands import export_run, import_run, render
 from resfields_ns.host.run_file import as_plain, from_plain
 from tests.family import Family
-from tests.methods import BACKGROUNDS, METHODS, VARIANTS, tiny_config, trained
+from tests.methods import CHANGED, METHODS, VARIANTS, tiny_config, trained
 from tests.scene_flow_family import SCENE_FLOW_FAMILY
 from tests.sdf_family import SDF_FAMILY
 from tests.video_family import VIDEO_FAMILY
@@ -61,11 +61,11 @@ def test_what_an_imported_run_shows_is_the_same_to_the_bit(tiny_run: Path, run_f
     assert ours.keys() == theirs.keys() and all((ours[name] == theirs[name]).all() for name in ours)
 
 
-@pytest.mark.parametrize("name", ["video-resfields", "sdf-resfields", *BACKGROUNDS])
+@pytest.mark.parametrize("name", ["video-resfields", "sdf-resfields", *CHANGED])
 def test_other_tasks_do_so_too(name: str, tiny_data: Callable[[Family], Path], demo_capture: Path, tmp_path) -> None:
     families = {"video-resfields": VIDEO_FAMILY, "sdf-resfields": SDF_FAMILY}
     data = tiny_data(families[name]) if name in families else demo_capture
-    config = tiny_config({**METHODS, **BACKGROUNDS}[name], data, tmp_path / "outputs")
+    config = tiny_config({**METHODS, **CHANGED}[name], data, tmp_path / "outputs")
     trained(config)
     run = config.get_base_dir() / "config.yml"
     there = _imported(_exported(run, tmp_path), tmp_path / "there")

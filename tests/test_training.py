@@ -22,7 +22,7 @@ from resfields_ns.host.trainer import capture_random_state, restore_random_state
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from tests.cases import over
 from tests.family import Family
-from tests.methods import BACKGROUNDS, FAMILIES, METHODS, VARIANTS, family_of, seed_everything, tiny_config, trained
+from tests.methods import CHANGED, FAMILIES, METHODS, VARIANTS, family_of, seed_everything, tiny_config, trained
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def test_a_hundred_steps_improve_the_metric(
     assert change * np.sign(learning.change) >= abs(learning.change)
 
 
-@over("method", METHODS | BACKGROUNDS)
+@over("method", METHODS | CHANGED)
 def test_resuming_equals_not_stopping(method, tiny_data: Callable[[Family], Path], tmp_path: Path) -> None:
     data = tiny_data(family_of(method))
     whole_config = tiny_config(method, data, tmp_path / "whole")
@@ -141,7 +141,7 @@ KILLED_RUN = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tests.methods import BACKGROUNDS, FAMILIES, METHODS, tiny_config
+from tests.methods import CHANGED, FAMILIES, METHODS, tiny_config
 config = tiny_config(METHODS["tnerf-resfields-small"], Path(sys.argv[1]), Path(sys.argv[2]))
 config.max_num_iterations, config.steps_per_save = 100_000, 1
 trainer = config.setup(local_rank=0, world_size=1)

@@ -35,7 +35,7 @@ def carve_visual_hull(
     cell_radius = 0.5 * ((box[1] - box[0]) / resolution).norm().item()
     hull = torch.ones(num_frames, len(centres), dtype=torch.bool)
     views = torch.zeros(num_frames, len(centres), dtype=torch.uint8)
-    has_foreground = masks.flatten(start_dim=1).any(dim=1)
+    has_foreground = masks.any(dim=2).any(dim=1)
     frames_seen = frame_index[has_foreground].unique()
     for image, mask in enumerate(masks):
         camera_to_world = cameras.camera_to_worlds[image]

@@ -1,5 +1,6 @@
 """Volume density from a field's number: VolSDF's and NeRF's."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -79,6 +80,10 @@ class LaplaceDensity(Density):
     def from_level(self, level: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """The signed distance."""
         return level
+
+    def reach(self, share: float) -> Float[Tensor, ""]:
+        """Distance before a flat surface at which a ray towards it has met this share of what stops it."""
+        return self.beta * math.log(0.5 / share)
 
     def metrics(self) -> dict[str, Tensor]:
         """The width of the soft surface."""

@@ -4,7 +4,6 @@ Notation: a level is negative inside, positive outside; a block of side s holds 
 there is of these at its end.
 """
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -21,8 +20,9 @@ def levels_near_surface(
     level: Callable[[Float[Tensor, "points 3"]], Float[Tensor, "points"]],
     occupied: Bool[Tensor, "x y z"],
     origin: Float[Tensor, "3"],
-    cell: float,
+    cell: float | Float[Tensor, "3"],
     slope: float | None,
+    margin: float = 0.0,
 ) -> Float[Tensor, "x y z"]:
     """Levels at both ends of every edge of the grid that the surface crosses; elsewhere those at middles of blocks.
 
@@ -36,9 +36,12 @@ def levels_near_surface(
         level: at points
         occupied: points of the grid at which something can be; the others are outside
         origin: the grid's first point
-        cell: distance between neighbours
+        cell: distance between neighbours, or that along each axis
         slope: how much the level should change at most over a distance of one; None looks at every occupied point
+        margin: levels up to it count as the surface's: theirs are computed, too
     """
+    cell = torch.as_tensor(cell, dtype=origin.dtype, device=origin.device).expand(3)
+    outside, diagonal = float(cell.max()) + margin, float(cell.norm())
     sides = SIDES if slope is not None else (1,)
     occupied_blocks = {1: occupied}
     for side in sorted(sides)[1:]:
@@ -46,21 +49,21 @@ def levels_near_surface(
     levels = torch.full_like(occupied_blocks[sides[0]], torch.nan, dtype=origin.dtype)
     of_larger, slopes = levels, torch.full_like(levels, slope or torch.nan)
     for side in sides:
-        levels = levels.where(occupied_blocks[side], cell)
+        levels = levels.where(occupied_blocks[side], outside)
         unknown = levels.isnan()
         found = level(origin + cell * (side * unknown.nonzero() + 0.5 * (side - 1)))
         if slope is not None and side < sides[0]:
-            apart = 0.5 * math.sqrt(3.0) * side * cell
+            apart = 0.5 * side * diagonal
             seen = (found - of_larger[unknown]).abs() / apart
             if (seen > slope).any():
-                return levels_near_surface(level, occupied, origin, cell, None)
+                return levels_near_surface(level, occupied, origin, cell, None, margin)
             slopes = slopes.masked_scatter(unknown, torch.maximum(SEEN_SLOPE * seen, KEPT_SLOPE * slopes[unknown]))
         if side == 1:
             return levels.masked_scatter(unknown, found)
         finer = occupied_blocks[side // 2].shape
         of_larger = _halved(levels.masked_scatter(unknown, found), finer)
-        reach = 0.5 * math.sqrt(3.0) * (side + 1) * cell
-        found = torch.where(found.abs() > slopes[unknown] * reach, found, torch.nan)
+        reach = 0.5 * (side + 1) * diagonal
+        found = torch.where(found.abs() > slopes[unknown] * reach + margin, found, torch.nan)
         levels, slopes = _halved(levels.masked_scatter(unknown, found), finer), _halved(slopes, finer)
     raise AssertionError("the last side is 1")
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -15,6 +16,7 @@ from nerfstudio.models.base_model import Model
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from resfields_ns import timeline
 from resfields_ns.captures.sequence import Capture
 from resfields_ns.data.plates import check_plates
 from resfields_ns.fields.background_field import BackgroundField
@@ -33,11 +35,12 @@ from resfields_ns.layers import parameter_groups, set_progress
 from resfields_ns.models.background import render_background
 from resfields_ns.models.camera_refinement import CameraRefinement
 from resfields_ns.models.colour_correction import ColourCorrection
-from resfields_ns.models.level_grid import LevelGrid, level_grid
-from resfields_ns.models.rendering import Rays, Rendering, raw_anywhere, render, rendered_normals
+from resfields_ns.models.level_grid import LEVELS_AT_ONCE, LevelGrid, in_chunks, level_grid
+from resfields_ns.models.rendering import NEGLIGIBLE_WEIGHT, Rays, Rendering, raw_anywhere, render, rendered_normals
 from resfields_ns.models.samplers import (
     CarveHull,
     HierarchicalSampler,
+    LearnedOccupancySampler,
     OccupancySampler,
     Sampler,
     SamplerConfig,
@@ -57,6 +60,7 @@ DENSITIES: dict[str, Callable[["DynamicModelConfig"], Density]] = {
 SAMPLERS: dict[str, type[Sampler]] = {
     "uniform": UniformSampler,
     "occupancy": OccupancySampler,
+    "learned-occupancy": LearnedOccupancySampler,
     "hierarchical": HierarchicalSampler,
 }
 
@@ -69,7 +73,7 @@ def _has_window(config: "DynamicModelConfig") -> str | None:
 
 
 def _uses_hull(config: "DynamicModelConfig") -> str | None:
-    if SAMPLERS[config.sampler.kind].needs_masks or config.hull_start_steps > 0:
+    if SAMPLERS[config.sampler.kind].uses_hull or config.hull_start_steps > 0:
         return None
     return f"sampler.kind is {config.sampler.kind} and hull-start-steps is 0"
 
@@ -167,9 +171,11 @@ class DynamicModelConfig(SequenceModelConfig):
         needs_masks = SAMPLERS[self.sampler.kind].needs_masks
         if self.background == "field" and needs_masks:
             raise ValueError(
-                f"model.sampler.kind: expected hierarchical or uniform, as model.background field leaves masks, "
-                f"got {self.sampler.kind}"
+                "model.sampler.kind: expected hierarchical, learned-occupancy or uniform, as model.background field "
+                f"leaves masks, got {self.sampler.kind}"
             )
+        if self.sampler.kind == "learned-occupancy" and (reason := _has_distances(self)):
+            raise ValueError(f"model.sampler.kind: learned-occupancy needs signed distances, but {reason}")
         if self.background == "plate":
             check_plates(capture)
         elif self.background == "color" and not capture.has_masks and (self.hull_start_steps > 0 or needs_masks):
@@ -232,10 +238,22 @@ class DynamicModel(Model, SurfaceModel):
     def get_training_callbacks(
         self, training_callback_attributes: TrainingCallbackAttributes
     ) -> list[TrainingCallback]:
-        """Tell the model the step that it is at."""
+        """Tell the model the step that it is at, and the sampler, now and then, where the surface of a frame is."""
         del training_callback_attributes
         before = [TrainingCallbackLocation.BEFORE_TRAIN_ITERATION]
-        return [TrainingCallback(before, self.set_step, update_every_num_iters=1)]
+        callbacks = [TrainingCallback(before, self.set_step, update_every_num_iters=1)]
+        if isinstance(self.sampler, LearnedOccupancySampler):
+            every = self.config.sampler.renewal_steps
+            callbacks.append(TrainingCallback(before, self._renew_occupancy, update_every_num_iters=every))
+        return callbacks
+
+    @torch.no_grad()
+    def _renew_occupancy(self, step: int) -> None:
+        assert isinstance(self.sampler, LearnedOccupancySampler) and isinstance(self.field.density, LaplaceDensity)
+        frame = step // self.config.sampler.renewal_steps % self.num_frames
+        time = timeline.times_from_frames(torch.tensor(frame), self.num_frames).item()
+        level = in_chunks(partial(self.surface_level, time=time), LEVELS_AT_ONCE)
+        self.sampler.renew(frame, level, self.field.density.reach(NEGLIGIBLE_WEIGHT).item())
 
     def set_step(self, step: int) -> None:
         """Set what depends on the training step: the encodings' window and the losses taken."""
@@ -243,10 +261,10 @@ class DynamicModel(Model, SurfaceModel):
         window_steps = self.config.window_steps
         set_progress(self.field, min(step / window_steps, 1.0) if window_steps > 0 else 1.0)
 
-    def start_from_masks(self, carve_hull: CarveHull) -> None:
-        """Tell the sampler which space the masks leave empty, and fit the field to their visual hull."""
+    def start_from_hull(self, carve_hull: CarveHull) -> None:
+        """Tell the sampler which space masks, or views, leave empty, and fit the field to the visual hull of masks."""
         self.sampler.fill(carve_hull)
-        if self.config.hull_start_steps > 0:
+        if self.config.hull_start_steps > 0 and self.config.background != "field":
             from resfields_ns.models.hull_start import fit_to_hull
 
             hull = carve_hull(HULL_START_RESOLUTION, False)

@@ -12,6 +12,8 @@ from torch import Tensor
 from resfields_ns.functional.surface_grid import levels_near_surface
 from resfields_ns.models.surface_model import SurfaceModel
 
+LEVELS_AT_ONCE = 65_536  # bounds the memory
+
 
 @dataclass(frozen=True)
 class LevelGrid:
@@ -36,7 +38,7 @@ class LevelGrid:
         return found.view(points.shape[:-1])
 
 
-def level_grid(model: SurfaceModel, time: float, resolution: int, chunk_size: int = 65_536) -> LevelGrid:
+def level_grid(model: SurfaceModel, time: float, resolution: int, chunk_size: int = LEVELS_AT_ONCE) -> LevelGrid:
     """The levels of a model's surface at a time in [0, 1]; where they have a slope that is known, near it alone.
 
     Args:

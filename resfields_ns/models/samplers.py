@@ -20,10 +20,15 @@ from resfields_ns.functional.rays import (
     sample_edges,
     stratum_positions,
 )
+from resfields_ns.functional.shares import random_rows
+from resfields_ns.functional.surface_grid import levels_near_surface
+from resfields_ns.models.surface_model import DISTANCE_SLOPE
 from resfields_ns.options import Options, option, unless, when
 
 BESIDE_SHARE = 0.1  # of a piece's weight, that each of its neighbours is sampled for
 ANYWHERE_SHARE = 0.1  # of samples at the surface, for an opaque ray, that lie anywhere
+ANYWHERE_RAYS = 0.05  # share of a step's rays that look everywhere, so that what was lost can come back
+CELL_SLOPE = 1.5  # how much distances change at most within a cell, over a distance of one
 
 CarveHull = Callable[[int, bool], Bool[Tensor, "frames x y z"]]
 """Gives the visual hull at a number of cells a side; the bool asks for cells that it merely touches as well."""
@@ -95,9 +100,10 @@ class SamplerConfig(Options, PrintableConfig):
 
     prefix: ClassVar[str] = "sampler."
 
-    kind: Literal["uniform", "occupancy", "hierarchical"] = "uniform"
+    kind: Literal["uniform", "occupancy", "learned-occupancy", "hierarchical"] = "uniform"
     """Strata between the two crossings of the scene box (paper, A.4), of the part of a ray that lies in occupied cells
-    of its frame (needs masks), or of the box first and then where these found something (NeRF)."""
+    of its frame (as masks tell, or the field itself while it trains), or of the box first and then where these found
+    something (NeRF)."""
     num_samples: int = option(256, least=1)
     """Samples a ray; of the coarse pass, where there are two."""
     num_fine_samples: int = option(128, least=1, acts=when("kind", "hierarchical"))
@@ -108,8 +114,10 @@ class SamplerConfig(Options, PrintableConfig):
     num_picture_samples: int = option(0, least=0)
     """Samples a ray of pictures in place of all others, drawn where a grid of the surface's levels shows it; 0: none,
     and pictures are sampled as training is."""
-    resolution: int = option(64, least=1, acts=when("kind", "occupancy"))
+    resolution: int = option(64, least=1, acts=when("kind", "occupancy", "learned-occupancy"))
     """Cells along each side of the scene box, for the occupancy."""
+    renewal_steps: int = option(16, least=1, acts=when("kind", "learned-occupancy"))
+    """Steps after which the field tells the occupancy of one frame anew, frame by frame."""
 
 
 class Sampler(nn.Module, ABC):
@@ -122,6 +130,8 @@ class Sampler(nn.Module, ABC):
     """
 
     needs_masks: ClassVar[bool] = False
+    uses_hull: ClassVar[bool] = False
+    """Whether it looks at what masks, or the cameras' views alone, leave empty."""
     num_refinements: ClassVar[int] = 0
     """How often the model should look at the samples' weights and sample again."""
 
@@ -222,6 +232,7 @@ class OccupancySampler(Sampler):
 
     BINS_PER_CELL = 2
     needs_masks: ClassVar[bool] = True
+    uses_hull: ClassVar[bool] = True
 
     occupancy: Tensor
 
@@ -245,7 +256,7 @@ class OccupancySampler(Sampler):
         bins = stratum_positions(1, num_bins, False, origins.device)
         distances = near[rays, None] + (far - near)[rays, None] * bins
         points = origins[rays, None] + directions[rays, None] * distances[..., None]
-        occupied = self.occupied(points, times[rays])
+        occupied = self.looked_at(points, times[rays])
         crossing = occupied.any(dim=-1)
         if keep_all:
             far = torch.where(crossing, far, near)
@@ -262,10 +273,63 @@ class OccupancySampler(Sampler):
         self, points: Float[Tensor, "rays samples 3"], times: Float[Tensor, "rays"]
     ) -> Bool[Tensor, "rays samples"]:
         """Whether points lie in an occupied cell of the frame, or of both frames, next to their ray's time."""
-        cells = ((points - self.box[0]) / (self.box[1] - self.box[0]) * self.resolution).long()
-        x, y, z = cells.clamp(0, self.resolution - 1).unbind(-1)
-        earlier, later = timeline.neighbouring_frames(times, self.occupancy.shape[0])
+        x, y, z = self._cells(points)
+        earlier, later = timeline.neighbouring_frames(times, len(self.occupancy))
         return self.occupancy[earlier[:, None], x, y, z] | self.occupancy[later[:, None], x, y, z]
+
+    def looked_at(
+        self, points: Float[Tensor, "rays samples 3"], times: Float[Tensor, "rays"]
+    ) -> Bool[Tensor, "rays samples"]:
+        """Whether rays are sampled around points."""
+        return self.occupied(points, times)
+
+    def _cells(self, points: Float[Tensor, "*batch 3"]) -> tuple[Int[Tensor, "*batch"], ...]:
+        cells = ((points - self.box[0]) / (self.box[1] - self.box[0]) * self.resolution).long()
+        return cells.clamp(0, self.resolution - 1).unbind(-1)
+
+
+class LearnedOccupancySampler(OccupancySampler):
+    """Equal strata of the part of a ray that lies near the surface of its frame, as the field knows it by now.
+
+    Occupied is what masks leave, where there are some, and what enough cameras see. Of that, rays are sampled in the
+    cells that `renew` was told of, in its frame; between frames, and along some rays of every step, in all.
+    """
+
+    needs_masks: ClassVar[bool] = False
+
+    near_surface: Tensor
+
+    def __init__(self, config: SamplerConfig, box: Float[Tensor, "2 3"], num_frames: int) -> None:
+        super().__init__(config, box, num_frames)
+        self.register_buffer("near_surface", torch.ones_like(self.occupancy))
+
+    def looked_at(
+        self, points: Float[Tensor, "rays samples 3"], times: Float[Tensor, "rays"]
+    ) -> Bool[Tensor, "rays samples"]:
+        """What is near the surface of a ray's own frame."""
+        x, y, z = self._cells(points)
+        frames, later = timeline.neighbouring_frames(times, len(self.occupancy))
+        anywhere = frames != later
+        if self.training:
+            anywhere = anywhere | (random_rows(len(times), 1, times.device)[:, 0] < ANYWHERE_RAYS)
+        return self.occupied(points, times) & (self.near_surface[frames[:, None], x, y, z] | anywhere[:, None])
+
+    def renew(
+        self, frame: int, level: Callable[[Float[Tensor, "points 3"]], Float[Tensor, "points"]], reach: float
+    ) -> None:
+        """Learn where the surface of a frame is.
+
+        Args:
+            frame: whose it is
+            level: signed distances at points, at the frame's time
+            reach: distance from the surface up to which something can be seen
+        """
+        cell = (self.box[1] - self.box[0]) / self.resolution
+        margin = reach + 0.5 * CELL_SLOPE * float(cell.norm())
+        levels = levels_near_surface(
+            level, self.occupancy[frame], self.box[0] + 0.5 * cell, cell, DISTANCE_SLOPE, margin
+        )
+        self.near_surface[frame] = levels.abs() <= margin
 
 
 WEIGHT_FLOOR = 1e-3  # added to every sample's weight, so that no part of a ray is lost for good

@@ -99,20 +99,24 @@ class DynamicPipeline(SequencePipeline):
     def get_training_callbacks(
         self, training_callback_attributes: TrainingCallbackAttributes
     ) -> list[TrainingCallback]:
-        """Let the model learn from the masks before the first step; then the callbacks of data and model."""
+        """Let the model learn from the visual hull before the first step; then the callbacks of data and model."""
         before = [TrainingCallbackLocation.BEFORE_TRAIN_ITERATION]
-        start = TrainingCallback(before, self._start_from_masks, iters=(0,))
+        start = TrainingCallback(before, self._start_from_hull, iters=(0,))
         return [start, *super().get_training_callbacks(training_callback_attributes)]
 
-    def _start_from_masks(self, step: int) -> None:
+    def _start_from_hull(self, step: int) -> None:
         del step
-        if self.datamanager.train_rays.masks is not None:
-            self.model.start_from_masks(self._carve_hull)
+        has_masks = self.datamanager.train_rays.masks is not None
+        if has_masks or (self.model.sampler.uses_hull and not self.model.sampler.needs_masks):
+            self.model.start_from_hull(self._carve_hull)
 
     def _carve_hull(self, resolution: int, conservative: bool) -> Tensor:
+        """Of the masks; without some, of whole images, which leave what enough cameras see."""
         dataset = self.datamanager.train_dataset
         masks = self.datamanager.train_rays.masks
-        assert masks is not None
+        if masks is None:
+            height, width = int(dataset.cameras.height.max()), int(dataset.cameras.width.max())
+            masks = torch.ones((), dtype=torch.bool).expand(len(dataset), height, width)
         frame_index, num_frames = dataset.capture.frame_index, dataset.capture.num_frames
         box, least_views = dataset.scene_box.aabb, self.model.config.hull_least_views
         return carve_visual_hull(
