@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from itertools import product
 from typing import Literal
 
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
@@ -47,7 +46,7 @@ RAY_FAMILY = Family(
     shrink=_shrink,
     variants={
         f"{density}-{layers}": partial(_variant, density, layers)
-        for density, layers in product(("volsdf", "nerf"), ("residual", "plain"))
+        for density, layers in (("volsdf", "residual"), ("nerf", "plain"))
     },
     frames=tuple(range(NUM_FRAMES)),
     metrics=("psnr", "psnr_foreground", "mask_iou", "ssim", "chamfer_l1_x1000"),
