@@ -72,9 +72,13 @@ def _hierarchical(config: ResFieldsTrainerConfig) -> None:
 
 
 def _one_frame(config: ResFieldsTrainerConfig) -> None:
-    """Fewer segments than processes."""
+    """Fewer segments than processes, and an occupancy that is learned."""
     datamanager: Any = config.pipeline.datamanager
     datamanager.frames_per_batch = 1
+    model = config.pipeline.model
+    assert isinstance(model, DynamicModelConfig)
+    model.sampler.kind, model.sampler.resolution, model.sampler.renewal_steps = "learned-occupancy", 8, 1
+    model.initial_beta = 0.02
 
 
 def _evaluated_meanwhile(config: ResFieldsTrainerConfig) -> None:
