@@ -13,10 +13,13 @@ AT_SURFACE = {
 }
 SETTINGS = {
     SMALL: (SMALL, {}),
-    "plain layers": (SMALL, {f"{MODEL}field.residual_layers": ()}),
     "samples at the surface": (SMALL, {"max_num_iterations": 1000, **AT_SURFACE}),
-    "HexPlane's field": (SMALL, {f"{MODEL}field": hexplane_resfields.config.pipeline.model.field}),
+    "HexPlane's field": (
+        SMALL,
+        {"preset": None, f"{MODEL}field": hexplane_resfields.config.pipeline.model.field},
+    ),
     GRID: (GRID, {}),
+    f"{GRID}, plain layers": (GRID, {f"{MODEL}field.residual_layers": ()}),
 }
 
 TABLES = (
@@ -31,6 +34,6 @@ DATA is the capture of `rf-demo-data`, or any other.""",
             Row((name,), method, {"pipeline.chamfer_resolution": 64, **changes})
             for name, (method, changes) in SETTINGS.items()
         ),
-        looks=5,
+        looks=3,
     ),
 )
