@@ -2,7 +2,8 @@
 
 from benchmarks.captures import CAPTURE_COLUMNS
 from benchmarks.table import Column, Row, Table
-from resfields_ns.method_configs.dynamic import hexplane_resfields
+from resfields_ns.fields.dynamic_field import DynamicFieldConfig
+from resfields_ns.fields.parts import AmbientOptions
 
 SMALL, GRID = "tnerf-resfields-small", "grid-resfields-small"
 MODEL = "pipeline.model."
@@ -11,13 +12,18 @@ AT_SURFACE = {
     f"{MODEL}sampler.num_samples": 12,
     f"{MODEL}sampler.num_surface_samples": 6,
 }
+HEXPLANE = DynamicFieldConfig(
+    ambient=AmbientOptions(kind="hexplane"),
+    encoding="none",
+    num_layers=3,
+    skip_layers=(),
+    activation="relu",
+    residual_layers=(1, 2, 3),
+)
 SETTINGS = {
     SMALL: (SMALL, {}),
     "samples at the surface": (SMALL, {"max_num_iterations": 1000, **AT_SURFACE}),
-    "HexPlane's field": (
-        SMALL,
-        {"preset": None, f"{MODEL}field": hexplane_resfields.config.pipeline.model.field},
-    ),
+    "HexPlane's field": (SMALL, {"preset": None, f"{MODEL}field": HEXPLANE}),
     GRID: (GRID, {}),
     f"{GRID}, plain layers": (GRID, {f"{MODEL}field.residual_layers": ()}),
 }

@@ -45,20 +45,22 @@ def entries_and_places(
 
 def node_weights(u: Float[Tensor, "levels 3 points"]) -> Float[Tensor, "levels 8 points"]:
     """w."""
-    return _products(*_factors(u))
+    return _products(_factors(u))
 
 
 def weight_slopes(u: Float[Tensor, "levels 3 points"]) -> Float[Tensor, "levels 3 8 points"]:
     """Derivatives of w by the three numbers of u."""
     factors = _factors(u)
     sign = torch.tensor([-1.0, 1.0], dtype=u.dtype, device=u.device)[:, None].expand_as(factors[0])
-    return torch.stack([_products(*factors[:axis], sign, *factors[axis + 1 :]) for axis in range(3)], dim=1)
+    slopes = ([sign if of == axis else factor for of, factor in enumerate(factors)] for axis in range(3))
+    return torch.stack([_products(each) for each in slopes], dim=1)
 
 
 def _factors(u: Tensor) -> list[Float[Tensor, "levels 2 points"]]:
     return [torch.stack((1.0 - u[:, axis], u[:, axis]), dim=1) for axis in range(3)]
 
 
-def _products(x: Tensor, y: Tensor, z: Tensor) -> Float[Tensor, "levels 8 points"]:
+def _products(factors: list[Tensor]) -> Float[Tensor, "levels 8 points"]:
+    x, y, z = factors
     yz = y[:, :, None] * z[:, None]
     return (x[:, :, None, None] * yz[:, None]).flatten(1, 3)
