@@ -4,6 +4,7 @@ python -m benchmarks.figures layers                              # Table A.3 in 
 python -m benchmarks.figures methods                             # Figure 5, from the records of `family`
 python -m benchmarks.figures curves --data bikes.mp4             # Figure 4: runs what has no record, then draws
 python -m benchmarks.figures base --data ANIMATION.anime         # Figure A.1: a run of minutes, drawn as it ends
+python -m benchmarks.figures sooner                              # quality over seconds of processor, from its records
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from benchmarks.captures import CHAMFER, METHODS, PSNR, TABLE_3
-from benchmarks.measure import row_settings, run_config, set_up
+from benchmarks.measure import measured, row_settings, run_config, set_up
 from benchmarks.records import RESULTS, ROOT, Record, commit_facts, read_records, write_record
 from benchmarks.report import Records, of_row, our_figure
 from benchmarks.table import Column, Row, Table
@@ -106,31 +107,32 @@ def base(data: Path | None, output_dir: Path) -> Figure:
     return drawing
 
 
+def sooner(data: Path | None, output_dir: Path) -> Figure:
+    """Quality of held-out pictures and surfaces over seconds of processor."""
+    del data, output_dir
+    table = find_table("sooner")
+    drawing, axes = _panels([column.title for column in table.columns[:3]])
+    for row in table.runs:
+        for record in of_row(read_records(table.records(RESULTS)), row):
+            for panel, column in zip(axes, table.columns, strict=False):
+                name = column.figure.removeprefix("results.")
+                looks = [(look["processor_s"], look[name]) for look in record["curve"] if name in look]
+                panel.plot(*zip(*looks, strict=True), marker=".", label=row.labels[0])
+                panel.set_xlabel("seconds of processor")
+    axes[0].legend()
+    return drawing
+
+
 DRAWN: dict[str, Callable[[Path | None, Path], Figure]] = {
-    drawn.__name__: drawn for drawn in (layers, methods, curves, base)
+    drawn.__name__: drawn for drawn in (layers, methods, curves, base, sooner)
 }
 
 
 def _learn(table: Table, row: Row, data: Path, output_dir: Path) -> Record:
     """A run that is evaluated at equal parts of its steps."""
-    commit = commit_facts()
-    trainer = set_up(run_config(table, row, data, output_dir, seed=0))
-    total, train_iteration, curve = trainer.config.max_num_iterations, trainer.train_iteration, []
-
-    def iteration(step: int) -> Any:
-        result = train_iteration(step)
-        if (step + 1) % (total // LOOKS) == 0:
-            with torch.no_grad():
-                metrics = trainer.pipeline.get_average_eval_image_metrics()
-            psnrs = {name: value for name, value in metrics.items() if name.endswith("_pooled")}
-            curve.append({"step": step + 1, **psnrs, "facts": metrics["facts"]})
-        return result
-
-    trainer.train_iteration = iteration
-    trainer.train()
-    facts = [look.pop("facts") for look in curve][-1]
     run = {"table": "curves", "row": row.name, "method": row.method, "config": row_settings(row), "seed": 0}
-    return {**run, "data": data.name, **commit, "curve": curve, "facts": facts}
+    config = run_config(table, row, data, output_dir, seed=0)
+    return {**run, "data": data.name, **commit_facts(), **measured(config, table.more_metrics, LOOKS)}
 
 
 def _of_paper(method: str, column: Column) -> tuple[float | None, float | None]:
@@ -174,7 +176,7 @@ def main(
     """Draw a figure.
 
     Args:
-        name: layers, methods, curves or base
+        name: layers, methods, curves, base or sooner
         data: what a figure is run on that no record gives
         output_dir: for the runs themselves
         folder: where the picture goes

@@ -24,6 +24,7 @@ from benchmarks.overrides import flatten, override
 from benchmarks.records import commit_facts, write_record
 from benchmarks.table import Row, Table
 from benchmarks.tables import find_table
+from benchmarks.time_to_quality import watch
 from resfields_ns.commands.command_line import run_command
 
 SETTINGS = ("pipeline", "optimizers", "max_num_iterations", "mixed_precision", "gradient_accumulation_steps")
@@ -83,10 +84,14 @@ def set_up(config: TrainerConfig) -> Trainer:
     return trainer
 
 
-def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, float]]) -> dict[str, Any]:
-    """Train and evaluate: metrics and the largest of a frame, median seconds a step, peak memory of training, facts."""
+def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, float]], looks: int = 0) -> dict[str, Any]:
+    """Train and evaluate: metrics and the largest of a frame, median seconds a step, peak memory of training, facts.
+
+    With `looks`, also metrics over seconds on the way.
+    """
     trainer = set_up(config)
     pipeline = trainer.pipeline
+    seen = watch(trainer, looks) if looks > 0 else []
     starts: list[float] = []
     step_losses = pipeline.get_train_loss_dict
 
@@ -100,15 +105,20 @@ def measured(config: TrainerConfig, more_metrics: Callable[[Any], dict[str, floa
     trainer.train()
     peak = peak_memory_gb()
     with torch.no_grad():
-        results = {**pipeline.get_average_eval_image_metrics(), **more_metrics(pipeline)}
-    numbers = {name: float(value) for name, value in results.items() if isinstance(value, int | float)}
+        results = {**(seen[-1] if seen else pipeline.get_average_eval_image_metrics()), **more_metrics(pipeline)}
+    numbers = _numbers(results)
     return {
         "results": numbers,
+        **({"curve": [_numbers(look) for look in seen]} if seen else {}),
         "largest": _largest(results.get("per_frame", ()), numbers),
         "seconds_per_step": statistics.median(np.diff(starts).tolist()),
         "peak_memory_gb": peak,
         "facts": results["facts"],
     }
+
+
+def _numbers(results: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in results.items() if isinstance(value, int | float)}
 
 
 def _largest(frames: Iterable[dict[str, Any]], names: Iterable[str]) -> dict[str, float]:
@@ -142,7 +152,7 @@ def main(
     config = run_config(grid, chosen, data, output_dir, seed)
     run = {"table": grid.name, "row": row, "method": chosen.method, "config": row_settings(chosen), "seed": seed}
     run |= {"data": chosen.data or data.name, **commit}
-    write_record(record, {**run, **measured(config, grid.more_metrics)})
+    write_record(record, {**run, **measured(config, grid.more_metrics, grid.looks)})
 
 
 if __name__ == "__main__":

@@ -65,6 +65,8 @@ class Table:
     """The paper's table, such as `Table 3`; none where the paper has none like it."""
     more_metrics: Callable[[Any], dict[str, float]] = lambda pipeline: {}
     """Metrics of a trained pipeline beside those of its own evaluation."""
+    looks: int = 0
+    """How often a run is evaluated on its way, at equal parts of its steps, for what it shows after how long."""
 
     def __post_init__(self) -> None:
         names = [row.name for row in self.rows]

@@ -46,34 +46,67 @@ _tnerf = ResFieldsTrainerConfig(
 
 tnerf_resfields = method_specification(_tnerf, "Dynamic scenes from a few RGB cameras: TNeRF with residual layers.")
 
+_tnerf_small = replace(
+    _tnerf,
+    method_name="tnerf-resfields-small",
+    max_num_iterations=1_500,
+    steps_per_save=500,
+    steps_per_eval_image=1_000,
+    pipeline=_pipeline(
+        DynamicModelConfig(
+            sampler=SamplerConfig(kind="occupancy", num_samples=24, num_picture_samples=8),
+            initial_beta=0.01,
+            eikonal_fraction=0.25,
+            window_steps=0,
+            hull_start_steps=600,
+        ),
+        rays=384,
+        background_margin=0.025,
+    ),
+    optimizers={
+        "field": decaying_adam(1e-3),
+        "planes": decaying_adam(1e-2),
+        "background": decaying_adam(1e-2),
+        "colour_correction": decaying_adam(3e-3, start_share=0.6),
+        "camera_poses": decaying_adam(2e-3),
+        "camera_times": decaying_adam(3e-2),
+    },
+)
+
 tnerf_resfields_small = method_specification(
+    _tnerf_small, "tnerf-resfields sized for two CPU cores and minutes; it starts from the masks' visual hull."
+)
+
+grid_resfields_small = method_specification(
     replace(
-        _tnerf,
-        method_name="tnerf-resfields-small",
-        max_num_iterations=1_500,
-        steps_per_save=500,
-        steps_per_eval_image=1_000,
+        _tnerf_small,
+        method_name="grid-resfields-small",
         pipeline=_pipeline(
             DynamicModelConfig(
+                field=DynamicFieldConfig(
+                    condition=ConditionOptions(kind="latent-code", dim=10),
+                    ambient=AmbientOptions(kind="moving-grid"),
+                    num_frequencies=2,
+                    num_layers=2,
+                    hidden_dim=64,
+                    skip_layers=(),
+                    activation="relu",
+                    feature_dim=32,
+                    residual_layers=(1,),
+                ),
                 sampler=SamplerConfig(kind="occupancy", num_samples=24, num_picture_samples=8),
-                initial_beta=0.01,
+                initial_beta=0.03,
                 eikonal_fraction=0.25,
                 window_steps=0,
-                hull_start_steps=600,
+                hull_start_steps=200,
+                hull_start_rate=1e-2,
             ),
             rays=384,
             background_margin=0.025,
         ),
-        optimizers={
-            "field": decaying_adam(1e-3),
-            "planes": decaying_adam(1e-2),
-            "background": decaying_adam(1e-2),
-            "colour_correction": decaying_adam(3e-3, start_share=0.6),
-            "camera_poses": decaying_adam(2e-3),
-            "camera_times": decaying_adam(3e-2),
-        },
+        optimizers=_tnerf_small.optimizers | {"field": decaying_adam(4e-3)},
     ),
-    "tnerf-resfields sized for two CPU cores and minutes; it starts from the masks' visual hull.",
+    "Grids of features that change over time before a small MLP: minutes on one CPU core, from the masks' visual hull.",
 )
 
 tnerf_resfields_rgbd = method_specification(

@@ -16,6 +16,7 @@ from resfields_ns.fields.bijective_warp import BijectiveWarpConfig
 from resfields_ns.fields.colour import FeatureColour, ViewBasisColour, ViewDependentColour
 from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
 from resfields_ns.fields.hexplane import HexPlaneConfig
+from resfields_ns.fields.moving_grid import MovingGridConfig
 from resfields_ns.fields.warps import IdentityWarpConfig, SE3WarpConfig, TranslationWarpConfig, WarpConfig
 from resfields_ns.layers import (
     MLP,
@@ -200,6 +201,7 @@ AMBIENTS: dict[str, AmbientConfig] = {
     "moment_encoded": MomentAmbientConfig(num_frequencies=3),
     "hexplane": HexPlaneConfig(resolution=6, features=2),
     "slicing": SlicingNetworkConfig(hidden_dim=32, num_frequencies=3, num_ambient_frequencies=2),
+    "moving_grid": MovingGridConfig(resolution=3, num_grids=3, features=2, log2_table_size=7),
 }
 
 DENSITIES: dict[str, Density] = {"volsdf": LaplaceDensity(0.1), "nerf": ReLUDensity(0.001)}

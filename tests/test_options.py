@@ -78,6 +78,7 @@ tnerf      | model.sampler.kind hierarchical | model.sampler.num-surface-samples
 tnerf      | model.density nerf       | model.sampler.num-picture-samples 8 | density is nerf, not volsdf
 tnerf      | model.eikonal-loss-weight 0 | model.sampler.num-picture-samples 8 | eikonal-loss-weight is 0
 tnerf      |                          | model.sampler.resolution 2        | kind is uniform, not occupancy
+tnerf      |                          | model.hull-start-rate 0.2         | hull-start-steps is 0
 tnerf      |                          | model.hull-least-views 3          | sampler.kind is uniform and hull-start-steps
 hexplane   |                          | model.window-steps 2              | no encoding of the field opens
 tnerf      | field.encoding none      | field.num-frequencies 2           | encoding is none, not positional
@@ -98,6 +99,8 @@ tnerf      |                          | field.ambient.num-ambient-frequencies 2 
 tnerf      |                          | field.ambient.resolution 2        | kind is moment
 hexplane   | field.ambient.kind slicing | field.ambient.features 2          | kind is slicing
 tnerf      |                          | field.ambient.total-variation-weight 0.2 | kind is moment
+tnerf      |                          | field.ambient.num-grids 2         | kind is moment
+hexplane   |                          | field.ambient.log2-table-size 9   | kind is hexplane
 sceneflow  | field.motion se3         | field.num-cosines 2               | motion is se3, not dct
 video      | model.network hash-grid  | field.hidden-dim 2                | network is hash-grid
 video      |                          | model.hash-grid.hidden-dim 2      | network is siren, not hash-grid
@@ -385,7 +388,8 @@ def test_parts_that_are_chosen_on_the_command_line_are_trained(choice: str, demo
     config = tiny_config(method, demo_capture, tmp_path)
     trainer = config.setup(local_rank=0, world_size=1)
     trainer.setup()
-    assert set(trainer.optimizers.optimizers) == {"field"} | ({"planes"} if "hexplane" in choice else set())
+    has_planes = choice.endswith((" hexplane", " moving-grid"))
+    assert set(trainer.optimizers.optimizers) == {"field"} | ({"planes"} if has_planes else set())
 
 
 def test_schedules_that_outlast_the_run_are_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -147,3 +147,14 @@ def test_levels_between_the_points_of_a_grid_are_trilinear() -> None:
     torch.testing.assert_close(grid.at(inside), plane(inside), rtol=0, atol=1e-5)
     beyond = inside + last
     torch.testing.assert_close(grid.at(beyond), grid.at(torch.minimum(beyond, origin + last)))
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 1.0])
+def test_gradients_at_a_share_of_samples_change_nothing_else(share: float) -> None:
+    field, sampler = _field(LaplaceDensity(0.05)).train(), UniformSampler(CONFIG, BOX, 4).eval()
+    rays = _rays()
+    without, some = (render(field, sampler, rays, 1.0, gradient_share) for gradient_share in (None, share))
+    torch.testing.assert_close(some.rgb, without.rgb, atol=1e-5, rtol=0)
+    torch.testing.assert_close(some.raw, without.raw, atol=1e-5, rtol=0)
+    assert some.gradient is not None and some.gradient.isfinite().all()
+    assert len(some.gradient) == len(some.positions) * max(1, int(share * CONFIG.num_samples))

@@ -22,5 +22,6 @@ TABLES = (
             Row(("TNeRF", "1, 2"), "tnerf-resfields", SIZE | {"pipeline.model.field.residual_layers": (1, 2)}),
             Row(("TNeRF", "no capture"), "tnerf-resfields", SIZE, {"PSNR": 26.18}, data="nowhere"),
         ),
+        looks=2,
     ),
 )

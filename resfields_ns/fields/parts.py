@@ -23,6 +23,7 @@ from resfields_ns.fields.conditions import (
     TimeConditionConfig,
 )
 from resfields_ns.fields.hexplane import HexPlaneConfig
+from resfields_ns.fields.moving_grid import MovingGridConfig
 from resfields_ns.fields.warps import IdentityWarpConfig, SE3WarpConfig, TranslationWarpConfig, Warp, WarpConfig
 from resfields_ns.options import PartOptions
 
@@ -77,11 +78,13 @@ class AmbientOptions(PartOptions, AmbientConfig):
         "moment": MomentAmbientConfig,
         "slicing": SlicingNetworkConfig,
         "hexplane": HexPlaneConfig,
+        "moving-grid": MovingGridConfig,
     }
 
     _target: type = field(default_factory=lambda: AmbientCoordinates)
-    kind: Literal["none", "moment", "slicing", "hexplane"] = "none"
-    """Nothing, the encoded condition, coordinates of a slicing network (HyperNeRF), or features of planes."""
+    kind: Literal["none", "moment", "slicing", "hexplane", "moving-grid"] = "none"
+    """Nothing, the encoded condition, coordinates of a slicing network (HyperNeRF), or features of planes or of grids
+    that change with the condition."""
     num_frequencies: int | None = None
     """moment: frequencies of the encoding of the condition, 6 for a time, 0 for a code. slicing: of that of points."""
     num_coordinates: int | None = None
@@ -95,8 +98,12 @@ class AmbientOptions(PartOptions, AmbientConfig):
     num_ambient_frequencies: int | None = None
     """slicing: frequencies of the encoding of the ambient coordinates."""
     resolution: int | None = None
-    """hexplane: nodes along each side of a plane."""
+    """hexplane: nodes along each side of a plane. moving-grid: cells along each side of the coarsest grid."""
     features: int | None = None
-    """hexplane: features of a plane."""
+    """hexplane, moving-grid: features of a plane, of a grid."""
     total_variation_weight: float | None = None
     """hexplane: weight of the loss on the planes' total variation, against artifacts of the grid."""
+    num_grids: int | None = None
+    """moving-grid: grids, each 1.5 times as fine as the one before."""
+    log2_table_size: int | None = None
+    """moving-grid: binary logarithm of the most entries that a grid has."""

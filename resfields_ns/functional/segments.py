@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 Points = TypeVar("Points", bound="TimedPoints")
@@ -51,7 +51,7 @@ class TimeSegments:
         kept = [index for index, size in enumerate(sizes) if size > 0]
         return TimeSegments(self.times[kept], tuple(sizes[index] for index in kept))
 
-    def expand(self, per_segment: Float[Tensor, "segments *rest"]) -> Float[Tensor, "batch *rest"]:
+    def expand(self, per_segment: Shaped[Tensor, "segments *rest"]) -> Shaped[Tensor, "batch *rest"]:
         """Give every item the value of its segment."""
         if len(self.sizes) == 1:
             return per_segment.expand(self.sizes[0], *per_segment.shape[1:])

@@ -145,6 +145,8 @@ class DynamicModelConfig(SequenceModelConfig):
     hull_start_steps: int = option(0, least=0, acts=unless("background", "field"))
     """Steps in which the field is fitted to the visual hull of the masks, or of what differs from the plates, before it
     is rendered."""
+    hull_start_rate: float = option(2e-3, above=0, acts=when_any("hull_start_steps"))
+    """Learning rate of these steps; it falls to a tenth."""
     hull_least_views: int = option(2, least=0, most=255, acts=_uses_hull)
     """Cameras that must see a place for the hull to hold it, in frames that have so many: what one alone sees are
     columns behind its subject."""
@@ -268,7 +270,8 @@ class DynamicModel(Model, SurfaceModel):
             from resfields_ns.models.hull_start import fit_to_hull
 
             hull = carve_hull(HULL_START_RESOLUTION, False)
-            fit_to_hull(self.field, hull, self.sampler.box, self.config.hull_start_steps)
+            config = self.config
+            fit_to_hull(self.field, hull, self.sampler.box, config.hull_start_steps, config.hull_start_rate)
 
     def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Any]:
         """Render R rays: rgb [R, 3], accumulation [R, 1], depth along the ray [R, 1].

@@ -12,7 +12,6 @@ from resfields_ns.fields.dynamic_field import DynamicField
 from resfields_ns.functional.rays import cell_centres
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
 
-LEARNING_RATE = 2e-3
 FRAMES_PER_STEP = 12
 POINTS_PER_FRAME = 340
 SHELL = 0.06  # scene units: three in four points lie this close to the hull's surface
@@ -23,6 +22,7 @@ def fit_to_hull(
     hull: Bool[Tensor, "frames x y z"],
     box: Float[Tensor, "2 3"],
     steps: int,
+    learning_rate: float,
 ) -> None:
     """Fit the field to the signed distance of the hull's cells, frame by frame, in `steps` steps of Adam.
 
@@ -30,8 +30,8 @@ def fit_to_hull(
     """
     distances = torch.stack([_signed_distance(frame, box) for frame in hull.cpu()])
     shells = [(frame.flatten().abs() < SHELL).nonzero()[:, 0] for frame in distances]
-    optimizer = torch.optim.Adam(field.parameters(), lr=LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, 0.1 * LEARNING_RATE)
+    optimizer = torch.optim.Adam(field.parameters(), lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, 0.1 * learning_rate)
     for _ in track(range(steps), "Fitting the visual hull", transient=True):
         frames = torch.randperm(len(hull))[:FRAMES_PER_STEP].sort().values
         cells = torch.stack([_draw_cells(shells[frame], distances[frame].numel()) for frame in frames.tolist()])

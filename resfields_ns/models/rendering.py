@@ -183,13 +183,18 @@ def _geometry(
     points = TimedPoints(positions.flatten(end_dim=1), segments.repeat(num_samples))
     if share is None:
         return None, *field.raw_and_feature(points)
-    if share == 1.0:
+    if (count := max(1, int(num_samples * share))) == num_samples:
         raw, gradient, feature = field.raw_gradient_and_feature(points)
         return gradient, raw, feature
-    chosen = torch.randperm(num_samples, device=positions.device)[: max(1, int(num_samples * share))]
-    some = TimedPoints(positions[:, chosen].flatten(end_dim=1), segments.repeat(len(chosen)))
-    _, gradient, _ = field.raw_gradient_and_feature(some)
-    return gradient, *field.raw_and_feature(points)
+    order = torch.randperm(num_samples, device=positions.device)
+    parts = (order[:count], order[count:])
+    some, others = (TimedPoints(positions[:, part].flatten(end_dim=1), segments.repeat(len(part))) for part in parts)
+    raw, gradient, feature = field.raw_gradient_and_feature(some)
+    other_raw, other_feature = field.raw_and_feature(others)
+    rows, back = (len(positions), -1), order.argsort()
+    raw = torch.cat((raw.view(rows), other_raw.view(rows)), dim=1)[:, back].flatten()
+    feature = torch.cat((feature.unflatten(0, rows), other_feature.unflatten(0, rows)), dim=1)[:, back].flatten(0, 1)
+    return gradient, raw, feature
 
 
 def _until_opaque(

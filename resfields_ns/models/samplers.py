@@ -26,7 +26,8 @@ from resfields_ns.models.surface_model import DISTANCE_SLOPE
 from resfields_ns.options import Options, option, unless, when
 
 BESIDE_SHARE = 0.1  # of a piece's weight, that each of its neighbours is sampled for
-ANYWHERE_SHARE = 0.1  # of samples at the surface, for an opaque ray, that lie anywhere
+ANYWHERE_SHARE = 0.1  # beside the weights, that a ray of a picture is sampled for anywhere
+LEARNING_ANYWHERE_SHARE = 1.0  # the same while training: what is behind a surface must be seen for it to be carved away
 ANYWHERE_RAYS = 0.05  # share of a step's rays that look everywhere, so that what was lost can come back
 CELL_SLOPE = 1.5  # how much distances change at most within a cell, over a distance of one
 
@@ -181,7 +182,8 @@ class Sampler(nn.Module, ABC):
         edges, num_pieces = samples.edges, weights.shape[1]
         widths = edges.diff(dim=1).clamp(min=1e-9)
         beside = F.pad(weights, (1, 0))[:, :num_pieces] + F.pad(weights, (0, 1))[:, 1:]
-        chances = weights + BESIDE_SHARE * beside + ANYWHERE_SHARE * widths
+        anywhere = LEARNING_ANYWHERE_SHARE if self.training else ANYWHERE_SHARE
+        chances = weights + BESIDE_SHARE * beside + anywhere * widths
         chances = chances / chances.sum(dim=1, keepdim=True)
         positions = stratum_positions(len(edges), count, self.training, edges.device)
         shares = invert_piecewise(edges, chances, positions)
