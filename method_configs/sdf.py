@@ -24,7 +24,7 @@ _sdf = ResFieldsTrainerConfig(
     pipeline=SDFPipelineConfig(
         datamanager=SDFDataManagerConfig(dataparser=DeformingThingsConfig()), model=SDFModelConfig()
     ),
-    optimizers={"field": decaying_adam(5e-5)},
+    optimizers={"field": decaying_adam(5e-5), "codes": decaying_adam(1e-3)},
     vis="viewer+tensorboard",
 )
 
@@ -46,7 +46,7 @@ sdf_resfields_small = method_specification(
             model=SDFModelConfig(field=SirenFieldConfig(hidden_dim=128)),
             mesh_resolution=96,
         ),
-        optimizers={"field": decaying_adam(2e-4)},
+        optimizers={"field": decaying_adam(2e-4), "codes": decaying_adam(1e-3)},
     ),
     "sdf-resfields sized for two CPU cores and minutes: Siren-128, small batches.",
 )

@@ -130,14 +130,16 @@ class LatentCodeCondition(Condition):
 class ShapeCodes(Condition):
     """A latent code of each frame, which is a shape of its own, with a Gaussian prior (DeepSDF's auto-decoder).
 
-    Codes start with a length of about 1. Between frames they are interpolated linearly.
+    Codes start at N(0, 0.01^2), close together, so that shapes that are alike come to have codes that are. Between
+    frames they are interpolated linearly.
     """
 
+    STD = 0.01
     is_time = False
 
     def __init__(self, dim: int, prior_weight: float, num_frames: int) -> None:
         super().__init__(dim)
-        self.codes = TimeTable(num_frames, dim, std=dim**-0.5)
+        self.codes = TimeTable(num_frames, dim, std=self.STD)
         self.prior_weight = prior_weight
 
     def forward(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments code"]:
