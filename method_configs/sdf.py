@@ -55,12 +55,12 @@ sdf_codes = method_specification(
     replace(
         _sdf,
         method_name="sdf-codes",
-        max_num_iterations=3_000,
+        max_num_iterations=1_500,
         steps_per_save=500,
         steps_per_eval_image=1_000,
         pipeline=SDFPipelineConfig(
             datamanager=SDFDataManagerConfig(
-                dataparser=MeshSequenceParserConfig(), samples_per_batch=20_000, pool_samples=2_500_000, far_weight=30.0
+                dataparser=MeshSequenceParserConfig(), samples_per_batch=6_000, pool_samples=1_000_000, far_weight=30.0
             ),
             model=SDFModelConfig(field=SirenFieldConfig(hidden_dim=128), codes=CodeOptions(dim=32)),
             mesh_resolution=96,

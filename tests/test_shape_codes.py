@@ -106,7 +106,9 @@ def test_between_two_codes_lie_their_shapes(learnt: Path) -> None:
 
 def test_films_and_meshes_go_between_codes(learnt: Path, tmp_path: Path, command: Callable[..., None]) -> None:
     common = "--load-config", learnt, "--between", 0, 3
-    command(render.entrypoint, "time", *common, "--output-path", tmp_path / "film", "--frames", "0:4:3", "--slow-motion", 2)
+    command(
+        render.entrypoint, "time", *common, "--output-path", tmp_path / "film", "--frames", "0:4:3", "--slow-motion", 2
+    )
     assert len(list((tmp_path / "film").glob("*.png"))) == 3
     command(export.entrypoint, *common, "--output-dir", tmp_path / "meshes", "--resolution", 16)
     assert len(list((tmp_path / "meshes").glob("*.ply"))) == 4

@@ -11,8 +11,8 @@ def fit(
     data: Path,
     frames: str = "::",
     output_dir: Path = Path("outputs"),
-    steps: int = 500,
-    learning_rate: float | None = None,
+    steps: int = 300,
+    learning_rate: float = 5e-3,
 ) -> None:
     """Fit new shapes by their codes alone: the weights of a run that has learnt other shapes stay as they are.
 
@@ -26,11 +26,10 @@ def fit(
         frames: Shapes to fit, counted from 0, as start:stop:step.
         output_dir: Folder of all runs.
         steps: Training steps.
-        learning_rate: Of the codes; by default those of the run.
+        learning_rate: Of the codes.
     """
     Limits(least=1).check("--steps", steps)
-    if learning_rate is not None:
-        Limits(above=0).check("--learning-rate", learning_rate)
+    Limits(above=0).check("--learning-rate", learning_rate)
     from resfields_ns.host.fitted_run import fit_shapes  # slow to import, and not needed for --help
 
     fit_shapes(load_config, data, frames, output_dir, steps, learning_rate)

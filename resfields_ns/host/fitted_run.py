@@ -23,9 +23,7 @@ class PlacesShapes(Protocol):
     space: tuple[float, float, float, float] | None
 
 
-def fit_shapes(
-    config_path: Path, data: Path, frames: str, output_dir: Path, steps: int, learning_rate: float | None
-) -> None:
+def fit_shapes(config_path: Path, data: Path, frames: str, output_dir: Path, steps: int, learning_rate: float) -> None:
     """Train a new run on shapes of `data`, with the weights and in the space of a run, which both stay as they are.
 
     Args:
@@ -34,7 +32,7 @@ def fit_shapes(
         frames: which of them, as start:stop:step
         output_dir: folder of all runs
         steps: of the training
-        learning_rate: of all codes; None: those of the run
+        learning_rate: of the rows that tell shapes apart
 
     Raises ValueError as `load_trained_run` does, for a run without codes, and for shapes outside its space.
     """
@@ -56,9 +54,8 @@ def fit_shapes(
     config.data = config.preset = config.run = config.load_dir = config.load_step = config.load_checkpoint = None
     config.output_dir, config.experiment_name, config.timestamp = output_dir, data.stem, "{timestamp}"
     config.max_num_iterations, config.vis = steps, "tensorboard"
-    if learning_rate is not None:
-        for group in config.optimizers.values():
-            group["optimizer"].lr = learning_rate
+    for group in config.optimizers.values():
+        group["optimizer"].lr = learning_rate
     config.set_timestamp()
     config.save_config()
     machine = config.machine
