@@ -1,10 +1,11 @@
 """Codes of shapes: one fitted to a shape that was learnt gives that shape, and between two codes lie their shapes."""
 
-import re
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,10 +147,10 @@ def test_runs_without_codes_and_shapes_outside_are_one_line(
         assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("name", "value"), [("coefficients", "spline"), ("residual", "hypernetwork")])
-def test_shapes_share_nothing_with_neighbours(name: str, value: str) -> None:
+@pytest.mark.parametrize("option", [{"coefficients": "spline"}, {"residual": "hypernetwork"}, {"weight_chunks": 2}])
+def test_shapes_share_nothing_with_neighbours(option: dict[str, Any]) -> None:
     config = METHODS["sdf-codes"].config.pipeline.model
     assert isinstance(config, SDFModelConfig)
-    field = type(config.field)(**{name: value})
-    with pytest.raises(ValueError, match=re.escape(f"model.field.{name}: expected ") + ".* as shapes have no order"):
-        SDFModelConfig(field=field, codes=config.codes)
+    name = next(iter(option)).replace("_", "-")
+    with pytest.raises(ValueError, match=f"^model.field.{name}: expected .* as shapes have no order, got"):
+        SDFModelConfig(field=replace(config.field, **option), codes=config.codes)
