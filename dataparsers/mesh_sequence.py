@@ -13,6 +13,7 @@ from jaxtyping import Float
 from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from torch import Tensor
+from tyro.conf import Suppress
 
 from resfields_ns.captures.camera import Camera, Similarity
 from resfields_ns.captures.meshes.mesh_frames import (
@@ -80,6 +81,8 @@ class SequenceParserConfig(Options, DataParserConfig):
     """How pictures are taken: from one place, or from once around while the sequence plays."""
     image_size: int = option(256, least=16, most=4096)
     """Side of the pictures in pixels."""
+    space: Suppress[tuple[float, float, float, float] | None] = None
+    """Scale and offset (x, y, z) that bring vertices into [-1, 1]^3, where they are not those of the sequence's box."""
 
 
 class MeshDataParser(SequenceDataParser, ABC):
@@ -101,9 +104,18 @@ class MeshDataParser(SequenceDataParser, ABC):
         source = self.open_sequence()
         frames = parse_frames(self.config.frames, len(source))
         bounds = sequence_bounds(source, frames, Placement(), show_progress=True, name=str(self.config.data))
-        normalisation = self.normalise(bounds)
+        normalisation = self._given_space(*self.config.space, bounds) if self.config.space else self.normalise(bounds)
         offset = (float(normalisation.offset[0]), float(normalisation.offset[1]), float(normalisation.offset[2]))
         return NormalisedSequence(source, frames, normalisation), bounds.moved(normalisation.scale, offset)
+
+    def _given_space(self, scale: float, x: float, y: float, z: float, bounds: Bounds) -> Normalisation:
+        found = bounds.moved(scale, (x, y, z))
+        if found.lower.min() < -1.0 or found.upper.max() > 1.0:
+            raise ValueError(
+                f"{self.config.data}: expected shapes in the box of the run that they are fitted to, found "
+                f"{found.lower.round(3).tolist()} to {found.upper.round(3).tolist()}, where the box is [-1, 1]^3"
+            )
+        return Normalisation(scale, np.array([x, y, z]))
 
     def read_sequence(self, split: str) -> Surfaces:
         """The surfaces of all frames, and pictures of those that the split shows."""

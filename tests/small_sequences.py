@@ -1,4 +1,5 @@
-"""Small mesh sequences: a ball that wanders and grows over four frames, and a thin bird that flaps its wings."""
+"""Small mesh sequences: a ball that wanders and grows over four frames, a thin bird that flaps its wings, and a family
+of shapes that are told by six numbers."""
 
 from pathlib import Path
 
@@ -77,3 +78,24 @@ def write_ply_folder(folder: Path, radius: float = 0.5) -> Path:
     for frame in range(4):
         _ball(frame, radius, subdivisions=1 + frame % 2).export(meshes / f"mesh_{frame}.ply")
     return meshes
+
+
+def superquadric(numbers: np.ndarray, subdivisions: int = 4) -> trimesh.Trimesh:
+    """A closed shape of six numbers in [0, 1]: three half axes, roundness, taper and twist, y up."""
+    mesh = trimesh.creation.icosphere(subdivisions=subdivisions)
+    axes, power = 0.3 + 0.45 * numbers[:3], 1.2 + 4.8 * numbers[3] ** 2
+    points = mesh.vertices / (np.abs(mesh.vertices / axes) ** power).sum(axis=1, keepdims=True) ** (1.0 / power)
+    height, angle = points[:, 1], (3.0 * numbers[5] - 1.5) * points[:, 1]
+    wide = points[:, [0, 2]] * (1.0 + (1.4 * numbers[4] - 0.7) * height)[:, None]
+    x = np.cos(angle) * wide[:, 0] - np.sin(angle) * wide[:, 1]
+    z = np.sin(angle) * wide[:, 0] + np.cos(angle) * wide[:, 1]
+    return trimesh.Trimesh(np.stack((x, height, z), axis=1), mesh.faces, process=False)
+
+
+def write_shapes(folder: Path, count: int, seed: int = 0, subdivisions: int = 4) -> Path:
+    """A folder of `count` superquadrics of random numbers, as PLY files."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    for index in range(count):
+        superquadric(rng.uniform(size=6), subdivisions).export(folder / f"shape_{index:03d}.ply")
+    return folder

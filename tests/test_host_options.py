@@ -60,7 +60,7 @@ _ALWAYS_ACT = {
     *("pipeline.datamanager.train_num_rays_per_batch", "pipeline.model.eval_num_rays_per_chunk"),
     *(
         f"optimizers.{group}.optimizer.{name}"
-        for group in ("field", "planes", "background", "colour_correction", "camera_poses", "camera_times")
+        for group in ("field", "codes", "planes", "background", "colour_correction", "camera_poses", "camera_times")
         for name in ("lr", "eps", "max_norm", "weight_decay")
     ),
 }

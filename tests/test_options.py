@@ -108,6 +108,8 @@ video      |                          | model.encoding.num-frequencies 2  | netw
 video      | model.network relu       | field.first-omega 2.0             | network is relu, not siren
 video      | model.network relu       | model.encoding.gaussian-waves 2   | network is relu, not gaussian
 video      |                          | model.encoding.gaussian-scale 2.0 | network is siren, not gaussian
+sdf        |                          | model.codes.prior-weight 2.0      | dim is 0
+sdf        |                          | --optimizers.codes.optimizer.lr 1.0 | the model has no parameters in the
 sdf        | model.network gaussian   | field.first-omega 2.0             | network is gaussian, not siren
 sdf        | model.network gaussian   | model.encoding.num-frequencies 2  | network is gaussian, not relu-positional
 sdf        |                          | model.encoding.gaussian-waves 2   | network is siren, not gaussian

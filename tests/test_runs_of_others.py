@@ -11,7 +11,7 @@ import pytest
 import yaml
 from nerfstudio.utils.writer import EventName
 
-from resfields_ns.commands import export, plot, render, report, resume, track
+from resfields_ns.commands import export, fit, plot, render, report, resume, track
 from resfields_ns.host.config_file import default_of, read_config
 from resfields_ns.host.old_runs import MOVED
 from tests.methods import METHODS, VARIANTS, tiny_config
@@ -163,6 +163,7 @@ _COMMANDS: dict[str, tuple[Callable[[], None], list[str]]] = {
     "rf-render": (render.entrypoint, ["freeze", *_LOAD, "--output-path", "RUN/a.mp4"]),
     "rf-export": (export.entrypoint, [*_LOAD, "--output-dir", "RUN/meshes"]),
     "rf-track": (track.entrypoint, [*_LOAD, "--output-path", "RUN/a.glb"]),
+    "rf-fit": (fit.entrypoint, [*_LOAD, "--data", "RUN"]),
     "rf-resume": (resume.entrypoint, ["RUN"]),
     "rf-plot": (plot.entrypoint, ["RUN", "--output-dir", "RUN/plots"]),
     "rf-report": (report.entrypoint, ["RUN", "--output-path", "RUN/a.html"]),
@@ -190,7 +191,9 @@ def test_no_other_command_reads_configs() -> None:
         path.stem for path, text in sources.items() if re.search(r"\beval_setup\(|yaml\.(unsafe_)?load", text)
     } == set()
     takers = {
-        path.stem for path, text in sources.items() if re.search(r"(load_trained_run|resume_run|config_of_run)\(", text)
+        path.stem
+        for path, text in sources.items()
+        if re.search(r"(load_trained_run|resume_run|config_of_run|fit_shapes)\(", text)
     }
     commands = {path.stem for path in (_PACKAGE / "commands").iterdir()}
     assert {f"rf-{name}" for name in takers & commands} == set(_COMMANDS)

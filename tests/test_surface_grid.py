@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from resfields_ns.functional.surface_grid import levels_near_surface
+from resfields_ns.functional.surface_grid import levels_near_surface, levels_where_sides_change
 
 ORIGIN = torch.tensor([-1.0, -0.9, -0.8])
 CELL = 1.0 / 24.0
@@ -76,3 +76,35 @@ def test_signs_are_right_everywhere(counts: tuple[int, ...]) -> None:
     grid = _grid(counts)
     levels = levels_near_surface(_thin_things, torch.ones(counts, dtype=torch.bool), ORIGIN, CELL, slope=2.0)
     assert torch.equal(levels.sign(), _thin_things(grid.flatten(end_dim=2)).view(counts).sign())
+
+
+def test_where_sides_change_all_levels_are_those_of_the_whole_grid() -> None:
+    """Coarse to fine, levels whose size says nothing; a rod is followed out of the coarse cells that have it."""
+    cell, counts, asked = 2.0 / 130.0, (131, 131, 100), []
+
+    def level(points: Tensor) -> Tensor:
+        asked.append(len(points))
+        ball = (points - torch.tensor([0.2, 0.1, -0.6])).norm(dim=-1) - 0.307
+        rod = (points - torch.tensor([0.2, 0.1, 0.0])).abs() - torch.tensor([0.9 * cell, 0.9 * cell, 0.9])
+        return 40.0 * torch.stack((ball, rod.amax(dim=-1))).amin(dim=0).pow(3)
+
+    grid = -1.0 + cell * torch.cartesian_prod(*(torch.arange(count) for count in counts))
+    found = levels_where_sides_change(level, torch.ones(counts, dtype=torch.bool), torch.full((3,), -1.0), cell)
+    assert sum(asked) < 0.1 * found.numel()
+    whole = level(grid).view(counts)
+    (vertices, faces), (expected, expected_faces) = (mcubes.marching_cubes(x.numpy(), 0.0) for x in (found, whole))
+    np.testing.assert_array_equal(faces, expected_faces)
+    np.testing.assert_allclose(vertices, expected, rtol=0, atol=1e-2)
+
+
+def test_a_decision_boundary_is_a_sphere_to_a_cell() -> None:
+    cell, counts, asked = 2.0 / 128.0, (129, 129, 129), []
+
+    def inside(points: Tensor) -> Tensor:
+        asked.append(len(points))
+        return torch.where(points.norm(dim=-1) < 0.5, -1.0, 1.0)
+
+    levels = levels_where_sides_change(inside, torch.ones(counts, dtype=torch.bool), torch.full((3,), -1.0), cell)
+    vertices = cell * mcubes.marching_cubes(levels.numpy(), 0.0)[0] - 1.0
+    assert np.abs(np.linalg.norm(vertices, axis=1) - 0.5).max() < cell
+    assert sum(asked) < 0.1 * levels.numel()

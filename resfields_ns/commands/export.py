@@ -21,6 +21,7 @@ def export(
     triangles: int | None = None,
     residual_scale: float = 1.0,
     residual_rank: int | None = None,
+    between: tuple[int, int] | None = None,
     chunk_size: int = 65_536,
 ) -> None:
     """Write the surface at every frame as a mesh with vertex colours.
@@ -47,6 +48,7 @@ def export(
         triangles: Simplify meshes to this many triangles; by default all stay.
         residual_scale: Factor on the residual weights; 0 shows what the base weights alone hold.
         residual_rank: Keep the best approximation of this rank of every residual; by default all of it.
+        between: Two shapes of a run with codes: its frames are then steps from the one's code to the other's.
         chunk_size: Points evaluated at once, which bounds the memory.
     """
     Limits(least=2).check("--resolution", resolution)
@@ -69,8 +71,11 @@ def export(
 
     run = load_trained_run(load_config)
     run.show_residuals(residual_scale, residual_rank)
+    run.go_between(between)
     indices = parse_frames(frames, run.num_frames)
     shown = {"residual_scale": residual_scale, "residual_rank": residual_rank, **finish}
+    if between is not None:
+        shown["between"] = list(between)
     units = units or ("world" if animated else "normalised")
     written = export_meshes(
         run, indices, output_dir, resolution, format, units, chunk_size, shown, MeshFinish(**finish)

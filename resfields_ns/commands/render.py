@@ -32,6 +32,8 @@ class RenderOptions(ABC):
     """Factor on the residual weights; 0 shows what the base weights alone hold."""
     residual_rank: int | None = None
     """Keep the best approximation of this rank of every residual; by default all of it."""
+    between: tuple[int, int] | None = None
+    """Two shapes of a run with codes: time then runs from the code of the one to that of the other."""
 
     def main(self) -> None:
         """Render the movie and say where it is."""
@@ -46,6 +48,7 @@ class RenderOptions(ABC):
         runs = [load_trained_run(path) for path in self.load_config]
         for run in runs:
             run.show_residuals(self.residual_scale, self.residual_rank)
+            run.go_between(self.between)
         cameras, rates = zip(*(self.cameras_and_fps(run) for run in runs), strict=True)
         lengths = [len(of_run) for of_run in cameras]
         if len(set(lengths)) > 1:

@@ -116,9 +116,9 @@ class OrientedPoints(Supervision):
 
 
 class Occupancy(Supervision):
-    """Which side 7/8 points near the surface and 1/8 anywhere are on; it becomes the decision boundary.
+    """Which side 1/2 points near the surface and 1/2 anywhere are on; it becomes the decision boundary.
 
-    Occupancy networks (Mescheder et al. 2019), at the points of the paper's signed distances.
+    Occupancy networks (Mescheder et al. 2019), whose points are all anywhere: those near it make it sharp.
     """
 
     is_distance = False
@@ -132,7 +132,7 @@ class Occupancy(Supervision):
         count: int,
         rng: np.random.Generator,
     ) -> dict[str, np.ndarray]:
-        anywhere = count // 8
+        anywhere = count // 2
         near = sample_surface(vertices, faces, count - anywhere, rng)[0]
         near += NEAR_STD * rng.standard_normal(near.shape)
         points = np.concatenate((near, box_points(anywhere, rng)))

@@ -1,4 +1,4 @@
-"""What tells a network which moment it looks at: the time itself, or a latent code."""
+"""What tells a network which moment it looks at: the time itself, or a latent code; codes tell shapes apart, too."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
-from torch import Tensor
+from torch import Tensor, nn
 
 from resfields_ns import timeline
 from resfields_ns.layers import Part, TimeTable
-from resfields_ns.options import Options, option
+from resfields_ns.options import Options, option, when_any
 
 
 @dataclass
@@ -41,6 +41,28 @@ class LatentCodeConditionConfig(ConditionConfig):
     _target: type = field(default_factory=lambda: LatentCodeCondition)
     dim: int = option(64, least=1)
     """Size of a latent code."""
+
+
+@dataclass(frozen=True)
+class CodeOptions(Options):
+    """Latent codes of shapes in place of time (DeepSDF, Park et al. 2019).
+
+    Frozen, so that it is the default itself: runs of earlier versions have a config without it.
+    """
+
+    prefix: ClassVar[str] = "codes."
+
+    dim: int = option(0, least=0)
+    """Size of the latent code of every frame, which the network sees in place of time: frames are then shapes, whose
+    order means nothing. 0: the time."""
+    prior_weight: float = option(1e-4, least=0, acts=when_any("dim"))
+    """Weight of the Gaussian prior of codes, their mean squared length."""
+
+    def condition(self, num_frames: int) -> "Condition":
+        """What tells the moment of a sequence of `num_frames` frames, or the shape."""
+        if self.dim > 0:
+            return ShapeCodes(self.dim, self.prior_weight, num_frames)
+        return TimeCondition(TimeConditionConfig(), num_frames)
 
 
 class Condition(Part, ABC):
@@ -103,3 +125,31 @@ class LatentCodeCondition(Condition):
     def forward(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments code"]:
         """Latent codes at times in [0, 1]."""
         return self.codes(times)
+
+
+class ShapeCodes(Condition):
+    """A latent code of each frame, which is a shape of its own, with a Gaussian prior (DeepSDF's auto-decoder).
+
+    Codes start at N(0, 0.01^2), close together, so that shapes that are alike come to have codes that are. Between
+    frames they are interpolated linearly.
+    """
+
+    STD = 0.01
+    is_time = False
+
+    def __init__(self, dim: int, prior_weight: float, num_frames: int) -> None:
+        super().__init__(dim)
+        self.codes = TimeTable(num_frames, dim, std=self.STD)
+        self.prior_weight = prior_weight
+
+    def forward(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments code"]:
+        """Latent codes at times in [0, 1]."""
+        return self.codes(times)
+
+    def losses(self) -> dict[str, Tensor]:
+        """The negative logarithm of the prior, up to a constant and its weight."""
+        return {"code_prior": self.prior_weight * self.codes.table.square().sum(dim=1).mean()}
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Codes learn at a rate of their own."""
+        return {"codes": [self.codes.table]}

@@ -12,6 +12,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from resfields_ns import timeline
+from resfields_ns.fields.conditions import CodeOptions
 from resfields_ns.fields.value_field import Quantity, ValueField
 from resfields_ns.functional.jets import Jet
 from resfields_ns.functional.segments import TimedPoints
@@ -83,34 +84,61 @@ ENCODINGS: dict[str, Callable[[int, EncodingOptions], Encoding]] = {
 """What each ReLU network sees of time and point (Tancik et al. 2020)."""
 
 
-class MLPField(ValueField, ABC):
-    """A network that sees (t, point), t in [-1, 1].
+TIME = CodeOptions()
 
-    Over one frame its layers are plain, as there is no other moment at which their weights could differ.
+
+def num_inputs(quantity: Quantity, codes: CodeOptions) -> int:
+    """Numbers that are encoded together: a point's, and the time where there are no codes."""
+    return quantity.num_coordinates + (codes.dim == 0)
+
+
+class MLPField(ValueField, ABC):
+    """A network that sees (t, point), t in [-1, 1], or a code and the point.
+
+    Over one frame of time its layers are plain, as there is no other moment at which their weights could differ.
+
+    Args:
+        kind: of network
+        encoded_dim: what it sees of (t, point), or of the point where there are codes
+        config: sizes
+        codes: what it is told of frames
+        num_frames: frames of the sequence
+        quantity: what is learnt
     """
 
     mlp: MLP
 
     def __init__(
-        self, kind: type[MLP], in_dim: int, config: SirenFieldConfig, num_frames: int, quantity: Quantity
+        self,
+        kind: type[MLP],
+        encoded_dim: int,
+        config: SirenFieldConfig,
+        codes: CodeOptions,
+        num_frames: int,
+        quantity: Quantity,
     ) -> None:
         super().__init__(quantity)
-        if num_frames == 1 and config.residual_layers:
+        self.condition = codes.condition(num_frames)
+        if num_frames == 1 and config.residual_layers and self.condition.is_time:
             layers = ", ".join(map(str, config.residual_layers))
             CONSOLE.print(f"One frame: layers {layers} are plain, as residuals are for what changes over time.")
             config = replace(config, residual_layers=())
-        sizes = [in_dim, *[config.hidden_dim] * config.num_layers, quantity.num_values]
+        sizes = [codes.dim + encoded_dim, *[config.hidden_dim] * config.num_layers, quantity.num_values]
         self.mlp = kind(list(zip(sizes, sizes[1:], strict=False)), config.layer_maker(num_frames))
 
     def encoded(self, inputs: Float[Tensor, "points dims"]) -> Float[Tensor, "points encoded"]:
-        """What the MLP sees of (t, point)."""
+        """What the MLP sees of (t, point), or of the point where there are codes."""
         return inputs
 
     def values(self, points: TimedPoints) -> Float[Tensor, "points values"]:
         """The values at points, which lie in [-1, 1] for the most part."""
         segments = points.segments
-        times = segments.expand(timeline.network_times(segments.times))
-        return self.mlp(self.encoded(torch.cat((times[:, None], points.positions), dim=1)), segments)
+        told = segments.expand(self.condition(segments.times))
+        if self.condition.is_time:
+            seen = self.encoded(torch.cat((told, points.positions), dim=1))
+        else:
+            seen = torch.cat((told, self.encoded(points.positions)), dim=1)
+        return self.mlp(seen, segments)
 
 
 class SirenField(MLPField):
@@ -120,12 +148,15 @@ class SirenField(MLPField):
         config: sizes
         num_frames: frames of the sequence
         quantity: what is learnt
+        codes: what it is told of frames
     """
 
     mlp: SirenMLP
 
-    def __init__(self, config: SirenFieldConfig, num_frames: int, quantity: Quantity) -> None:
-        super().__init__(SirenMLP, 1 + quantity.num_coordinates, config, num_frames, quantity)
+    def __init__(
+        self, config: SirenFieldConfig, num_frames: int, quantity: Quantity, codes: CodeOptions = TIME
+    ) -> None:
+        super().__init__(SirenMLP, num_inputs(quantity, codes), config, codes, num_frames, quantity)
         self.input_scale = config.first_omega / SirenMLP.OMEGA
 
     def encoded(self, inputs: Float[Tensor, "points dims"]) -> Float[Tensor, "points dims"]:
@@ -148,14 +179,17 @@ class ReLUField(MLPField):
     """A ReLU network behind an encoding.
 
     Args:
-        encoding: of (t, point)
+        encoding: of (t, point), or of the point where there are codes
         config: sizes
+        codes: what it is told of frames
         num_frames: frames of the sequence
         quantity: what is learnt
     """
 
-    def __init__(self, encoding: Encoding, config: SirenFieldConfig, num_frames: int, quantity: Quantity) -> None:
-        super().__init__(ReLUMLP, encoding.out_dim, config, num_frames, quantity)
+    def __init__(
+        self, encoding: Encoding, config: SirenFieldConfig, codes: CodeOptions, num_frames: int, quantity: Quantity
+    ) -> None:
+        super().__init__(ReLUMLP, encoding.out_dim, config, codes, num_frames, quantity)
         self.encoding = encoding
 
     def encoded(self, inputs: Float[Tensor, "points dims"]) -> Float[Tensor, "points encoded"]:
@@ -164,10 +198,15 @@ class ReLUField(MLPField):
 
 
 def make_mlp_field(
-    network: MLPName, config: SirenFieldConfig, encoding: EncodingOptions, num_frames: int, quantity: Quantity
+    network: MLPName,
+    config: SirenFieldConfig,
+    encoding: EncodingOptions,
+    num_frames: int,
+    quantity: Quantity,
+    codes: CodeOptions = TIME,
 ) -> MLPField:
     """The network of a name, over a sequence of `num_frames` frames."""
     if network == "siren":
-        return config.setup(num_frames=num_frames, quantity=quantity)
-    made = ENCODINGS[network](1 + quantity.num_coordinates, encoding)
-    return ReLUField(made, config, num_frames, quantity)
+        return config.setup(num_frames=num_frames, quantity=quantity, codes=codes)
+    made = ENCODINGS[network](num_inputs(quantity, codes), encoding)
+    return ReLUField(made, config, codes, num_frames, quantity)

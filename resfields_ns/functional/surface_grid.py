@@ -68,6 +68,56 @@ def levels_near_surface(
     raise AssertionError("the last side is 1")
 
 
+COARSEST = 32  # cells along a side of the first grid (Mescheder et al. 2019)
+
+
+def levels_where_sides_change(
+    level: Callable[[Float[Tensor, "points 3"]], Float[Tensor, "points"]],
+    occupied: Bool[Tensor, "x y z"],
+    origin: Float[Tensor, "3"],
+    cell: float,
+) -> Float[Tensor, "x y z"]:
+    """Levels of which the sign alone means something: right at all corners of cells that hold a change of sign.
+
+    Multiresolution isosurface extraction (Mescheder et al. 2019, 3.2): a coarse grid is computed whole and halved, and
+    of the finer one those cells alone that have corners on both sides. That is repeated until no new ones are found,
+    which follows a surface out of the coarse cells that it was found in. A piece of surface that no point of the coarse
+    grid lies behind is missed.
+
+    Args are those of `levels_near_surface`.
+    """
+    side = 2 ** max(0, int(math.log2(max(1, max(occupied.shape) - 1) / COARSEST)))
+    whole = [math.ceil((count - 1) / side) * side + 1 for count in occupied.shape]
+    padding = [n for count, full in zip(occupied.shape[::-1], whole[::-1], strict=True) for n in (0, full - count)]
+    padded = F.pad(occupied, padding)
+    levels, known = torch.full_like(padded[::side, ::side, ::side], cell, dtype=origin.dtype), torch.tensor(False)
+    asked = torch.ones_like(levels, dtype=torch.bool)
+    while True:
+        while asked.any():
+            computed = asked & padded[::side, ::side, ::side]
+            levels = levels.where(~asked, cell)
+            levels = levels.masked_scatter(computed, level(origin + cell * side * computed.nonzero()))
+            known = known | asked
+            asked = _corners_of_changes(levels) & ~known
+        if side == 1:
+            return levels[tuple(slice(count) for count in occupied.shape)]
+        side //= 2
+        finer = [2 * count - 1 for count in levels.shape]
+        between = F.interpolate(levels[None, None], size=finer, mode="trilinear", align_corners=True)[0, 0]
+        between[::2, ::2, ::2] = levels
+        levels, coarse = between, known
+        known = torch.zeros_like(levels, dtype=torch.bool)
+        known[::2, ::2, ::2] = coarse
+        asked = _corners_of_changes(levels) & ~known
+
+
+def _corners_of_changes(levels: Float[Tensor, "x y z"]) -> Bool[Tensor, "x y z"]:
+    """The corners of cells with corners on both sides."""
+    inside = (levels < 0.0).half()[None]
+    some, not_all = F.max_pool3d(inside, 2, stride=1), F.max_pool3d(1.0 - inside, 2, stride=1)
+    return F.max_pool3d(F.pad(some * not_all, [1] * 6), 2, stride=1)[0] > 0.0
+
+
 def _any_of_pairs(blocks: Bool[Tensor, "a b c"]) -> Bool[Tensor, "x y z"]:
     """Of blocks of twice the side."""
     return F.max_pool3d(blocks[None].half(), 2, ceil_mode=True)[0] > 0.0

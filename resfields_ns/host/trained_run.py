@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from resfields_ns.captures.sequence import Sequence
 from resfields_ns.host.config_file import read_config
 from resfields_ns.host.dataparsing import sequence_of
+from resfields_ns.host.shape_codes import go_between
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.layers import largest_rank, show_residuals
 from resfields_ns.options import Limits
@@ -69,6 +70,14 @@ class TrainedRun:
         if rank is not None:
             Limits(least=0, most=most).check("--residual-rank", rank)
         show_residuals(field, scale, most if rank is None else rank)
+
+    def go_between(self, shapes: tuple[int, int] | None) -> None:
+        """Let time run from the codes of one shape straight to those of another, where two are given.
+
+        Raises ValueError for a run without codes of shapes, or without these two.
+        """
+        if shapes is not None:
+            go_between(self.model, *shapes)
 
     def camera(self, name: str | None) -> Cameras:
         """The training or evaluation camera of that name, at its first frame; None is the first training camera.

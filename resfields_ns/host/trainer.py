@@ -54,6 +54,7 @@ from resfields_ns.host.processes import (
 )
 from resfields_ns.host.progress import tell_what_is_next
 from resfields_ns.host.run_record import find_data, record_run
+from resfields_ns.host.shape_codes import learn_codes_alone, learnt_groups
 from resfields_ns.host.stops import Stopped, Stops, stopped_by
 from resfields_ns.host.timed_paths import let_paths_take_time
 from resfields_ns.options import Obstacle, option, unless, when, when_any
@@ -114,6 +115,8 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
     prompt: Suppress[str | None] = None
     run: Suppress[Path | None] = None
     """Folder of the run, where it is not that of its name."""
+    weights_of: Suppress[Path | None] = None
+    """Checkpoint of another run whose weights are taken and stay, while codes of shapes are learnt."""
     project_name: str | None = option("nerfstudio-project", acts=when("vis", *_WITH_PROJECT))
     """Name of the project, for wandb and comet."""
     max_num_iterations: int = option(1_000_000, least=1)
@@ -283,7 +286,10 @@ class ResFieldsTrainer(Trainer):
         if isinstance(self.pipeline, KnowsMissingData):
             self.config.check_data(self.pipeline.missing_data())
         self.total_steps = self.config.max_num_iterations
-        if (path := self._checkpoint_to_load()) is not None:
+        path = self._checkpoint_to_load()
+        if self.config.weights_of is not None:
+            learn_codes_alone(self.pipeline.model, path or self.config.weights_of)
+        if path is not None:
             state = load_checkpoint(path)
             check_resumable(state["pipeline"])
             self.total_steps += state["step"] + 1
@@ -293,7 +299,7 @@ class ResFieldsTrainer(Trainer):
             else group
             for name, group in self.config.optimizers.items()
         }
-        return Optimizers(groups, self.pipeline.get_param_groups())
+        return Optimizers(groups, learnt_groups(self.pipeline.get_param_groups()))
 
     def train(self) -> None:
         """Train, continuing the random numbers of the checkpoint that was loaded.

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from resfields_ns.functional.surface_grid import levels_near_surface
+from resfields_ns.functional.surface_grid import levels_near_surface, levels_where_sides_change
 from resfields_ns.models.surface_model import SurfaceModel
 
 LEVELS_AT_ONCE = 65_536  # bounds the memory
@@ -39,7 +39,8 @@ class LevelGrid:
 
 
 def level_grid(model: SurfaceModel, time: float, resolution: int, chunk_size: int = LEVELS_AT_ONCE) -> LevelGrid:
-    """The levels of a model's surface at a time in [0, 1]; where they have a slope that is known, near it alone.
+    """The levels of a model's surface at a time in [0, 1]; where they have a slope that is known, or tell sides alone,
+    near it alone.
 
     Args:
         model: the trained model
@@ -50,13 +51,12 @@ def level_grid(model: SurfaceModel, time: float, resolution: int, chunk_size: in
     box = model.surface_box
     cell = float((box[1] - box[0]).max()) / resolution
     counts = [math.ceil(float(side) / cell - 1e-4) + 1 for side in box[1] - box[0]]
-    levels = levels_near_surface(
-        in_chunks(lambda points: model.surface_level(points, time), chunk_size),
-        _occupied(model, time, cell, counts, chunk_size),
-        box[0],
-        cell,
-        model.surface_slope,
-    )
+    level = in_chunks(lambda points: model.surface_level(points, time), chunk_size)
+    occupied = _occupied(model, time, cell, counts, chunk_size)
+    if model.sides_alone:
+        levels = levels_where_sides_change(level, occupied, box[0], cell)
+    else:
+        levels = levels_near_surface(level, occupied, box[0], cell, model.surface_slope)
     return LevelGrid(levels, box[0], cell)
 
 

@@ -10,6 +10,7 @@ from nerfstudio.data.scene_box import SceneBox
 from torch import Tensor
 
 from resfields_ns.data.sdf_data import SupervisedSurfaces
+from resfields_ns.fields.conditions import CodeOptions
 from resfields_ns.fields.siren_field import (
     SIZES_ACT,
     EncodingOptions,
@@ -24,11 +25,23 @@ from resfields_ns.functional.rays import intersect_box
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.functional.surface_points import normal_colours, shade
 from resfields_ns.host.dataparsing import sequence_of
+from resfields_ns.layers.residual_options import RESIDUALS
 from resfields_ns.models.coordinate_model import CoordinateModel, CoordinateModelConfig, Hits
 from resfields_ns.models.surface_model import DISTANCE_SLOPE, SurfaceModel
+from resfields_ns.options import as_typed, dashed
 
 TOLERANCE = 5e-4  # distance at which a ray has arrived, in units of the box [-1, 1]^3
 MARCHING_STEP = 1.0 / 64.0
+_WITH_CODES = {
+    "coefficients": ("linear",),
+    "coefficient_fraction": (1.0,),
+    "smoothness_weight": (0.0,),
+    "weight_chunks": (1,),
+    "residual_chunks": (1,),
+    "residual": tuple(name for name in RESIDUALS if name not in ("hypernetwork", "experts")),
+}
+"""What options of a field may be where frames are shapes without an order: a row of numbers is all that tells them
+apart, and none is shared by neighbours."""
 
 
 @dataclass
@@ -43,6 +56,24 @@ class SDFModelConfig(CoordinateModelConfig):
     """Sizes of the network."""
     encoding: EncodingOptions = EncodingOptions()
     """Sizes of the encodings."""
+    codes: CodeOptions = CodeOptions()
+    """Codes of shapes in place of time."""
+
+    @property
+    def parameter_groups(self) -> frozenset[str]:
+        """Codes have an optimizer of their own."""
+        return super().parameter_groups | ({"codes"} if self.codes.dim > 0 else set())
+
+    def check_options(self) -> None:
+        """Raise ValueError for residuals that would mix shapes."""
+        super().check_options()
+        for name, expected in _WITH_CODES.items():
+            found = getattr(self.field, name)
+            if self.codes.dim > 0 and found not in expected:
+                raise ValueError(
+                    f"model.field.{dashed(name)}: expected {' or '.join(map(as_typed, expected))} with codes.dim "
+                    f"{self.codes.dim}, as shapes have no order, got {as_typed(found)}"
+                )
 
 
 class SDFModel(CoordinateModel, SurfaceModel):
@@ -58,12 +89,13 @@ class SDFModel(CoordinateModel, SurfaceModel):
         self, config: SDFModelConfig, scene_box: SceneBox, num_train_data: int, metadata: dict, **kwargs: Any
     ) -> None:
         self.supervision = sequence_of(metadata, SupervisedSurfaces).supervision
+        self.sides_alone = not self.supervision.is_distance
         super().__init__(config, scene_box, num_train_data, metadata, **kwargs)
 
     def make_field(self) -> MLPField:
-        """Four numbers (t, x, y, z) in, one out."""
-        config = self.config
-        return make_mlp_field(config.network, config.field, config.encoding, self.num_frames, ImplicitSurface())
+        """Four numbers (t, x, y, z) in, or a code and (x, y, z); one out."""
+        config, surface = self.config, ImplicitSurface()
+        return make_mlp_field(config.network, config.field, config.encoding, self.num_frames, surface, config.codes)
 
     def get_outputs(self, ray_bundle: TimedPoints) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """`values` [N] at points, and their `gradients` [N, 3] by the point where the loss asks for them."""

@@ -12,6 +12,8 @@ DISTANCE_SLOPE = 2.0  # of learned signed distances; the eikonal loss asks for 1
 class SurfaceModel(ABC):
     """A model with a surface at every time."""
 
+    sides_alone: bool = False
+    """Whether the sign of levels alone means something: their size is no bound of where the surface may be."""
     with_normals: bool = True
     """Whether pictures hold normals too where these cost extra."""
 
