@@ -45,8 +45,8 @@ RAY_FAMILY = Family(
     write_data=partial(write_demo_capture, seed=0, num_frames=NUM_FRAMES, size=32),
     shrink=_shrink,
     variants={
-        f"{density}-{layers}": partial(_variant, density, layers)
-        for density, layers in (("volsdf", "residual"), ("nerf", "plain"))
+        "volsdf-residual": partial(_variant, "volsdf", "residual"),
+        "nerf-plain": partial(_variant, "nerf", "plain"),
     },
     frames=tuple(range(NUM_FRAMES)),
     metrics=("psnr", "psnr_foreground", "mask_iou", "ssim", "chamfer_l1_x1000"),

@@ -4,6 +4,7 @@ Notation: a level is negative inside, positive outside; a block of side s holds 
 there is of these at its end.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
