@@ -3,6 +3,7 @@
 python -m benchmarks.figures layers                              # Table A.3 in a picture, from its records
 python -m benchmarks.figures methods                             # Figure 5, from the records of `family`
 python -m benchmarks.figures curves --data bikes.mp4             # Figure 4: runs what has no record, then draws
+python -m benchmarks.figures scaling                             # what residual layers add to a step, from its records
 python -m benchmarks.figures base --data ANIMATION.anime         # Figure A.1: a run of minutes, drawn as it ends
 python -m benchmarks.figures sooner                              # quality over seconds of processor, from its records
 """
@@ -23,6 +24,7 @@ from benchmarks.captures import CHAMFER, METHODS, PSNR, TABLE_3
 from benchmarks.measure import measured, row_settings, run_config, set_up
 from benchmarks.records import RESULTS, ROOT, Record, commit_facts, read_records, write_record
 from benchmarks.report import Records, of_row, our_figure
+from benchmarks.scaling import BASE, SWEPT
 from benchmarks.table import Column, Row, Table
 from benchmarks.tables import find_table
 from benchmarks.video import TEST
@@ -67,6 +69,21 @@ def methods(data: Path | None, output_dir: Path) -> Figure:
     axes[2].legend()
     for panel in axes[:2]:
         panel.set_ylim(bottom=18.0)
+    return drawing
+
+
+def scaling(data: Path | None, output_dir: Path) -> Figure:
+    """What residual layers add to a training step, over its sizes."""
+    del data, output_dir
+    records = read_records(RESULTS / "scaling.jsonl")
+    drawing, axes = _panels(tuple(SWEPT))
+    for panel, (name, values) in zip(axes, SWEPT.items(), strict=True):
+        ratios = [records[replace(BASE, **{name: value}).name, 0]["results"]["ratio"] for value in values]
+        panel.plot(values, [100.0 * (ratio - 1.0) for ratio in ratios], marker="o")
+        panel.set_xscale("log", base=2)
+        panel.set_xticks(values, [str(value) for value in values])
+        panel.set_ylim(bottom=min(0.0, panel.get_ylim()[0]))
+    axes[0].set_ylabel("added to a step (%)")
     return drawing
 
 
@@ -124,7 +141,7 @@ def sooner(data: Path | None, output_dir: Path) -> Figure:
 
 
 DRAWN: dict[str, Callable[[Path | None, Path], Figure]] = {
-    drawn.__name__: drawn for drawn in (layers, methods, curves, base, sooner)
+    drawn.__name__: drawn for drawn in (layers, methods, curves, base, sooner, scaling)
 }
 
 
@@ -176,7 +193,7 @@ def main(
     """Draw a figure.
 
     Args:
-        name: layers, methods, curves, base or sooner
+        name: layers, methods, curves, base, sooner or scaling
         data: what a figure is run on that no record gives
         output_dir: for the runs themselves
         folder: where the picture goes

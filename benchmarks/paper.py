@@ -68,6 +68,12 @@ FIGURES = (
         "[sooner.png](../figures/sooner.png)",
         "`python -m benchmarks.figures sooner`",
     ),
+    (
+        "none of the paper's",
+        "what residual layers add to a training step, over its sizes",
+        "[scaling.png](../figures/scaling.png)",
+        "`python -m benchmarks.scaling`, then `python -m benchmarks.figures scaling`",
+    ),
 )
 """Name, what it shows, what is here, and the command."""
 

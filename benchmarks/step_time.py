@@ -48,9 +48,24 @@ def make_step(
     name: str, rays: int, samples: int, frames: int, frames_per_batch: int, seed: int, device: str
 ) -> Callable[[], None]:
     """A closure that takes one training step: forward, losses, backward, Adam."""
-    torch.manual_seed(seed)
     kind, residual_layers = VARIANTS[name]
-    field = kind(DynamicFieldConfig(residual_layers=residual_layers), frames, LaplaceDensity(0.1)).to(device)
+    config = DynamicFieldConfig(residual_layers=residual_layers)
+    return step_of_field(kind, config, rays, samples, frames, frames_per_batch, seed, device)
+
+
+def step_of_field(
+    kind: type[DynamicField],
+    config: DynamicFieldConfig,
+    rays: int,
+    samples: int,
+    frames: int,
+    frames_per_batch: int,
+    seed: int,
+    device: str,
+) -> Callable[[], None]:
+    """The same of any field."""
+    torch.manual_seed(seed)
+    field = kind(config, frames, LaplaceDensity(0.1)).to(device)
     optimizer = torch.optim.Adam(field.parameters(), lr=5e-4, fused=True)
     times = draw_times(rays, frames, frames_per_batch).to(device)
     points = (2.0 * torch.rand(rays, samples, 3) - 1.0).to(device)

@@ -13,8 +13,8 @@ if [ -e "$out" ]; then
     exit 1
 fi
 rf-demo-data "$out/capture"
-ns-train tnerf-resfields-small --data "$out/capture" --output-dir "$out" --experiment-name run --timestamp demo --vis tensorboard
-run="$out/run/tnerf-resfields-small/demo/config.yml"
+ns-train grid-resfields-small --data "$out/capture" --output-dir "$out" --experiment-name run --timestamp demo --vis tensorboard
+run="$out/run/grid-resfields-small/demo/config.yml"
 ns-eval --load-config "$run" --output-path "$out/metrics.json" --render-output-path "$out/pictures"
 rf-render orbit --load-config "$run" --output-path "$out/orbit.mp4" --scale 2 --fps 12
 rf-export --load-config "$run" --output-dir "$out/meshes" --resolution 96 --format glb --animated

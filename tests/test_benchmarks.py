@@ -273,12 +273,14 @@ def test_the_index_leaves_out_no_table_of_the_paper() -> None:
 
 
 def test_figures_are_drawn_from_records(tmp_path: Path) -> None:
-    for name in ("layers", "methods", "sooner"):
+    for name in ("layers", "methods", "sooner", "scaling"):
         figures.main(name, folder=tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"layers.png", "methods.png", "sooner.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"layers.png", "methods.png", "sooner.png", "scaling.png"}
     for name in figures.DRAWN:
         assert (figures.FIGURES / f"{name}.png").exists() and f"figures/{name}.png" in report.pages()["index.md"]
-    with pytest.raises(ValueError, match=r"^figure: expected one of layers, methods, curves, base, sooner, got bars$"):
+    with pytest.raises(
+        ValueError, match=r"^figure: expected one of layers, methods, curves, base, sooner, scaling, got bars$"
+    ):
         figures.main("bars", folder=tmp_path)
     with pytest.raises(ValueError, match=r"^--data: expected what base is run on, found none$"):
         figures.main("base", folder=tmp_path)
