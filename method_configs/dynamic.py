@@ -46,23 +46,21 @@ _tnerf = ResFieldsTrainerConfig(
 
 tnerf_resfields = method_specification(_tnerf, "Dynamic scenes from a few RGB cameras: TNeRF with residual layers.")
 
+_small = DynamicModelConfig(
+    sampler=SamplerConfig(kind="occupancy", num_samples=24, num_picture_samples=8),
+    initial_beta=0.01,
+    eikonal_fraction=0.25,
+    window_steps=0,
+    hull_start_steps=600,
+)
+
 _tnerf_small = replace(
     _tnerf,
     method_name="tnerf-resfields-small",
     max_num_iterations=1_500,
     steps_per_save=500,
     steps_per_eval_image=1_000,
-    pipeline=_pipeline(
-        DynamicModelConfig(
-            sampler=SamplerConfig(kind="occupancy", num_samples=24, num_picture_samples=8),
-            initial_beta=0.01,
-            eikonal_fraction=0.25,
-            window_steps=0,
-            hull_start_steps=600,
-        ),
-        rays=384,
-        background_margin=0.025,
-    ),
+    pipeline=_pipeline(_small, rays=384, background_margin=0.025),
     optimizers={
         "field": decaying_adam(1e-3),
         "planes": decaying_adam(1e-2),
@@ -82,7 +80,8 @@ grid_resfields_small = method_specification(
         _tnerf_small,
         method_name="grid-resfields-small",
         pipeline=_pipeline(
-            DynamicModelConfig(
+            replace(
+                _small,
                 field=DynamicFieldConfig(
                     condition=ConditionOptions(kind="latent-code", dim=10),
                     ambient=AmbientOptions(kind="moving-grid"),
@@ -94,10 +93,7 @@ grid_resfields_small = method_specification(
                     feature_dim=32,
                     residual_layers=(1,),
                 ),
-                sampler=SamplerConfig(kind="occupancy", num_samples=24, num_picture_samples=8),
                 initial_beta=0.03,
-                eikonal_fraction=0.25,
-                window_steps=0,
                 hull_start_steps=200,
                 hull_start_rate=1e-2,
             ),

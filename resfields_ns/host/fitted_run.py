@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
-from nerfstudio.scripts import train
 
 from resfields_ns.host.checkpoints import checkpoint_of
 from resfields_ns.host.config_file import read_config
+from resfields_ns.host.processes import launch_training
 from resfields_ns.host.shape_codes import check_codes
 from resfields_ns.host.trained_run import load_trained_run
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
@@ -58,16 +58,7 @@ def fit_shapes(config_path: Path, data: Path, frames: str, output_dir: Path, ste
         group["optimizer"].lr = learning_rate
     config.set_timestamp()
     config.save_config()
-    machine = config.machine
-    train.launch(
-        main_func=train.train_loop,
-        num_devices_per_machine=machine.num_devices,
-        device_type=machine.device_type,
-        num_machines=machine.num_machines,
-        machine_rank=machine.machine_rank,
-        dist_url=machine.dist_url,
-        config=config,
-    )
+    launch_training(config)
 
 
 def _weights(config_path: Path) -> Path:

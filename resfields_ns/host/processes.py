@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from nerfstudio.configs.base_config import MachineConfig
+from nerfstudio.engine.trainer import TrainerConfig
 from torch import Tensor
 from torch.multiprocessing.spawn import ProcessExitedException
 
@@ -62,6 +63,22 @@ def let_host_launch(machine: MachineConfig) -> None:
     train._distributed_worker = _work
     if not isinstance(train.launch, _Launch):
         train.launch = _Launch(train.launch)
+
+
+def launch_training(config: TrainerConfig) -> None:
+    """Train as `ns-train` does, in the processes that the config asks for."""
+    from nerfstudio.scripts import train  # which imports the methods
+
+    machine = config.machine
+    train.launch(
+        main_func=train.train_loop,
+        num_devices_per_machine=machine.num_devices,
+        device_type=machine.device_type,
+        num_machines=machine.num_machines,
+        machine_rank=machine.machine_rank,
+        dist_url=machine.dist_url,
+        config=config,
+    )
 
 
 class _Launch:

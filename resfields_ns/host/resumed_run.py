@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from nerfstudio.scripts import train
 from nerfstudio.utils import comms
 
 from resfields_ns.host.checkpoints import checkpoint_of, hold_run, load_checkpoint
 from resfields_ns.host.config_file import read_config
+from resfields_ns.host.processes import launch_training
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 
 
@@ -38,13 +38,4 @@ def resume_run(run: Path) -> None:
     print(f"{run}: {done} of {total} steps are made")
     if done < total:
         config.max_num_iterations = total - done
-        machine = config.machine
-        train.launch(
-            main_func=train.train_loop,
-            num_devices_per_machine=machine.num_devices,
-            device_type=machine.device_type,
-            num_machines=machine.num_machines,
-            machine_rank=machine.machine_rank,
-            dist_url=machine.dist_url,
-            config=config,
-        )
+        launch_training(config)

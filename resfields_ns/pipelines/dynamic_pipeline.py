@@ -106,8 +106,7 @@ class DynamicPipeline(SequencePipeline):
 
     def _start_from_hull(self, step: int) -> None:
         del step
-        has_masks = self.datamanager.train_rays.masks is not None
-        if has_masks or (self.model.sampler.uses_hull and not self.model.sampler.needs_masks):
+        if self.datamanager.train_rays.masks is not None or self.model.sampler.uses_hull:
             self.model.start_from_hull(self._carve_hull)
 
     def _carve_hull(self, resolution: int, conservative: bool) -> Tensor:
