@@ -13,7 +13,7 @@ from PIL import Image
 
 from resfields_ns.captures.meshes.gltf_sequence import GltfSequence
 from resfields_ns.commands import export, render
-from resfields_ns.export import surface
+from resfields_ns.export import mesh_set
 from resfields_ns.export.surface import Surface
 from resfields_ns.files import write_aside
 
@@ -241,9 +241,9 @@ def test_frames_without_a_surface_are_skipped(
     rf_export: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nothing = Surface(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int64), np.zeros((0, 3), np.float32))
-    extract = surface.extract_surface
+    extract = mesh_set.extract_surface
     monkeypatch.setattr(
-        surface,
+        mesh_set,
         "extract_surface",
         lambda model, time, resolution, chunk_size: extract(model, time, resolution, chunk_size) if time else nothing,
     )
@@ -260,7 +260,7 @@ def test_a_set_of_meshes_says_what_is_missing(
     rf_export: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Stopped by a full disk, an export keeps what it has and says so; the same command goes on to the same bytes."""
-    folder, write = tmp_path / "meshes", surface.write_mesh
+    folder, write = tmp_path / "meshes", mesh_set.write_mesh
 
     def fill(mesh: Surface, path: Path, transform: np.ndarray) -> None:
         if path.name == "mesh_000002.ply":
@@ -269,7 +269,7 @@ def test_a_set_of_meshes_says_what_is_missing(
         write(mesh, path, transform)
 
     with monkeypatch.context() as patch:
-        patch.setattr(surface, "write_mesh", fill)
+        patch.setattr(mesh_set, "write_mesh", fill)
         with pytest.raises(SystemExit):
             rf_export()
     said = "mesh_000002.ply: expected room for it on the disk, found none; 2 meshes of the run are kept in .*meshes"

@@ -213,9 +213,10 @@ def _name(requirement: str) -> str:
     "folders", [("tests", "benchmarks", "scripts"), tuple(_FOLDERS.values())], ids=["tests", "package"]
 )
 def test_what_is_imported_is_a_dependency(folders: tuple[str | Path, ...]) -> None:
-    """Modules of other distributions, by the names that these have; tests may import what their extra names."""
+    """Modules of other distributions, by the names that these have, extras for users and, in tests, `dev` included."""
     project = _project()["project"]
-    extra = project["optional-dependencies"]["dev"] if "tests" in folders else []
+    extras = [name for name in project["optional-dependencies"] if name != "dev" or "tests" in folders]
+    extra = [requirement for name in extras for requirement in project["optional-dependencies"][name]]
     declared = {_name(requirement) for requirement in project["dependencies"] + extra}
     paths = [path for folder in folders for path in (_ROOT / folder).rglob("*.py")]
     modules = {module.partition(".")[0] for path in paths for module in _imported(path)}

@@ -19,7 +19,8 @@ from resfields_ns.captures.sequence import Frames, SequenceImage, Surfaces
 from resfields_ns.data.sdf_data import SUPERVISIONS, SDFDataManagerConfig, SupervisedSurfaces
 from resfields_ns.data.supervisions import OrientedPoints, Supervision
 from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig, SequenceParserConfig
-from resfields_ns.export.surface import export_meshes, extract_surface
+from resfields_ns.export.mesh_set import export_meshes
+from resfields_ns.export.surface import extract_surface
 from resfields_ns.fields.value_field import ImplicitSurface, ValueField
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.host.dataparsing import host_outputs, sequence_of

@@ -11,6 +11,7 @@ import pytest
 import trimesh
 import yaml
 from nerfstudio.scripts.eval import ComputePSNR
+from nerfstudio.utils.eval_utils import eval_setup
 from nerfstudio.utils.writer import EVENT_WRITERS, TensorboardWriter
 from PIL import Image
 
@@ -79,6 +80,14 @@ def test_a_moved_run_shows_the_same_to_the_bit(project: Path, tmp_path: Path, mo
         config.write_text(config.read_text().replace("- capture\n", f"- {here / 'renamed'}\n"))
     monkeypatch.chdir("/")
     assert np.array_equal(_render(tmp_path / "movie", config, "time"), _seen(project))
+
+
+def test_a_moved_run_is_where_its_config_is(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For ns-viewer, which writes a log there."""
+    shutil.copytree(project, tmp_path / "elsewhere")
+    monkeypatch.chdir("/")
+    config = _run_of(tmp_path / "elsewhere") / "config.yml"
+    assert eval_setup(config)[0].get_base_dir() == config.parent
 
 
 def test_hidden_files_among_checkpoints_are_passed_over(project: Path, tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ from torch import nn
 from resfields_ns.captures.camera import Camera, Similarity
 from resfields_ns.captures.poses import camera_around_origin
 from resfields_ns.captures.sequence import Frames, Sequence, SequenceImage
+from resfields_ns.export.glb import glb_of
 from resfields_ns.export.surface import Surface
 from resfields_ns.layers import shown_parts
 from resfields_ns.viewer.first_view import first_view
-from resfields_ns.viewer.frame_shapes import MeshShapes, unlit_glb
+from resfields_ns.viewer.frame_shapes import MeshShapes
 from resfields_ns.viewer.pictures import leave_to_training
 from resfields_ns.viewer.run_viewer import RunViewer
 from resfields_ns.viewer.scene_panel import ScenePanel
@@ -70,12 +71,12 @@ def test_up_is_the_worlds_where_cameras_stand_around_the_scene(elevation: float)
 def test_colours_of_a_mesh_that_no_light_changes() -> None:
     vertices = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], np.float32)
     srgb = np.array([[1.0, 0.0, 0.5], [0.2, 0.0, 1.0], [1.0, 1.0, 1.0]])
-    content = unlit_glb(Surface(vertices, np.array([[0, 1, 2]]), srgb))
+    content = glb_of(Surface(vertices, np.array([[0, 1, 2]]), srgb), lit=False)
     assert b"KHR_materials_unlit" in content
     (mesh,) = trimesh.load_scene(BytesIO(content), file_type="glb", process=False).geometry.values()
     np.testing.assert_allclose(mesh.vertices, vertices)
-    linear = mesh.visual.vertex_attributes["color"][:, :3] / 255.0
-    np.testing.assert_allclose(linear, [[1.0, 0.0, 0.2140], [0.0331, 0.0, 1.0], [1.0, 1.0, 1.0]], atol=2e-3)
+    linear = mesh.visual.vertex_attributes["color"][:, :3] / 65535.0
+    np.testing.assert_allclose(linear, [[1.0, 0.0, 0.2140], [0.0331, 0.0, 1.0], [1.0, 1.0, 1.0]], atol=1e-4)
 
 
 @pytest.mark.parametrize(("state", "waited"), [("training", 0.6), ("completed", 0.0)])

@@ -1,5 +1,6 @@
 """`rf-export`: meshes of a trained run, one a frame, and all of them as one animation."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,9 @@ def export(
     frames: str = "::",
     format: Literal["ply", "obj", "glb"] = "ply",
     units: Literal["normalised", "world"] | None = None,
+    up: Literal["y", "z"] = "y",
     animated: bool = False,
+    animation_format: Literal["glb", "usdc"] | None = None,
     fps: float | None = None,
     pieces: int | None = None,
     smoothing: int | None = None,
@@ -28,7 +31,8 @@ def export(
 
     Files are named by the capture's frame numbers, mesh_000010.ply. A frame without a surface gets none. meshes.json
     tells of which run they are and which of them are missing: the same command goes on where it was stopped. With
-    --animated, animation.glb plays them all, in Blender as in viewers of glTF.
+    --animated, animation.glb plays them all, in Blender as in viewers of glTF; with --animation-format usdc it is
+    animation.usdc, for Blender and programs that read OpenUSD.
 
     Example: rf-export --load-config RUN/config.yml --output-dir meshes --frames 0:50:10
 
@@ -40,7 +44,10 @@ def export(
         format: Format of the files.
         units: Units of the points: those that the model is trained in, or those of the capture's cameras, metres where
             the capture counts in these. By default normalised, and world with --animated, since glTF counts in metres.
+        up: Axis of the capture that points up. Files are turned so that y does, as glTF, USD and importers of OBJ
+            have it.
         animated: Write animation.glb as well, which shows the meshes one after the other.
+        animation_format: Format of the animation, glb by default; usdc needs pip install 'resfields-ns[usd]'.
         fps: Frames of the run that the animation plays a second; by default those of the capture, or 24 where it does
             not tell.
         pieces: Keep this many connected pieces of a surface, the largest; by default all.
@@ -59,13 +66,16 @@ def export(
             Limits(least=1).check(f"--{name}", value)
     if fps is not None:
         Limits(above=0).check("--fps", fps)
-        if not animated:
-            raise ValueError(f"--fps: expected with --animated, found {fps} without")
+    for name, value in {"fps": fps, "animation-format": animation_format}.items():
+        if value is not None and not animated:
+            raise ValueError(f"--{name}: expected with --animated, found {value} without")
+    if animation_format == "usdc" and find_spec("pxr") is None:
+        raise ValueError("--animation-format: usdc needs OpenUSD: pip install 'resfields-ns[usd]'")
     if output_dir.exists() and not output_dir.is_dir():
         raise ValueError(f"--output-dir: expected a folder, found the file {output_dir}")
-    from resfields_ns.export.animated_glb import animate_meshes  # slow to import, and not needed for --help
     from resfields_ns.export.mesh_finish import MeshFinish
-    from resfields_ns.export.surface import export_meshes
+    from resfields_ns.export.mesh_formats import animate_meshes  # slow to import, and not needed for --help
+    from resfields_ns.export.mesh_set import export_meshes
     from resfields_ns.host.trained_run import load_trained_run
     from resfields_ns.timeline import parse_frames
 
@@ -78,7 +88,7 @@ def export(
         shown["between"] = list(between)
     units = units or ("world" if animated else "normalised")
     written = export_meshes(
-        run, indices, output_dir, resolution, format, units, chunk_size, shown, MeshFinish(**finish)
+        run, indices, output_dir, resolution, format, units, chunk_size, shown, MeshFinish(**finish), up
     )
     if not written:
         raise ValueError(f"{load_config}: expected a surface in the scene box, found none in any frame asked for")
@@ -87,8 +97,9 @@ def export(
         numbers = {number: frame for frame, number in enumerate(run.sequence.frames.numbers)}
         files = {numbers[int(path.stem.removeprefix("mesh_"))]: path for path in written}
         rate = fps or run.sequence.frames.rate or 24.0
-        animate_meshes(indices, files, rate, output_dir / "animation.glb")
-        print(f"They play as {output_dir / 'animation.glb'}, {rate:g} frames of the run a second")
+        animation = output_dir / f"animation.{animation_format or 'glb'}"
+        animate_meshes(indices, files, rate, animation)
+        print(f"They play as {animation}, {rate:g} frames of the run a second")
 
 
 def entrypoint() -> None:

@@ -13,6 +13,7 @@ def track(
     start_frame: int = 0,
     fps: float = 30.0,
     units: Literal["normalised", "world"] = "normalised",
+    up: Literal["y", "z"] = "y",
 ) -> None:
     """Carry the vertices of one frame along the flow that a run of sceneflow-resfields predicts, to every other frame.
 
@@ -26,6 +27,7 @@ def track(
         start_frame: Frame of the run, counted from 0, whose vertices are tracked, forward and backward.
         fps: Frames a second.
         units: Units of the points: those that the model is trained in, or those of the mesh sequence.
+        up: Axis of the sequence that points up; the file's is y.
     """
     if output_path.suffix.lower() != ".glb":
         raise ValueError(f"--output-path: expected a name in .glb, found {output_path}")
@@ -37,7 +39,7 @@ def track(
 
     run = load_trained_run(load_config)
     Limits(least=0, most=run.num_frames - 1).check("--start-frame", start_frame)
-    errors = export_tracked_mesh(run, start_frame, fps, units, output_path)
+    errors = export_tracked_mesh(run, start_frame, fps, units, output_path, up)
     print(
         f"Wrote {len(errors)} frames to {output_path}; the vertices are {errors.mean():.4f} from the mesh's own on "
         f"average, {errors.max():.4f} at frame {errors.argmax()} (in units of the box [-1, 1]^3)"

@@ -5,11 +5,13 @@ from typing import Literal
 
 import numpy as np
 import torch
+import trimesh
 from jaxtyping import Float
 from torch import Tensor
 
 from resfields_ns.captures.sequence import TrackedSurfaces
-from resfields_ns.export.animated_glb import write_animated_glb
+from resfields_ns.export.glb import write_animated_glb
+from resfields_ns.export.mesh_formats import Units, place_of
 from resfields_ns.fields.sceneflow_field import SceneFlowField
 from resfields_ns.functional.motion import Flow
 from resfields_ns.functional.segments import TimedPoints
@@ -38,12 +40,13 @@ def _flow(field: SceneFlowField, points: Float[Tensor, "points 3"], frame: int) 
 
 
 def export_tracked_mesh(
-    run: TrainedRun, start_frame: int, fps: float, units: Literal["normalised", "world"], path: Path
+    run: TrainedRun, start_frame: int, fps: float, units: Units, path: Path, up: Literal["y", "z"] = "y"
 ) -> Float[np.ndarray, "frames"]:
     """Carry the vertices of a frame through the sequence and write them as an animated .glb file.
 
-    A vertex keeps the colour of its place in the box of the start frame. Returns how far the vertices of every frame
-    are from the mesh's own, on average, in normalised units. Raises ValueError if the run has learnt no scene flow.
+    `units` and `up` are those of `place_of`. A vertex keeps the colour of its place in the box of the start frame.
+    Returns how far the vertices of every frame are from the mesh's own, on average, in normalised units. Raises
+    ValueError if the run has learnt no scene flow.
     """
     if not isinstance(run.model, SceneFlowModel):
         raise ValueError(f"--load-config: expected a run of sceneflow-resfields, found {type(run.model).__name__}")
@@ -53,8 +56,7 @@ def export_tracked_mesh(
     start = positions[start_frame].cpu().numpy()
     lower, upper = start.min(axis=0), start.max(axis=0)
     colours = (start - lower) / np.where(upper > lower, upper - lower, 1.0)
-    vertices = tracked.double().cpu().numpy()
-    if units == "world":
-        vertices = surfaces.to_world(vertices)
+    vertices = trimesh.transform_points(tracked.double().cpu().numpy().reshape(-1, 3), place_of(run, units, up))
+    vertices = vertices.reshape(tracked.shape)
     write_animated_glb(vertices, surfaces.faces.numpy(), colours, fps, path)
     return (tracked - positions).norm(dim=-1).mean(dim=-1).cpu().numpy()

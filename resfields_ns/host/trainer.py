@@ -222,6 +222,7 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
         if self.load_step is None:
             self.load_step = step_of(newest_intact(folder, option))
         find_data(self.pipeline.datamanager, super().get_base_dir(), run, rendering)
+        self.run = run
         return folder
 
     def obstacle(self, name: str) -> str | None:

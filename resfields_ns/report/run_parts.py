@@ -17,11 +17,11 @@ from PIL import Image
 from rich.console import Console
 
 from resfields_ns.captures.sequence import Clip
-from resfields_ns.export.animated_glb import animate_meshes
 from resfields_ns.export.camera_paths import hold_camera, orbit, running_times
 from resfields_ns.export.mesh_finish import MeshFinish
+from resfields_ns.export.mesh_formats import animate_meshes
+from resfields_ns.export.mesh_set import export_meshes
 from resfields_ns.export.movies import render_movie
-from resfields_ns.export.surface import export_meshes
 from resfields_ns.export.tracked_mesh import export_tracked_mesh
 from resfields_ns.files import write_aside
 from resfields_ns.host.trained_run import TrainedRun, evaluate_run, load_trained_run

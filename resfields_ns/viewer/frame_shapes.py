@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from nerfstudio.models.base_model import Model
 from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO
 
@@ -22,8 +21,6 @@ from resfields_ns.timeline import times_from_frames
 
 if TYPE_CHECKING:
     from viser import SceneApi
-
-    from resfields_ns.export.surface import Surface
 
 Put = Callable[["SceneApi", str], Any]
 """Puts something that is made into a scene, hidden, by a name."""
@@ -64,6 +61,7 @@ class MeshShapes(FrameShapes):
 
     def make(self, frame: int, resolution: int) -> Put:
         """A GLB file, or nothing where the frame has no surface."""
+        from resfields_ns.export.glb import glb_of
         from resfields_ns.export.surface import extract_surface
 
         surface = extract_surface(
@@ -71,7 +69,7 @@ class MeshShapes(FrameShapes):
         )
         if len(surface.faces) == 0:
             return lambda scene, name: scene.add_frame(name, show_axes=False, visible=False)
-        content = unlit_glb(surface)
+        content = glb_of(surface, lit=False)
         return lambda scene, name: scene.add_glb(name, content, VISER_NERFSTUDIO_SCALE_RATIO, visible=False)
 
 
@@ -125,25 +123,3 @@ class PointShapes(FrameShapes):
         rgb = (255.0 * faded).round().byte().cpu().numpy()
         size = VISER_NERFSTUDIO_SCALE_RATIO * self.model.config.point_radius
         return lambda scene, name: scene.add_point_cloud(name, cloud, rgb, size, "circle", visible=False)
-
-
-def unlit_glb(surface: "Surface") -> bytes:
-    """A surface as a GLB file whose colours no light changes (KHR_materials_unlit)."""
-    import trimesh
-    from trimesh.exchange.gltf import export_glb
-
-    def leave_unlit(tree: dict) -> None:
-        tree["materials"] = [{"pbrMetallicRoughness": {}, "extensions": {"KHR_materials_unlit": {}}}]
-        tree["extensionsUsed"] = ["KHR_materials_unlit"]
-        for mesh in tree["meshes"]:
-            for primitive in mesh["primitives"]:
-                primitive["material"] = 0
-
-    colours = np.round(255.0 * _linear(surface.colours)).astype(np.uint8)
-    mesh = trimesh.Trimesh(surface.vertices, surface.faces, vertex_colors=colours, process=False)
-    return export_glb(mesh.scene(), tree_postprocessor=leave_unlit)
-
-
-def _linear(srgb: Float[np.ndarray, "vertices 3"]) -> Float[np.ndarray, "vertices 3"]:
-    """Colours of vertices as glTF has them."""
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)

@@ -64,10 +64,11 @@ class MeshSequence(ABC):
         """
 
 
-_ROTATIONS = {
+TURNED_UP = {
     "y": np.eye(3),
     "z": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]]),
 }
+"""Rotations that turn the axis of this name to y."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Placement:
             Limits().check("--offset", shift)
 
     def __call__(self, vertices: Float64[np.ndarray, "vertices 3"]) -> Float64[np.ndarray, "vertices 3"]:
-        return self.metres_per_unit * vertices @ _ROTATIONS[self.up].T + np.array(self.offset)
+        return self.metres_per_unit * vertices @ TURNED_UP[self.up].T + np.array(self.offset)
 
 
 @dataclass(frozen=True)

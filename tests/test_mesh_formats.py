@@ -1,17 +1,18 @@
-"""Animated GLB files: what is written is what our reader, which follows the specification, reads back."""
+"""Files of meshes, alone and animated: what is written is what other readers, and our own of glTF, read back."""
 
 import json
 from pathlib import Path
 
 import numpy as np
+import pygltflib
 import pytest
 import trimesh
 
 from resfields_ns.captures.meshes.colours import BlendedColours, srgb_from_linear
 from resfields_ns.captures.meshes.gltf_sequence import GltfSequence
-from resfields_ns.export.animated_glb import animate_meshes
-from resfields_ns.export.surface import Surface, write_mesh
-from resfields_ns.export.tracked_mesh import write_animated_glb
+from resfields_ns.export.glb import write_animated_glb
+from resfields_ns.export.mesh_formats import animate_meshes, read_mesh, write_mesh
+from resfields_ns.export.surface import Surface
 
 _RANDOM = np.random.default_rng(0)
 _FACES = np.array([[0, 1, 2], [2, 3, 0], [3, 4, 1]])
@@ -98,12 +99,11 @@ def test_meshes_of_any_triangles_play_one_after_the_other(suffix: str, tmp_path:
     sequence = GltfSequence(tmp_path / "animation.glb", fps=30.0)
     assert len(sequence) == 13  # 12 / 30 seconds, both ends included
     for index, frame in enumerate([2, 2, 2, 5, 5, 5, 8, 8, 8]):
-        mesh, shown = trimesh.load_mesh(files[frame], process=False), sequence.frame(index)
-        np.testing.assert_allclose(shown.vertices, mesh.vertices, atol=1e-6)
-        np.testing.assert_array_equal(shown.faces, mesh.faces)
+        surface, shown = read_mesh(files[frame]), sequence.frame(index)
+        np.testing.assert_allclose(shown.vertices, surface.vertices, atol=1e-6)
+        np.testing.assert_array_equal(shown.faces, surface.faces)
         assert isinstance(shown.colours, BlendedColours)
-        true = mesh.visual.vertex_colors[:, :3][mesh.faces] / 255.0  # pyright: ignore
-        np.testing.assert_allclose(shown.colours.corners, true, atol=2e-4)
+        np.testing.assert_allclose(shown.colours.corners, surface.colours[surface.faces], atol=2e-4)
     with pytest.raises(ValueError, match="frame 9: expected a mesh, found all of them scaled to nothing"):
         sequence.frame(9)
 
@@ -118,3 +118,56 @@ def test_another_reader_finds_every_mesh_by_its_name(tmp_path: Path) -> None:
         np.testing.assert_allclose(scene.geometry[file.stem].bounds, mesh.bounds, atol=1e-6)
     first = trimesh.load_mesh(files[2], process=False)
     np.testing.assert_allclose(scene.bounds, first.bounds, atol=1e-6)  # at rest the first alone is seen
+
+
+@pytest.mark.parametrize("suffix", ["ply", "obj", "glb"])
+def test_colours_are_those_of_the_surface(suffix: str, tmp_path: Path) -> None:
+    """glTF has amounts of light, the others sRGB."""
+    colour = np.array([0.5, 0.25, 0.1])
+    ball = trimesh.creation.icosphere(1)
+    surface = Surface(np.array(ball.vertices), np.array(ball.faces), np.tile(colour, (len(ball.vertices), 1)))
+    path = tmp_path / f"ball.{suffix}"
+    write_mesh(surface, path, np.eye(4))
+    np.testing.assert_allclose(read_mesh(path).colours, surface.colours, atol=1.0 / 255.0)
+    content = path.read_bytes()
+    if suffix == "glb":
+        content = pygltflib.GLTF2.load_from_bytes(content)
+        accessor = content.accessors[content.meshes[0].primitives[0].attributes.COLOR_0]
+        assert accessor.normalized
+        np.testing.assert_allclose(np.array(accessor.max[:3]) / 65535.0, [0.2140, 0.0509, 0.0100], atol=1e-4)
+
+
+def test_usd_shows_every_mesh_while_it_lasts(tmp_path: Path) -> None:
+    """OpenUSD reads back what is shown at every frame: those between the played ones too, and nothing where none is."""
+    from pxr import Usd, UsdGeom
+
+    files = _balls(tmp_path, "ply")
+    length = animate_meshes([2, 5, 8, 11], files, 30.0, tmp_path / "animation.usdc")
+    stage = Usd.Stage.Open(str(tmp_path / "animation.usdc"))  # pyright: ignore
+    assert length == 0.4 and stage.GetEndTimeCode() == 11 and stage.GetTimeCodesPerSecond() == 30.0
+    mesh = UsdGeom.Mesh(stage.GetDefaultPrim())  # pyright: ignore
+    for time, frame in zip(range(12), [2, 2, 2, 5, 5, 5, 8, 8, 8, 11, 11, 11], strict=True):
+        points = np.array(mesh.GetPointsAttr().Get(time)).reshape(-1, 3)
+        faces = np.array(mesh.GetFaceVertexIndicesAttr().Get(time)).reshape(-1, 3)
+        assert mesh.GetFaceVertexCountsAttr().Get(time) == [3] * len(faces)
+        if frame == 11:
+            assert len(points) == len(faces) == 0
+            continue
+        surface = read_mesh(files[frame])
+        np.testing.assert_allclose(points, surface.vertices, atol=1e-6)
+        np.testing.assert_array_equal(faces, surface.faces)
+        colours = np.array(mesh.GetDisplayColorAttr().Get(time))
+        np.testing.assert_allclose(srgb_from_linear(colours), surface.colours, atol=1e-4)
+        outward = np.array(mesh.GetNormalsAttr().Get(time)) * surface.vertices
+        assert (outward.sum(axis=1) > 0.0).all()
+    once = animate_meshes([2], files, 30.0, tmp_path / "short.usdc")
+    assert once == pytest.approx(1.0 / 30.0)
+
+
+def test_usd_holds_a_mesh_that_lasts_once(tmp_path: Path) -> None:
+    files = _balls(tmp_path, "ply")
+    sizes = []
+    for name, frames in (("few", [2, 5]), ("many", [2, 5 + 100])):
+        animate_meshes(frames, {frames[0]: files[2], frames[1]: files[5]}, 30.0, tmp_path / f"{name}.usdc")
+        sizes.append((tmp_path / f"{name}.usdc").stat().st_size)
+    assert (sizes[1] - sizes[0]) / 200 < 150  # bytes a frame, where a mesh has thousands

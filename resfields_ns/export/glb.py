@@ -1,15 +1,22 @@
-"""Animated glTF 2.0 files: a surface of one topology that moves, or a surface a frame, shown one after the other."""
+"""Binary glTF 2.0 files: a surface at rest, one that moves, or one a frame, shown one after the other."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pygltflib as gltf
-import trimesh
 from jaxtyping import Float, Int
 
 from resfields_ns.captures.meshes.colours import linear_from_srgb
+from resfields_ns.export.surface import Surface
 from resfields_ns.files import write_aside
+
+
+def glb_of(surface: Surface, lit: bool = True) -> bytes:
+    """A surface as a .glb file, whose colours no light changes unless it is `lit` (KHR_materials_unlit)."""
+    buffer = _Buffer()
+    mesh = gltf.Mesh(primitives=[_primitive(surface, buffer)])
+    return _joined(gltf.GLTF2(nodes=[gltf.Node(mesh=0)], meshes=[mesh]), buffer, lit)
 
 
 def write_animated_glb(
@@ -48,37 +55,32 @@ def write_animated_glb(
     times = buffer.add(np.arange(num_frames) / fps, gltf.SCALAR)
     weights = buffer.add(np.eye(num_frames)[:, 1:].reshape(-1), gltf.SCALAR)
     channel = gltf.AnimationChannel(sampler=0, target=gltf.AnimationChannelTarget(node=0, path="weights"))
-    _save(
-        gltf.GLTF2(
-            nodes=[gltf.Node(mesh=0)],
-            meshes=[gltf.Mesh(primitives=[primitive], weights=[0.0] * (num_frames - 1))],
-            animations=[
-                gltf.Animation(
-                    name="Sequence", samplers=[gltf.AnimationSampler(input=times, output=weights)], channels=[channel]
-                )
-            ],
-        ),
-        buffer,
-        path,
+    sampler = gltf.AnimationSampler(input=times, output=weights)
+    document = gltf.GLTF2(
+        nodes=[gltf.Node(mesh=0)],
+        meshes=[gltf.Mesh(primitives=[primitive], weights=[0.0] * (num_frames - 1))],
+        animations=[gltf.Animation(name="Sequence", samplers=[sampler], channels=[channel])],
     )
+    with write_aside(path) as partial:
+        partial.write_bytes(_joined(document, buffer))
 
 
 def write_switched_glb(
-    meshes: Iterable[trimesh.Trimesh],
+    surfaces: Iterable[Surface],
     names: list[str],
-    starts: Float[np.ndarray, "meshes"],
-    stops: Float[np.ndarray, "meshes"],
+    starts: Float[np.ndarray, "surfaces"],
+    stops: Float[np.ndarray, "surfaces"],
     end: float,
     path: Path,
 ) -> None:
-    """Write a .glb file that shows each mesh from its start to its stop, so that topology may change.
+    """Write a .glb file that shows each surface from its start to its stop, so that topology may change.
 
-    A mesh is a node, whose scale steps from 0 to 1 and back; at rest the first is seen.
+    Each is a node, whose scale steps from 0 to 1 and back; at rest the first is seen.
     The file appears whole or not at all.
 
     Args:
-        meshes: one or more, with triangles and colours of vertices (sRGB)
-        names: of the meshes and their nodes
+        surfaces: one or more, with triangles
+        names: of the surfaces' nodes and meshes
         starts, stops: when each is seen, in seconds from 0 on, one after the other
         end: length of the animation in seconds, at least the last stop
         path: of the file
@@ -86,8 +88,8 @@ def write_switched_glb(
     buffer = _Buffer()
     animation = gltf.Animation(name="Sequence", samplers=[], channels=[])
     primitives: list[gltf.Primitive] = []
-    for index, (mesh, start, stop) in enumerate(zip(meshes, starts, stops, strict=True)):
-        primitives.append(_primitive(mesh, buffer))
+    for index, (surface, start, stop) in enumerate(zip(surfaces, starts, stops, strict=True)):
+        primitives.append(_primitive(surface, buffer))
         keys = np.unique([0.0, start, stop, end])
         seen = (start <= keys) & ((keys < stop) | ((keys == end) & (stop == end)))
         times = buffer.add(keys, gltf.SCALAR)
@@ -96,55 +98,37 @@ def write_switched_glb(
         target = gltf.AnimationChannelTarget(node=index, path="scale")
         animation.channels.append(gltf.AnimationChannel(sampler=index, target=target))
     nodes = [gltf.Node(name=name, mesh=i, scale=[1.0 if i == 0 else 0.0] * 3) for i, name in enumerate(names)]
-    surfaces = [gltf.Mesh(name=name, primitives=[one]) for name, one in zip(names, primitives, strict=True)]
-    _save(gltf.GLTF2(nodes=nodes, meshes=surfaces, animations=[animation]), buffer, path)
+    meshes = [gltf.Mesh(name=name, primitives=[one]) for name, one in zip(names, primitives, strict=True)]
+    with write_aside(path) as partial:
+        partial.write_bytes(_joined(gltf.GLTF2(nodes=nodes, meshes=meshes, animations=[animation]), buffer))
 
 
-def animate_meshes(frames: list[int], files: Mapping[int, Path], fps: float, path: Path) -> float:
-    """Write meshes that lie in files as an animation, by `write_switched_glb`, and return its length in seconds.
-
-    Args:
-        frames: that are played, counted from 0, in order; the first is at 0 seconds
-        files: mesh of each of these frames that has one, with colours of vertices
-        fps: frames a second, those between the played ones counted
-        path: of the .glb file
-    """
-    starts = (np.array(frames) - frames[0]) / fps
-    last = starts[-1] - starts[-2] if len(frames) > 1 else 1.0 / fps
-    stops = np.append(starts[1:], starts[-1] + last)
-    there = np.array([frame in files for frame in frames])
-    shown = [files[frame] for frame in frames if frame in files]
-    meshes = (trimesh.load_mesh(file, process=False) for file in shown)
-    write_switched_glb(meshes, [file.stem for file in shown], starts[there], stops[there], stops[-1], path)
-    return float(stops[-1])
-
-
-def _primitive(mesh: trimesh.Trimesh, buffer: "_Buffer") -> gltf.Primitive:
-    colours = linear_from_srgb(mesh.visual.vertex_colors[:, :3] / 255.0)  # pyright: ignore
-    opaque = np.column_stack([colours, np.ones(len(colours))])
+def _primitive(surface: Surface, buffer: "_Buffer") -> gltf.Primitive:
+    opaque = np.column_stack([linear_from_srgb(surface.colours), np.ones(len(surface.colours))])
     return gltf.Primitive(
         attributes=gltf.Attributes(
-            POSITION=buffer.add(mesh.vertices, gltf.VEC3, gltf.ARRAY_BUFFER),
-            NORMAL=buffer.add(mesh.vertex_normals, gltf.VEC3, gltf.ARRAY_BUFFER),
+            POSITION=buffer.add(surface.vertices, gltf.VEC3, gltf.ARRAY_BUFFER),
+            NORMAL=buffer.add(surface.normals, gltf.VEC3, gltf.ARRAY_BUFFER),
             COLOR_0=buffer.add(np.round(65535.0 * opaque).astype(np.uint16), gltf.VEC4, gltf.ARRAY_BUFFER),
         ),
-        indices=buffer.add(mesh.faces.reshape(-1), gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER),
+        indices=buffer.add(surface.faces.reshape(-1), gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER),
         material=0,
     )
 
 
-def _save(document: gltf.GLTF2, buffer: "_Buffer", path: Path) -> None:
-    """Write nodes, meshes and animations over a buffer as one scene of one material."""
+def _joined(document: gltf.GLTF2, buffer: "_Buffer", lit: bool = True) -> bytes:
+    """Nodes, meshes and animations over a buffer, as a file of one scene of one material."""
     document.scene = 0
     document.scenes = [gltf.Scene(nodes=list(range(len(document.nodes))))]
-    document.materials = [
-        gltf.Material(pbrMetallicRoughness=gltf.PbrMetallicRoughness(metallicFactor=0.0), doubleSided=True)
-    ]
+    material = gltf.Material(pbrMetallicRoughness=gltf.PbrMetallicRoughness(metallicFactor=0.0), doubleSided=True)
+    if not lit:
+        material.extensions = {"KHR_materials_unlit": {}}
+        document.extensionsUsed = ["KHR_materials_unlit"]
+    document.materials = [material]
     document.accessors, document.bufferViews = buffer.accessors, buffer.views
     document.buffers = [gltf.Buffer(byteLength=len(buffer.data))]
     document.set_binary_blob(bytes(buffer.data))
-    with write_aside(path) as partial:
-        document.save_binary(str(partial))
+    return b"".join(document.save_to_bytes())
 
 
 _COMPONENTS = {

@@ -1,0 +1,77 @@
+"""Meshes of single frames in files, files that play them one after the other, and where they stand."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import trimesh
+from jaxtyping import Float
+
+from resfields_ns.captures.meshes.colours import srgb_from_linear
+from resfields_ns.captures.meshes.mesh_frames import TURNED_UP
+from resfields_ns.export.glb import glb_of, write_switched_glb
+from resfields_ns.export.surface import Surface
+from resfields_ns.files import write_aside
+from resfields_ns.host.trained_run import TrainedRun
+
+Units = Literal["normalised", "world"]
+"""Those that a model is trained in, or those of the capture's cameras."""
+
+
+def place_of(run: TrainedRun, units: Units, up: Literal["y", "z"]) -> Float[np.ndarray, "4 4"]:
+    """From a run's normalised space to that of its files, whose y axis is what is `up` in these units."""
+    matrix = np.eye(4) if units == "normalised" else run.sequence.to_world.matrix
+    turn = np.eye(4)
+    turn[:3, :3] = TURNED_UP[up]
+    return turn @ matrix
+
+
+def write_mesh(surface: Surface, path: Path, transform: Float[np.ndarray, "4 4"]) -> None:
+    """Write a surface, its points moved by `transform`, to a ply, obj or glb file, as the suffix says.
+
+    Faces look outward after the transform too. The file appears whole or not at all.
+    """
+    colours = np.round(255.0 * surface.colours).astype(np.uint8)
+    mesh = trimesh.Trimesh(surface.vertices, surface.faces, vertex_colors=colours, process=False)
+    mesh.apply_transform(transform)
+    with write_aside(path) as partial:
+        if path.suffix == ".glb":
+            partial.write_bytes(glb_of(Surface(np.array(mesh.vertices), np.array(mesh.faces), surface.colours)))
+        else:
+            mesh.export(partial)
+
+
+def read_mesh(path: Path) -> Surface:
+    """A surface that `write_mesh` wrote."""
+    (mesh,) = trimesh.load_scene(path, process=False).geometry.values()
+    if path.suffix == ".glb":
+        colours = srgb_from_linear(mesh.visual.vertex_attributes["color"][:, :3] / 65535.0)
+    else:
+        colours = mesh.visual.vertex_colors[:, :3] / 255.0
+    return Surface(np.array(mesh.vertices), np.array(mesh.faces), colours)
+
+
+def animate_meshes(frames: list[int], files: Mapping[int, Path], fps: float, path: Path) -> float:
+    """Write meshes that lie in files as an animation, and return its length in seconds.
+
+    Args:
+        frames: that are played, counted from 0, in order; the first is at 0 seconds
+        files: mesh of each of these frames that has one
+        fps: frames a second, those between the played ones counted
+        path: of the file, .glb or .usdc (`pip install usd-core`)
+    """
+    first = np.array(frames) - frames[0]
+    last = first[-1] - first[-2] if len(frames) > 1 else 1
+    ends = np.append(first[1:], first[-1] + last)
+    there = np.array([frame in files for frame in frames])
+    shown = [files[frame] for frame in frames if frame in files]
+    surfaces = map(read_mesh, shown)
+    if path.suffix == ".usdc":
+        from resfields_ns.export.usd import write_usd
+
+        write_usd(surfaces, first[there], ends[there], int(ends[-1]), fps, path)
+    else:
+        names = [file.stem for file in shown]
+        write_switched_glb(surfaces, names, first[there] / fps, ends[there] / fps, float(ends[-1] / fps), path)
+    return float(ends[-1] / fps)
