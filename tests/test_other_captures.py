@@ -20,8 +20,8 @@ from resfields_ns.dataparsers.dnerf_capture import DNeRFCaptureConfig
 from resfields_ns.dataparsers.n3v import N3VDataParserConfig
 from resfields_ns.dataparsers.nerfies import NerfiesDataParserConfig
 from resfields_ns.export.camera_paths import hold_camera, orbit, sweep_times
-from resfields_ns.export.movies import render_movie
 from resfields_ns.export.mesh_set import export_meshes
+from resfields_ns.export.movies import render_movie
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.trained_run import load_trained_run
 from tests.cases import over

@@ -8,7 +8,6 @@ import torch
 import trimesh
 from nerfstudio.data.scene_box import SceneBox
 from torch import Tensor, nn
-from trimesh.visual import ColorVisuals
 
 from resfields_ns.captures.camera import Camera, Similarity
 from resfields_ns.captures.sequence import Capture, CapturedImage, Frames

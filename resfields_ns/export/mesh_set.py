@@ -76,7 +76,7 @@ def export_meshes(
     skipped. A list of the meshes (`MeshSet`) says what is missing while they are written; those that are there already,
     made alike, stay. `resolution` and `chunk_size` are those of `extract_surface`, and `finish` is applied to what it
     finds; `up` is that of `place_of`; `shown`, which the list keeps, says what else decides on the meshes. Raises
-    ValueError where the model knows none or the folder holds other meshes, and DiskFullError where the disk has no room.
+    ValueError where the model knows none or the folder holds others, and DiskFullError where the disk has no room.
     """
     if not isinstance(model := run.model, SurfaceModel):
         raise ValueError(f"--load-config: expected a model with a surface, found {type(model).__name__}")
