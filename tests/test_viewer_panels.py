@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
@@ -57,6 +57,21 @@ def test_the_first_view_holds_the_whole_picture_of_its_camera(aspect: float) -> 
     for x, y in camera.plane_coordinates(np.array([[0.0, 0.0], [80.0, 60.0]])):
         assert abs(y) <= half_height + 1e-9 and abs(x) <= aspect * half_height + 1e-9
     np.testing.assert_allclose(view.target, 0.0, atol=1e-9)
+
+
+def test_a_page_sees_as_much_when_its_window_changes() -> None:
+    """As it does once the panel is there, after the page has connected."""
+    view = first_view(sequence_of_cameras(camera_around_origin(30.0, 20.0, 5.0, (80, 40), 90.0)))
+    callbacks: list[Callable[[SimpleNamespace], None]] = []
+    camera = SimpleNamespace(aspect=2.0, fov=0.0, on_update=callbacks.append)
+    view.show_to(SimpleNamespace(camera=camera, atomic=nullcontext))  # pyright: ignore
+    assert camera.fov == view.fov(2.0)
+    camera.fov = 0.5  # as a preview of the host's sets it
+    callbacks[0](camera)
+    assert camera.fov == 0.5
+    camera.aspect = 1.5
+    callbacks[0](camera)
+    assert camera.fov == view.fov(1.5) > view.fov(2.0)
 
 
 @pytest.mark.parametrize("elevation", [-10.0, 15.0, 40.0])

@@ -19,7 +19,7 @@ from resfields_ns.captures.sequence import Sequence
 from resfields_ns.export.camera_paths import vertical
 
 if TYPE_CHECKING:
-    from viser import ClientHandle
+    from viser import CameraHandle, ClientHandle
 
 _POINTS_ALONG_SIDE = 5  # of the box, which tell how much of it a camera sees
 _NEAREST_TARGET = 0.05  # what the camera turns around lies in front of it
@@ -48,8 +48,16 @@ class View:
         return 2.0 * math.atan(max(self.half_height, self.half_width / aspect))
 
     def show_to(self, client: "ClientHandle") -> None:
-        """Let a page look from here."""
-        camera = client.camera
+        """Let a page look from here, and see as much when its window changes, as it does once the panel is there."""
+        camera, aspect = client.camera, client.camera.aspect
+
+        @camera.on_update
+        def _(camera: "CameraHandle") -> None:
+            nonlocal aspect
+            if camera.aspect != aspect:
+                aspect = camera.aspect
+                camera.fov = self.fov(aspect)
+
         with client.atomic():
             camera.up_direction = self.up
             camera.position = VISER_NERFSTUDIO_SCALE_RATIO * self.position
