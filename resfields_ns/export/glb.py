@@ -104,16 +104,24 @@ def write_switched_glb(
 
 
 def _primitive(surface: Surface, buffer: "_Buffer") -> gltf.Primitive:
-    opaque = np.column_stack([linear_from_srgb(surface.colours), np.ones(len(surface.colours))])
+    attributes = gltf.Attributes(
+        POSITION=buffer.add(surface.vertices, gltf.VEC3, gltf.ARRAY_BUFFER),
+        NORMAL=buffer.add(surface.normals, gltf.VEC3, gltf.ARRAY_BUFFER),
+        COLOR_0=_add_shares(buffer, linear_from_srgb(surface.colours)),
+    )
+    for name, values in surface.attributes.items():
+        setattr(attributes, name, _add_shares(buffer, values))
     return gltf.Primitive(
-        attributes=gltf.Attributes(
-            POSITION=buffer.add(surface.vertices, gltf.VEC3, gltf.ARRAY_BUFFER),
-            NORMAL=buffer.add(surface.normals, gltf.VEC3, gltf.ARRAY_BUFFER),
-            COLOR_0=buffer.add(np.round(65535.0 * opaque).astype(np.uint16), gltf.VEC4, gltf.ARRAY_BUFFER),
-        ),
+        attributes=attributes,
         indices=buffer.add(surface.faces.reshape(-1), gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER),
         material=0,
     )
+
+
+def _add_shares(buffer: "_Buffer", values: Float[np.ndarray, "vertices 3"]) -> int:
+    """Numbers in [0, 1], three a vertex and a fourth of 1, so that vertices lie on whole words."""
+    opaque = np.column_stack([values, np.ones(len(values))])
+    return buffer.add(np.round(65535.0 * opaque).astype(np.uint16), gltf.VEC4, gltf.ARRAY_BUFFER)
 
 
 def _joined(document: gltf.GLTF2, buffer: "_Buffer", lit: bool = True) -> bytes:

@@ -1,6 +1,7 @@
 """Meshes of single frames in files, files that play them one after the other, and where they stand."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -52,7 +53,13 @@ def read_mesh(path: Path) -> Surface:
     return Surface(np.array(mesh.vertices), np.array(mesh.faces), colours)
 
 
-def animate_meshes(frames: list[int], files: Mapping[int, Path], fps: float, path: Path) -> float:
+def animate_meshes(
+    frames: list[int],
+    files: Mapping[int, Path],
+    fps: float,
+    path: Path,
+    attributes: Mapping[int, Mapping[str, Float[np.ndarray, "vertices 3"]]] | None = None,
+) -> float:
     """Write meshes that lie in files as an animation, and return its length in seconds.
 
     Args:
@@ -60,13 +67,17 @@ def animate_meshes(frames: list[int], files: Mapping[int, Path], fps: float, pat
         files: mesh of each of these frames that has one
         fps: frames a second, those between the played ones counted
         path: of the file, .glb or .usdc (`pip install usd-core`)
+        attributes: more of the vertices of each mesh, see `Surface`, for .glb
     """
     first = np.array(frames) - frames[0]
     last = first[-1] - first[-2] if len(frames) > 1 else 1
     ends = np.append(first[1:], first[-1] + last)
     there = np.array([frame in files for frame in frames])
     shown = [files[frame] for frame in frames if frame in files]
-    surfaces = map(read_mesh, shown)
+    surfaces: Iterator[Surface] = map(read_mesh, shown)
+    if attributes is not None:
+        more = [attributes[frame] for frame in frames if frame in files]
+        surfaces = (replace(surface, attributes=one) for surface, one in zip(surfaces, more, strict=True))
     if path.suffix == ".usdc":
         from resfields_ns.export.usd import write_usd
 

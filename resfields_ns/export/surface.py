@@ -1,6 +1,7 @@
 """The surface of a model at a time, as a triangle mesh."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import mcubes
 import numpy as np
@@ -31,6 +32,8 @@ class Surface(Shape):
 
     colours: Float[np.ndarray, "vertices 3"]
     """RGB in [0, 1] (sRGB)."""
+    attributes: Mapping[str, Float[np.ndarray, "vertices 3"]] = field(default_factory=dict)
+    """More of each vertex in [0, 1], by names that glTF takes for an application's own: _NAME."""
 
     @property
     def normals(self) -> Float[np.ndarray, "vertices 3"]:

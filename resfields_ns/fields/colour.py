@@ -67,8 +67,12 @@ class ViewBasisColour(nn.Module):
         self, feature: Float[Tensor, "points feature"], directions: Float[Tensor, "points 3"]
     ) -> Float[Tensor, "points 3"]:
         """RGB in [0, 1]."""
-        k = self.coefficients(feature).unflatten(-1, (1 + self.NUM_FUNCTIONS, 3))
+        k = self.expand(feature)
         return torch.sigmoid(k[:, 0] + (k[:, 1:] * self.basis(directions)[..., None]).sum(dim=1))
+
+    def expand(self, feature: Float[Tensor, "points feature"]) -> Float[Tensor, "points functions 3"]:
+        """The coefficients k, those of no direction first."""
+        return self.coefficients(feature).unflatten(-1, (1 + self.NUM_FUNCTIONS, 3))
 
 
 def _colour_mlp(in_dim: int, hidden_dim: int) -> nn.Sequential:

@@ -20,6 +20,7 @@ from resfields_ns import timeline
 from resfields_ns.captures.sequence import Capture
 from resfields_ns.data.plates import check_plates
 from resfields_ns.fields.background_field import BackgroundField
+from resfields_ns.fields.colour import ViewBasisColour
 from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.functional import losses
@@ -392,6 +393,18 @@ class DynamicModel(Model, SurfaceModel):
         """RGB in [0, 1] of points, each seen along its normal."""
         _, gradient, feature = self.field.raw_gradient_and_feature(TimedPoints.at(points, time))
         return self.field.colour(feature, -self.field.unit_normals(gradient))
+
+    @property
+    def view_basis(self) -> Callable[[Float[Tensor, "views 3"]], Float[Tensor, "views functions"]] | None:
+        """That of a colour head that has one."""
+        return self.field.colour.basis if isinstance(self.field.colour, ViewBasisColour) else None
+
+    def view_coefficients(
+        self, points: Float[Tensor, "points 3"], time: float
+    ) -> Float[Tensor, "points functions_and_one 3"]:
+        """See `SurfaceModel`."""
+        assert isinstance(self.field.colour, ViewBasisColour)
+        return self.field.colour.expand(self.field.raw_and_feature(TimedPoints.at(points, time))[1])
 
     def get_loss_dict(
         self, outputs: dict[str, Any], batch: dict[str, Any], metrics_dict: dict | None = None

@@ -1,6 +1,7 @@
 """What has a surface that can be extracted."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float
@@ -35,6 +36,18 @@ class SurfaceModel(ABC):
         """Whether there can be something at points, as far as the model knows beside the level."""
         del time
         return torch.ones_like(points[:, 0], dtype=torch.bool)
+
+    @property
+    def view_basis(self) -> Callable[[Float[Tensor, "views 3"]], Float[Tensor, "views functions"]] | None:
+        """The functions of a unit direction of view of which colours are made, where they are made of some."""
+        return None
+
+    def view_coefficients(
+        self, points: Float[Tensor, "points 3"], time: float
+    ) -> Float[Tensor, "points functions_and_one 3"]:
+        """What points on the surface have of these functions, that of no direction first: colours are the sigmoid of
+        the sum."""
+        raise NotImplementedError
 
     @abstractmethod
     def surface_colours(self, points: Float[Tensor, "points 3"], time: float) -> Float[Tensor, "points 3"]:

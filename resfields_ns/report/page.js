@@ -49,7 +49,41 @@ class Player {
         .replace("void main() {", "varying float facing;\nvoid main() {")
         .replace("#include <color_fragment>", `#include <color_fragment>
           diffuseColor.rgb *= 0.6 + 0.4 * facing;`);
+      if (this.view.basis) this.colourByView(shader);
     };
+  }
+
+  // The colour of a vertex is the sigmoid of k_0 + sum_n k_n H_n(d), H_n from tables over the direction of view d (NeX).
+  colourByView(shader) {
+    const { scales, width, height, tables } = this.view.basis;
+    this.tables ??= tables.map((text) => {
+      const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+      const halves = new Uint16Array(bytes.buffer);
+      const table = new THREE.DataTexture(halves, width, height, THREE.RGBAFormat, THREE.HalfFloatType);
+      [table.wrapS, table.magFilter, table.minFilter] = [THREE.RepeatWrapping, THREE.LinearFilter, THREE.LinearFilter];
+      table.needsUpdate = true;
+      return table;
+    });
+    shader.uniforms.tables = { value: this.tables };
+    shader.uniforms.scales = { value: scales };
+    const k = (n) => `scales[${n}] * (2.0 * _k${n}.rgb - 1.0)`;
+    const terms = scales.slice(1).map((_, n) => `${k(n + 1)} * h${Math.floor(n / 4)}[${n % 4}]`);
+    const toLight = "mix(seen / 12.92, pow((seen + 0.055) / 1.055, vec3(2.4)), step(0.04045, seen))"; // IEC 61966-2-1
+    shader.vertexShader = shader.vertexShader
+      .replace("void main() {", `uniform sampler2D tables[${tables.length}];
+        uniform float scales[${scales.length}];
+        ${scales.map((_, n) => `attribute vec4 _k${n};`).join(" ")}
+        varying vec3 seen;
+        void main() {`)
+      .replace("#include <project_vertex>", `#include <project_vertex>
+        vec3 d = normalize(transpose(mat3(viewMatrix)) * mvPosition.xyz);
+        vec2 place = vec2(atan(d.z, d.x) / 6.2831853 + 0.5, acos(clamp(d.y, -1.0, 1.0)) / 3.1415927);
+        ${tables.map((_, n) => `vec4 h${n} = texture2D(tables[${n}], place);`).join(" ")}
+        seen = 1.0 / (1.0 + exp(-(${[k(0), ...terms].join(" + ")})));
+        seen = ${toLight};`);
+    shader.fragmentShader = shader.fragmentShader
+      .replace("void main() {", "varying vec3 seen;\nvoid main() {")
+      .replace("diffuseColor.rgb *=", "diffuseColor.rgb = seen;\ndiffuseColor.rgb *=");
   }
 
   // As the first training camera does, from where the box of all frames fits into a square picture.

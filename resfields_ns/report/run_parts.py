@@ -4,7 +4,7 @@ import gzip
 import json
 import math
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
@@ -13,13 +13,14 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import torch
 from PIL import Image
 from rich.console import Console
 
 from resfields_ns.captures.sequence import Clip
 from resfields_ns.export.camera_paths import hold_camera, orbit, running_times
 from resfields_ns.export.mesh_finish import MeshFinish
-from resfields_ns.export.mesh_formats import animate_meshes
+from resfields_ns.export.mesh_formats import animate_meshes, read_mesh
 from resfields_ns.export.mesh_set import export_meshes
 from resfields_ns.export.movies import render_movie
 from resfields_ns.export.tracked_mesh import export_tracked_mesh
@@ -27,8 +28,10 @@ from resfields_ns.files import write_aside
 from resfields_ns.host.trained_run import TrainedRun, evaluate_run, load_trained_run
 from resfields_ns.models.sceneflow_model import SceneFlowModel
 from resfields_ns.models.surface_model import SurfaceModel
+from resfields_ns.report.baked_view import BakedView, bake_view
 from resfields_ns.report.plots import Curve, as_uri, coefficient_figures, data_uri, plot_curves
 from resfields_ns.report.training_log import losses_of, psnr_of, read_log, training_seconds
+from resfields_ns.timeline import times_from_frames
 
 _FILM_RATE = 12.0
 _FILM_SIDE, _VIEW_SIDE = 320, 320  # pixels, at most
@@ -49,8 +52,8 @@ class RunParts:
         metrics, curves, coefficients: plots by what they show
         film: the scene while time runs
         meshes: an animated GLB, compressed by gzip, in base64
-        view: how the first training camera looks on the world, and which frames `meshes` plays: their numbers, and at
-            which share of its length each begins
+        view: how the first training camera looks on the world, which frames `meshes` plays (their numbers, and at
+            which share of its length each begins), and the functions of which colours are made, if they are
         config: the run's config.yml
         missing: why parts are missing
     """
@@ -162,7 +165,7 @@ def _spread(count: int) -> list[int]:
 def _animation(run: TrainedRun, folder: Path, resolution: int) -> tuple[dict[str, Any], Path | None]:
     """The meshes of the run in the world as one animated GLB, the numbers of its frames, and at which share of its
     length each begins."""
-    path, rate = folder / "animation.glb", run.sequence.frames.rate or 24.0
+    path, rate, of_view = folder / "animation.glb", run.sequence.frames.rate or 24.0, {}
     if isinstance(run.model, SceneFlowModel):
         export_tracked_mesh(run, 0, rate, "world", path)
         frames, length = list(range(run.num_frames)), max(1, run.num_frames - 1)
@@ -174,11 +177,24 @@ def _animation(run: TrainedRun, folder: Path, resolution: int) -> tuple[dict[str
             return {}, None
         numbers = {number: frame for frame, number in enumerate(run.sequence.frames.numbers)}
         by_frame = {numbers[int(file.stem.removeprefix("mesh_"))]: file for file in files}
-        length = animate_meshes(frames, by_frame, rate, path) * rate
+        baked = _baked_view(run, by_frame)
+        attributes = None if baked is None else dict(zip(by_frame, baked.attributes, strict=True))
+        length = animate_meshes(frames, by_frame, rate, path, attributes) * rate
+        of_view = {} if baked is None else {"basis": baked.for_page()}
     else:
         return {}, None
-    shown = {"frames": [run.sequence.frames.numbers[frame] for frame in frames]}
+    shown = of_view | {"frames": [run.sequence.frames.numbers[frame] for frame in frames]}
     return shown | {"starts": [(frame - frames[0]) / length for frame in frames]}, path
+
+
+def _baked_view(run: TrainedRun, meshes: Mapping[int, Path]) -> BakedView | None:
+    """Of a run whose colours are made of functions of the direction of view; its meshes by their frames."""
+    model = run.model
+    if not isinstance(model, SurfaceModel) or (basis := model.view_basis) is None:
+        return None
+    times = times_from_frames(torch.tensor(list(meshes)), run.num_frames).tolist()
+    vertices = [read_mesh(file).vertices for file in meshes.values()]
+    return bake_view(model, basis, list(zip(vertices, times, strict=True)), run.sequence.to_world)
 
 
 def _curves(log: dict[str, Curve]) -> dict[str, str]:
