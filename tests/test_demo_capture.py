@@ -36,6 +36,15 @@ def test_other_seed_gives_other_colours_and_motion(demo_capture: Path, tmp_path:
     assert same == {name for name in first if name.endswith(".npz")}
 
 
+def test_shine_changes_colours_alone(demo_capture: Path, tmp_path: Path) -> None:
+    write_demo_capture(tmp_path / "shiny", num_frames=4, size=32, shine=1.0)
+    matt, shiny = _contents(demo_capture), _contents(tmp_path / "shiny")
+    assert {name for name in matt if matt[name] != shiny[name]} == {name for name in matt if "/rgb/" in name}
+    colours = np.array(Image.open(tmp_path / "shiny" / "cam_train_1" / "rgb" / "000000.png")).reshape(-1, 3)
+    seen = colours[np.array(Image.open(demo_capture / "cam_train_1" / "mask" / "000000.png")).reshape(-1) > 0]
+    assert (seen == seen[:, :1]).all() and np.ptp(seen) > 150  # highlights have the colour of the lights
+
+
 def test_layout(demo_capture: Path) -> None:
     cameras = ["cam_test", "cam_train_1", "cam_train_3", "cam_train_6", "cam_train_8"]
     frames = [f"{frame:06d}" for frame in range(4)]
@@ -116,6 +125,7 @@ def test_a_failed_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ({"seed": -1}, "--seed: expected at least 0, got -1"),
         ({"num_frames": 0}, "--frames: expected at least 1, got 0"),
         ({"size": 8}, "--size: expected 16 to 2048, got 8"),
+        ({"shine": 1.5}, "--shine: expected 0 to 1, got 1.5"),
         ({"size": 100000}, "--size: expected 16 to 2048, got 100000"),
     ],
 )

@@ -30,22 +30,25 @@ _FOCAL_PER_SIZE = 1.75
 _BOX_PADDING = 0.05
 _KEY_LIGHT = np.array([3.0, 4.0, 12.0]) / 13.0  # unit vectors towards the lights
 _FILL_LIGHT = np.array([-3.0, 4.0, -12.0]) / 13.0
+_GLOSS = 8  # exponent: the larger, the smaller highlights are
 
 
 def write_demo_capture(
-    out: Path, seed: int = 0, num_frames: int = 30, size: int = 128, show_progress: bool = False
+    out: Path, seed: int = 0, num_frames: int = 30, size: int = 128, show_progress: bool = False, shine: float = 0.0
 ) -> None:
     """Write a capture of `num_frames` frames of `size` x `size` pixels to the folder `out`; one seed, the same bytes.
 
+    Highlights of the lights take the share `shine` of colours, and depend on the direction of view.
     The folder appears only once it is whole. Raises ValueError if it exists and is not empty, or a number is too
     small or too large.
     """
     _check_request(out, seed, num_frames, size)
+    Limits(least=0, most=1).check("--shine", shine)
     partial = out.with_name(out.name + ".partial")
     if partial.exists():  # as earlier versions left it
         raise ValueError(f"{partial}: expected no such folder, found one left by a run that was stopped: delete it")
     with write_aside(out) as partial:
-        _write_capture(partial, Creature.from_seed(seed), seed, num_frames, size, show_progress)
+        _write_capture(partial, Creature.from_seed(seed), seed, num_frames, size, show_progress, shine)
 
 
 def _check_request(out: Path, seed: int, num_frames: int, size: int) -> None:
@@ -57,7 +60,7 @@ def _check_request(out: Path, seed: int, num_frames: int, size: int) -> None:
 
 
 def _write_capture(
-    folder: Path, creature: Creature, seed: int, num_frames: int, size: int, show_progress: bool
+    folder: Path, creature: Creature, seed: int, num_frames: int, size: int, show_progress: bool, shine: float
 ) -> None:
     cameras = _cameras(num_frames, size)
     make_folders(folder, list(cameras))
@@ -71,31 +74,45 @@ def _write_capture(
         bounds.append(mesh.bounds)
         write_surface(folder, frame, mesh, seed)
         for name, of_frames in cameras.items():
-            _write_images(folder / name, frame, creature, mesh, of_frames[frame])
+            _write_images(folder / name, frame, creature, mesh, of_frames[frame], shine)
     lower, upper = np.min(bounds, axis=(0, 1)), np.max(bounds, axis=(0, 1))
     padding = _BOX_PADDING * (upper - lower)
     write_box(folder, lower - padding, upper + padding)
 
 
-def _write_images(folder: Path, frame: int, creature: Creature, mesh: trimesh.Trimesh, camera: Camera) -> None:
+def _write_images(
+    folder: Path, frame: int, creature: Creature, mesh: trimesh.Trimesh, camera: Camera, shine: float
+) -> None:
     """Write what a camera sees of the mesh: colours, mask, and z-depth in millimetres."""
-    hits = cast_rays(mesh, camera.centre, camera.directions(camera.pixel_grid()).reshape(-1, 3))
+    directions = camera.directions(camera.pixel_grid()).reshape(-1, 3)
+    hits = cast_rays(mesh, camera.centre, directions)
     normals = hits.interpolate(np.array(mesh.vertex_normals), creature.faces)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     albedo = creature.colours(hits.interpolate(creature.rest_vertices, creature.faces))
     shape = (camera.height, camera.width)
     colours, depth = np.zeros((hits.hit.size, 3), np.uint8), np.zeros(hits.hit.size, np.uint16)
-    colours[hits.hit] = np.round(255.0 * np.clip(albedo * _shading(normals), 0.0, 1.0))
+    lit = (1.0 - shine) * albedo * _shading(normals) + shine * _highlights(normals, directions[hits.hit])
+    colours[hits.hit] = np.round(255.0 * np.clip(lit, 0.0, 1.0))
     depth[hits.hit] = np.round(hits.distances * _METRES_PER_UNIT * 1000.0)
     write_images(folder, frame, colours.reshape(*shape, 3), hits.hit.reshape(shape), depth.reshape(shape))
 
 
 def _shading(normals: Float64[np.ndarray, "points 3"]) -> Float64[np.ndarray, "points 1"]:
     """Lambert shading by a key light, a weaker fill light behind, and a sky above; all are fixed in the world."""
-    normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
     key = np.clip(normals @ _KEY_LIGHT, 0.0, None)
     fill = np.clip(normals @ _FILL_LIGHT, 0.0, None)
     sky = 0.5 + 0.5 * normals[:, 1]
     return (0.40 + 0.42 * key + 0.24 * fill + 0.25 * sky)[:, None]
+
+
+def _highlights(
+    normals: Float64[np.ndarray, "points 3"], directions: Float64[np.ndarray, "points 3"]
+) -> Float64[np.ndarray, "points 1"]:
+    """The lights in a glossy surface (Phong 1975), seen in these directions."""
+    seen = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    mirrored = seen - 2.0 * np.sum(seen * normals, axis=1, keepdims=True) * normals
+    lobes = [np.clip(mirrored @ light, 0.0, None) ** _GLOSS for light in (_KEY_LIGHT, _FILL_LIGHT)]
+    return (lobes[0] + lobes[1])[:, None]
 
 
 def _cameras(num_frames: int, size: int) -> dict[str, list[Camera]]:

@@ -8,7 +8,9 @@ import tyro
 from resfields_ns.commands.command_line import run_command
 
 
-def demo_data(out: Annotated[Path, tyro.conf.Positional], seed: int = 0, frames: int = 30, size: int = 128) -> None:
+def demo_data(
+    out: Annotated[Path, tyro.conf.Positional], seed: int = 0, frames: int = 30, size: int = 128, shine: float = 0.0
+) -> None:
     """Write a made-up capture of a moving creature, seen by four training cameras and one test camera.
 
     Example: rf-demo-data demo --frames 30
@@ -18,10 +20,11 @@ def demo_data(out: Annotated[Path, tyro.conf.Positional], seed: int = 0, frames:
         seed: Decides the creature's colours and motion; the same seed gives the same files.
         frames: Number of frames.
         size: Width and height of the images in pixels.
+        shine: Share of highlights in the colours, up to 1: they depend on the direction of view.
     """
     from resfields_ns.captures.demo_capture import write_demo_capture  # slow to import, and not needed for --help
 
-    write_demo_capture(out, seed=seed, num_frames=frames, size=size, show_progress=True)
+    write_demo_capture(out, seed=seed, num_frames=frames, size=size, show_progress=True, shine=shine)
     print(f"Wrote {frames} frames of 5 cameras to {out}")
 
 
