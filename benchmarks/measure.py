@@ -10,7 +10,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,16 @@ def method_config(name: str) -> TrainerConfig:
     Raises:
         ValueError: if there is none of that name
     """
-    methods = {entry.name: entry for entry in entry_points(group="nerfstudio.method_configs")}
+    methods = _methods()
     if name not in methods:
         raise ValueError(f"method: expected one of {', '.join(sorted(methods))}, got {name}")
     return methods[name].load().config
+
+
+@cache
+def _methods() -> dict[str, EntryPoint]:
+    """Those that are registered: found once, as a table asks for every row."""
+    return {entry.name: entry for entry in entry_points(group="nerfstudio.method_configs")}
 
 
 def row_config(row: Row) -> TrainerConfig:
