@@ -5,12 +5,14 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, get_args, get_type_hints
 
 import pytest
+import tyro
 from nerfstudio.configs.base_config import LoggingConfig, MachineConfig
 from tyro.conf import Suppress
 
+from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.options import Options, Traits
 from tests.methods import METHODS
-from tests.test_options import parse, preset, refusal
+from tests.test_options import as_one_line, parse, preset, refusal
 
 _HIDES = get_args(Suppress[int])[1]
 _HIDDEN = (
@@ -43,8 +45,11 @@ def test_options_of_the_host_that_do_nothing_are_not_shown(method: str, capsys: 
 
 @pytest.mark.parametrize("arguments", ["patch-size 2", "pixel-sampler.num-rays-per-batch 5"])
 def test_options_of_the_host_that_do_nothing_are_unknown(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of one method's config: of what is unknown, tyro tells where all subcommands have something like it."""
     name, value = f"--pipeline.datamanager.{arguments}".split()
-    said = refusal(capsys, "tnerf-resfields", name, value)
+    with pytest.raises(SystemExit):
+        tyro.cli(ResFieldsTrainerConfig, default=preset("tnerf-resfields"), args=[name, value])
+    said = as_one_line(capsys)
     assert "Unrecognized" in said and name in said
 
 

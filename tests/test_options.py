@@ -210,6 +210,11 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What ns-train says of arguments that it refuses, as one line."""
     with pytest.raises(SystemExit):
         parse(*arguments)
+    return as_one_line(capsys)
+
+
+def as_one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """What was said, without the frames around it."""
     return " ".join(re.sub("[│─╭╮╰╯]", " ", "".join(capsys.readouterr())).split())
 
 
