@@ -7,5 +7,6 @@ export PATH="$PWD/.venv/bin:$PATH"
 ruff check .
 ruff format --check .
 pyright --pythonpath .venv/bin/python
+unset PYTHONDONTWRITEBYTECODE # without bytecode, each process that a test starts would compile the package
 NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist worksteal "$@"
