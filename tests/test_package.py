@@ -33,7 +33,7 @@ _MAY_IMPORT = {
     "host": {"captures", "files", "layers", "options", "timeline"},
     "models": {"captures", "data", "fields", "functional", "host", "layers", "options", "timeline"},
     "export": {"captures", "fields", "files", "functional", "host", "models", "timeline"},
-    "report": {"captures", "export", "files", "functional", "host", "layers", "models"},
+    "report": {"captures", "export", "files", "functional", "host", "layers", "models", "timeline"},
     "viewer": {"captures", "export", "functional", "host", "layers", "models", "timeline"},
     "pipelines": {
         *("captures", "data", "export", "functional", "host", "layers", "models", "options", "timeline", "viewer"),
