@@ -27,13 +27,20 @@ _TURN = trimesh.transformations.euler_matrix(0.3, -1.1, 2.0)
 class _Shining(SurfaceModel):
     """Points whose feature is their place, with a colour head that depends on the direction clearly."""
 
-    surface_box, surface_slope = torch.tensor([[-1.0] * 3, [1.0] * 3]), None
-
     def __init__(self) -> None:
         torch.manual_seed(0)
         self.colour = ViewBasisColour(3, 16)
-        with torch.no_grad():
-            self.colour.coefficients[-1].weight *= 10.0
+        last = self.colour.coefficients[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.normal_(last.weight, std=1.0)
+
+    @property
+    def surface_box(self) -> Tensor:
+        return torch.tensor([[-1.0] * 3, [1.0] * 3])
+
+    @property
+    def surface_slope(self) -> float | None:
+        raise NotImplementedError
 
     @property
     def view_basis(self) -> nn.Module:

@@ -309,6 +309,7 @@ def test_meshes_are_not_mixed(rf_export: Command, tmp_path: Path, capsys: pytest
         (["--chunk-size", "0"], "--chunk-size: expected at least 1, got 0"),
         (["--frames", "7"], "--frames: expected frames below 4, found '7'"),
         (["--fps", "24"], "--fps: expected with --animated, found 24.0 without"),
+        (["--animation-format", "usdc"], "--animation-format: expected with --animated, found usdc without"),
         (["--pieces", "0"], "--pieces: expected at least 1, got 0"),
         (["--residual-rank", "11"], "--residual-rank: expected 0 to 10, got 11"),
     ],

@@ -2,16 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pygltflib
 import pytest
 import trimesh
 
+from resfields_ns.captures.camera import Similarity
 from resfields_ns.captures.meshes.colours import BlendedColours, srgb_from_linear
 from resfields_ns.captures.meshes.gltf_sequence import GltfSequence
 from resfields_ns.export.glb import write_animated_glb
-from resfields_ns.export.mesh_formats import animate_meshes, read_mesh, write_mesh
+from resfields_ns.export.mesh_formats import Units, animate_meshes, place_of, read_mesh, write_mesh
 from resfields_ns.export.surface import Surface
 
 _RANDOM = np.random.default_rng(0)
@@ -131,9 +133,10 @@ def test_colours_are_those_of_the_surface(suffix: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(read_mesh(path).colours, surface.colours, atol=1.0 / 255.0)
     content = path.read_bytes()
     if suffix == "glb":
-        content = pygltflib.GLTF2.load_from_bytes(content)
-        accessor = content.accessors[content.meshes[0].primitives[0].attributes.COLOR_0]
-        assert accessor.normalized
+        document = pygltflib.GLTF2.load_from_bytes(content)
+        assert document is not None and document.accessors is not None
+        accessor = document.accessors[document.meshes[0].primitives[0].attributes.COLOR_0 or 0]
+        assert accessor.normalized and accessor.max is not None
         np.testing.assert_allclose(np.array(accessor.max[:3]) / 65535.0, [0.2140, 0.0509, 0.0100], atol=1e-4)
 
 
@@ -171,3 +174,25 @@ def test_usd_holds_a_mesh_that_lasts_once(tmp_path: Path) -> None:
         animate_meshes(frames, {frames[0]: files[2], frames[1]: files[5]}, 30.0, tmp_path / f"{name}.usdc")
         sizes.append((tmp_path / f"{name}.usdc").stat().st_size)
     assert (sizes[1] - sizes[0]) / 200 < 150  # bytes a frame, where a mesh has thousands
+
+
+_TURNED: list[tuple[Units, Literal["y", "z"], list[float], list[float]]] = [
+    ("world", "y", [1.0, 2.0, 3.0], [2.0, 4.0, 6.0]),
+    ("world", "z", [1.0, 3.0, -2.0], [2.0, 6.0, 4.0]),
+    ("normalised", "z", [0.0, 0.0, 0.0], [1.0, 3.0, 2.0]),
+]
+
+
+@pytest.mark.parametrize(("units", "up", "middle", "sides"), _TURNED)
+def test_a_world_whose_z_axis_points_up_is_turned(
+    units: Units, up: Literal["y", "z"], middle: list[float], sides: list[float], tmp_path: Path
+) -> None:
+    """So that y does, as glTF and OpenUSD have it; faces look outward as before."""
+    box = trimesh.creation.box((1.0, 2.0, 3.0))
+    surface = Surface(np.array(box.vertices), np.array(box.faces), np.full((8, 3), 0.5))
+    world = Similarity.of(2.0, np.array([1.0, 2.0, 3.0]))
+    write_mesh(surface, tmp_path / "box.glb", place_of(world, units, up))
+    placed = read_mesh(tmp_path / "box.glb")
+    lower, upper = placed.vertices.min(axis=0), placed.vertices.max(axis=0)
+    np.testing.assert_allclose([0.5 * (lower + upper), upper - lower], [middle, sides], atol=1e-6)
+    assert trimesh.Trimesh(placed.vertices, placed.faces).volume > 0.0

@@ -9,20 +9,20 @@ import numpy as np
 import trimesh
 from jaxtyping import Float
 
+from resfields_ns.captures.camera import Similarity
 from resfields_ns.captures.meshes.colours import srgb_from_linear
 from resfields_ns.captures.meshes.mesh_frames import TURNED_UP
 from resfields_ns.export.glb import glb_of, write_switched_glb
 from resfields_ns.export.surface import Surface
 from resfields_ns.files import write_aside
-from resfields_ns.host.trained_run import TrainedRun
 
 Units = Literal["normalised", "world"]
 """Those that a model is trained in, or those of the capture's cameras."""
 
 
-def place_of(run: TrainedRun, units: Units, up: Literal["y", "z"]) -> Float[np.ndarray, "4 4"]:
-    """From a run's normalised space to that of its files, whose y axis is what is `up` in these units."""
-    matrix = np.eye(4) if units == "normalised" else run.sequence.to_world.matrix
+def place_of(to_world: Similarity, units: Units, up: Literal["y", "z"]) -> Float[np.ndarray, "4 4"]:
+    """From normalised space to that of files, whose y axis is what is `up` in these units."""
+    matrix = np.eye(4) if units == "normalised" else to_world.matrix
     turn = np.eye(4)
     turn[:3, :3] = TURNED_UP[up]
     return turn @ matrix

@@ -80,7 +80,7 @@ def export_meshes(
     """
     if not isinstance(model := run.model, SurfaceModel):
         raise ValueError(f"--load-config: expected a model with a surface, found {type(model).__name__}")
-    transform = place_of(run, units, up)
+    transform = place_of(run.sequence.to_world, units, up)
     console = Console(stderr=True)
     numbers = {run.sequence.frames.numbers[frame]: frame for frame in frames}
     asked = {"format": file_format, "resolution": resolution, "units": units, "up": up}
