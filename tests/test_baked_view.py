@@ -90,6 +90,14 @@ def test_what_is_baked_gives_the_fields_colours() -> None:
     assert np.abs(colours[0] - colours[1]).mean() > 0.03  # it depends on the direction
 
 
+def test_a_function_that_no_colour_takes_does_no_harm() -> None:
+    shining = _Shining()
+    nn.init.zeros_(shining.colour.coefficients[-1].weight)  # pyright: ignore
+    nn.init.zeros_(shining.colour.coefficients[-1].bias)  # pyright: ignore
+    baked = bake_view(shining, shining.view_basis, [(np.zeros((1, 3)), 0.0)], Similarity(np.eye(4)))
+    np.testing.assert_array_equal(_as_pages_do(baked, 0, np.array([[1.0, 0.0, 0.0]])), 0.5)
+
+
 @pytest.mark.parametrize("up", [(0.0, 1.0, 0.0), (0.0, 0.0, 1.0)])
 def test_a_browser_puts_them_together(up: tuple[float, float, float], tmp_path: Path) -> None:
     """A ball whose red, green and blue are sigmoids of the direction's x, y and z, seen from each axis."""

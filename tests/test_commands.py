@@ -302,6 +302,16 @@ def test_meshes_are_not_mixed(rf_export: Command, tmp_path: Path, capsys: pytest
         _assert_one_line(capsys.readouterr().err, said)
 
 
+def test_without_openusd_it_is_said_how_to_install_it(
+    rf_export: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(export, "find_spec", lambda _: None)
+    with pytest.raises(SystemExit):
+        rf_export("--animated", "--animation-format", "usdc")
+    _assert_one_line(capsys.readouterr().err, r"--animation-format: .*pip install 'resfields-ns\[usd\]'")
+    assert not (tmp_path / "meshes").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

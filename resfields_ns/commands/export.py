@@ -73,8 +73,8 @@ def export(
         raise ValueError("--animation-format: usdc needs OpenUSD: pip install 'resfields-ns[usd]'")
     if output_dir.exists() and not output_dir.is_dir():
         raise ValueError(f"--output-dir: expected a folder, found the file {output_dir}")
-    from resfields_ns.export.mesh_finish import MeshFinish
-    from resfields_ns.export.mesh_formats import animate_meshes  # slow to import, and not needed for --help
+    from resfields_ns.export.mesh_finish import MeshFinish  # slow to import, and not needed for --help
+    from resfields_ns.export.mesh_formats import animate_meshes
     from resfields_ns.export.mesh_set import export_meshes
     from resfields_ns.host.trained_run import load_trained_run
     from resfields_ns.timeline import parse_frames

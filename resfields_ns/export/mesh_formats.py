@@ -66,7 +66,7 @@ def animate_meshes(
         frames: that are played, counted from 0, in order; the first is at 0 seconds
         files: mesh of each of these frames that has one
         fps: frames a second, those between the played ones counted
-        path: of the file, .glb or .usdc (`pip install usd-core`)
+        path: of the file, .glb, or .usdc, which needs the extra `usd`
         attributes: more of the vertices of each mesh, see `Surface`, for .glb
     """
     first = np.array(frames) - frames[0]

@@ -55,7 +55,8 @@ def bake_view(
         points = torch.from_numpy(to_world.inverse(vertices).astype(np.float32)).to(model.surface_box.device)
         parts = [model.view_coefficients(part, time) for part in points.split(LEVELS_AT_ONCE)]
         baked.append(torch.cat(parts).cpu().numpy())
-    scales = np.max([np.abs(one).max(axis=(0, 2)) for one in baked], axis=0)
+    largest = np.max([np.abs(one).max(axis=(0, 2)) for one in baked], axis=0)
+    scales = np.where(largest > 0.0, largest, 1.0)  # of a function that no colour takes, any
     shares = [0.5 + 0.5 * one / scales[:, None] for one in baked]
     attributes = [{f"_K{n}": one[:, n] for n in range(len(scales))} for one in shares]
     directions = torch.from_numpy(table_directions() @ to_world.rotation).float()  # the world's, turned back
