@@ -12,10 +12,12 @@ import trimesh
 from PIL import Image
 
 from resfields_ns.captures.meshes.gltf_sequence import GltfSequence
+from resfields_ns.captures.meshes.mesh_files import read_mesh_file
 from resfields_ns.commands import export, render
 from resfields_ns.export import mesh_set
 from resfields_ns.export.surface import Surface
 from resfields_ns.files import write_aside
+from resfields_ns.models.dynamic_model import DynamicModel
 
 Command = Callable[..., None]
 
@@ -220,6 +222,35 @@ def test_an_animation_plays_the_exported_meshes_in_the_world(rf_export: Command,
         assert len(mesh.faces) <= 300
 
 
+def test_a_texture_holds_colours_that_few_vertices_do_not(
+    rf_export: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a field whose colours are waves: those of the points between vertices."""
+
+    def waves(_: object, points: torch.Tensor, time: float) -> torch.Tensor:
+        return 0.5 + 0.5 * torch.sin(15.0 * points + time)
+
+    monkeypatch.setattr(DynamicModel, "surface_colours", waves)
+    path, random, errors = tmp_path / "meshes" / "mesh_000001.obj", np.random.default_rng(0), []
+    for options in (["--texels", "12"], []):
+        rf_export("--frames", "1", "--format", "obj", "--triangles", "60", *options)
+        mesh = read_mesh_file(path)
+        triangles, shares = random.integers(0, len(mesh.faces), 2000), random.dirichlet((1.0, 1.0, 1.0), 2000)
+        points = np.einsum("pc,pcv->pv", shares, mesh.vertices[mesh.faces][triangles])
+        truth = waves(None, torch.from_numpy(points), 1.0 / 3.0).numpy()
+        errors.append(np.abs(mesh.colours.at(triangles, shares) - truth).mean())
+    assert errors[0] < 0.1 < errors[1], errors
+    assert not path.with_suffix(".mtl").exists()
+
+
+def test_what_the_masks_support_is_exported(rf_export: Command, tmp_path: Path) -> None:
+    rf_export("--frames", "1")
+    whole = trimesh.load_mesh(tmp_path / "meshes" / "mesh_000001.ply", process=False)
+    rf_export("--frames", "1", "--pieces", "hull")
+    kept = trimesh.load_mesh(tmp_path / "meshes" / "mesh_000001.ply", process=False)
+    assert 0 < len(kept.faces) <= len(whole.faces)
+
+
 def test_residuals_can_be_left_out_of_meshes(rf_export: Command, tmp_path: Path) -> None:
     """Without residuals, with a scale of 0 or a rank of 0, the base weights' own surface is the same in both ways."""
     meshes = []
@@ -321,6 +352,8 @@ def test_without_openusd_it_is_said_how_to_install_it(
         (["--fps", "24"], "--fps: expected with --animated, found 24.0 without"),
         (["--animation-format", "usdc"], "--animation-format: expected with --animated, found usdc without"),
         (["--pieces", "0"], "--pieces: expected at least 1, got 0"),
+        (["--texels", "1", "--format", "obj"], "--texels: expected at least 2, got 1"),
+        (["--texels", "8"], "--texels: expected with --format obj or glb, without usdc, found ply"),
         (["--residual-rank", "11"], "--residual-rank: expected 0 to 10, got 11"),
     ],
 )

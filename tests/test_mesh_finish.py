@@ -3,7 +3,7 @@
 import numpy as np
 import trimesh
 
-from resfields_ns.export.mesh_finish import MeshFinish
+from resfields_ns.export.mesh_finish import MeshFinish, supported_pieces
 from resfields_ns.export.surface import Surface
 
 
@@ -30,6 +30,22 @@ def test_the_largest_pieces_stay() -> None:
         assert set(found.colours[:, 0]) == set(kept)
         areas = sum(_mesh(_surface((radius, 0.0))).area for radius in kept)
         np.testing.assert_allclose(_mesh(found).area, areas, rtol=1e-4)
+
+
+def test_pieces_stay_that_lie_in_the_hull() -> None:
+    """By the larger share of their area, whatever their size."""
+    balls = [(0.2, 5.0), (0.9, 0.0), (0.5, 3.0)]
+    surface = _surface(*balls)
+    box = np.array([[-1.0, -1.0, -1.0], [6.0, 1.0, 1.0]])
+    hull = np.zeros((70, 70, 70), np.bool_)
+    hull[:20] = True  # x below 1: all of the largest ball
+    hull[38:] = True  # x above 2.8: 70 % of the middle one's area, and all of the smallest
+    kept = supported_pieces(surface, hull, box)
+    assert set(kept.colours[:, 0]) == {0.9, 0.5, 0.2}
+    hull[38:42] = False  # now x above 3.2, which leaves 30 % of it
+    kept = supported_pieces(surface, hull, box)
+    assert set(kept.colours[:, 0]) == {0.9, 0.2} and _mesh(kept).body_count == 2
+    assert len(supported_pieces(surface, np.zeros_like(hull), box).faces) == 0
 
 
 def test_smoothing_takes_noise_and_keeps_the_volume() -> None:

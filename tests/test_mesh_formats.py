@@ -1,6 +1,9 @@
 """Files of meshes, alone and animated: what is written is what other readers, and our own of glTF, read back."""
 
 import json
+import math
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,8 +13,9 @@ import pytest
 import trimesh
 
 from resfields_ns.captures.camera import Similarity
-from resfields_ns.captures.meshes.colours import BlendedColours, srgb_from_linear
+from resfields_ns.captures.meshes.colours import BlendedColours, TexturedColours, srgb_from_linear
 from resfields_ns.captures.meshes.gltf_sequence import GltfSequence
+from resfields_ns.captures.meshes.mesh_files import read_mesh_file
 from resfields_ns.export.glb import write_animated_glb
 from resfields_ns.export.mesh_formats import Units, animate_meshes, place_of, read_mesh, write_mesh
 from resfields_ns.export.surface import Surface
@@ -138,6 +142,57 @@ def test_colours_are_those_of_the_surface(suffix: str, tmp_path: Path) -> None:
         accessor = document.accessors[document.meshes[0].primitives[0].attributes.COLOR_0 or 0]
         assert accessor.normalized and accessor.max is not None
         np.testing.assert_allclose(np.array(accessor.max[:3]) / 65535.0, [0.2140, 0.0509, 0.0100], atol=1e-4)
+
+
+def _textured_ball(detail: int) -> Surface:
+    """A ball whose picture is one colour a pair of triangles, and whose vertices are black."""
+    ball = trimesh.creation.icosphere(detail)
+    pairs = np.arange(len(ball.faces)) // 2
+    side = math.ceil(math.sqrt(pairs[-1] + 1))
+    picture = _RANDOM.integers(0, 255, (side, side, 3), dtype=np.uint8)
+    rows, columns = np.divmod(pairs, side)
+    corners = (np.stack([columns, rows], axis=1)[:, None] + [[0.5, 0.5]] * 3) / side
+    black = np.zeros((len(ball.vertices), 3))
+    return Surface(np.array(ball.vertices), np.array(ball.faces), black, texture=TexturedColours(corners, picture))
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("suffix", ["obj", "glb"])
+def test_textures_are_read_back_by_ours_and_by_trimesh(suffix: str, mirror: bool, tmp_path: Path) -> None:
+    """Each triangle has its colour, looks outward, and lies where it is moved to."""
+    surface, path = _textured_ball(2), tmp_path / f"mesh_000003.{suffix}"
+    place = np.diag([-2.0 if mirror else 2.0, 2.0, 2.0, 1.0])
+    write_mesh(surface, path, place)
+    assert surface.texture is not None
+    expected = surface.texture.at(np.arange(len(surface.faces)), np.full((len(surface.faces), 3), 1.0 / 3.0))
+    centres = trimesh.transform_points(surface.vertices, place)[surface.faces].mean(axis=1)
+    animate_meshes([3], {3: path}, 10.0, tmp_path / "animation.glb")
+    animated = GltfSequence(tmp_path / "animation.glb").frame(0)
+    alone = read_mesh(path)
+    read = [(alone.vertices, alone.faces, alone.texture), (animated.vertices, animated.faces, animated.colours)]
+    if suffix == "obj":
+        other = read_mesh_file(path)
+        read.append((other.vertices, other.faces, other.colours))
+    for vertices, faces, colours in read:
+        np.testing.assert_allclose(vertices[faces].mean(axis=1), centres, atol=1e-5)
+        assert colours is not None
+        found = colours.at(np.arange(len(centres)), np.full((len(centres), 3), 1.0 / 3.0))
+        np.testing.assert_allclose(found, expected, atol=2e-3)
+        assert trimesh.Trimesh(vertices, faces).volume > 30.0  # 8 * 4 / 3 pi = 33.5
+    assert {file.name for file in tmp_path.iterdir() if file.stem == path.stem} == {
+        path.name,
+        *(["mesh_000003.mtl", "mesh_000003.png"] if suffix == "obj" else []),
+    }
+    write_mesh(replace(surface, texture=None), path, place)
+    assert [file.name for file in tmp_path.iterdir() if file.stem == path.stem] == [path.name]
+
+
+def test_an_obj_with_a_texture_keeps_its_vertices(tmp_path: Path) -> None:
+    write_mesh(_textured_ball(1), tmp_path / "ball.obj", np.eye(4))
+    lines = (tmp_path / "ball.obj").read_text().splitlines()
+    kinds = Counter(line.split()[0] for line in lines)
+    assert kinds == {"mtllib": 1, "usemtl": 1, "v": 42, "vn": 42, "vt": 240, "f": 80}
+    assert "map_Kd ball.png" in (tmp_path / "ball.mtl").read_text()
 
 
 def test_usd_shows_every_mesh_while_it_lasts(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ _MAY_IMPORT = {
     "data": {"captures", "functional", "host", "options", "timeline"},
     "host": {"captures", "files", "layers", "options", "timeline"},
     "models": {"captures", "data", "fields", "functional", "host", "layers", "options", "timeline"},
-    "export": {"captures", "fields", "files", "functional", "host", "models", "timeline"},
+    "export": {"captures", "data", "fields", "files", "functional", "host", "models", "timeline"},
     "report": {"captures", "export", "files", "functional", "host", "layers", "models", "timeline"},
     "viewer": {"captures", "export", "functional", "host", "layers", "models", "timeline"},
     "pipelines": {

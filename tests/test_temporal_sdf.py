@@ -19,6 +19,7 @@ from resfields_ns.captures.sequence import Frames, SequenceImage, Surfaces
 from resfields_ns.data.sdf_data import SUPERVISIONS, SDFDataManagerConfig, SupervisedSurfaces
 from resfields_ns.data.supervisions import OrientedPoints, Supervision
 from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig, SequenceParserConfig
+from resfields_ns.export.mesh_finish import hull_of
 from resfields_ns.export.mesh_set import export_meshes
 from resfields_ns.export.surface import extract_surface
 from resfields_ns.fields.value_field import ImplicitSurface, ValueField
@@ -190,6 +191,11 @@ def test_meshes_come_back_in_the_units_of_the_source(true_run: TrainedRun, tmp_p
     for path, frame in zip(files, (0, 3), strict=True):
         true = source.frame(frame).vertices
         np.testing.assert_allclose(trimesh.load_mesh(path).bounds, [true.min(axis=0), true.max(axis=0)], atol=2.0)
+
+
+def test_what_has_no_masks_supports_no_pieces(true_run: TrainedRun) -> None:
+    with pytest.raises(ValueError, match=r"--pieces hull: expected a run on a capture with masks \(rf-masks makes"):
+        hull_of(true_run, 0)
 
 
 def test_the_truth_is_evaluated_as_the_truth(tiny_data: Callable[[Family], Path], tmp_path: Path) -> None:

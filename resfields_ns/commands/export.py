@@ -19,9 +19,10 @@ def export(
     animated: bool = False,
     animation_format: Literal["glb", "usdc"] | None = None,
     fps: float | None = None,
-    pieces: int | None = None,
+    pieces: int | Literal["hull"] | None = None,
     smoothing: int | None = None,
     triangles: int | None = None,
+    texels: int | None = None,
     residual_scale: float = 1.0,
     residual_rank: int | None = None,
     between: tuple[int, int] | None = None,
@@ -50,9 +51,12 @@ def export(
         animation_format: Format of the animation, glb by default; usdc needs pip install 'resfields-ns[usd]'.
         fps: Frames of the run that the animation plays a second; by default those of the capture, or 24 where it does
             not tell.
-        pieces: Keep this many connected pieces of a surface, the largest; by default all.
+        pieces: Keep this many connected pieces of a surface, the largest, or with hull those that mostly lie where the
+            masks of all cameras leave something; by default all.
         smoothing: Rounds of smoothing, which keep the volume; by default none.
         triangles: Simplify meshes to this many triangles; by default all stay.
+        texels: Write colours as a picture with this many pixels along a side of each triangle, in obj (with its .mtl)
+            and glb; by default vertices have colours.
         residual_scale: Factor on the residual weights; 0 shows what the base weights alone hold.
         residual_rank: Keep the best approximation of this rank of every residual; by default all of it.
         between: Two shapes of a run with codes: its frames are then steps from the one's code to the other's.
@@ -60,10 +64,14 @@ def export(
     """
     Limits(least=2).check("--resolution", resolution)
     Limits(least=1).check("--chunk-size", chunk_size)
-    finish = {"pieces": pieces, "smoothing": smoothing, "triangles": triangles}
+    finish = {"pieces": pieces, "smoothing": smoothing, "triangles": triangles, "texels": texels}
     for name, value in finish.items():
-        if value is not None:
-            Limits(least=1).check(f"--{name}", value)
+        if isinstance(value, int):
+            Limits(least=2 if name == "texels" else 1).check(f"--{name}", value)
+    if texels is not None and (format == "ply" or animation_format == "usdc"):
+        raise ValueError(
+            f"--texels: expected with --format obj or glb, without usdc, found {animation_format or format}"
+        )
     if fps is not None:
         Limits(above=0).check("--fps", fps)
     for name, value in {"fps": fps, "animation-format": animation_format}.items():
@@ -73,9 +81,11 @@ def export(
         raise ValueError("--animation-format: usdc needs OpenUSD: pip install 'resfields-ns[usd]'")
     if output_dir.exists() and not output_dir.is_dir():
         raise ValueError(f"--output-dir: expected a folder, found the file {output_dir}")
-    from resfields_ns.export.mesh_finish import MeshFinish  # slow to import, and not needed for --help
+    from resfields_ns.export.mesh_finish import MeshFinish, hull_of, supported_pieces  # slow to import
     from resfields_ns.export.mesh_formats import animate_meshes
     from resfields_ns.export.mesh_set import export_meshes
+    from resfields_ns.export.surface import Surface
+    from resfields_ns.export.texture import add_texture
     from resfields_ns.host.trained_run import load_trained_run
     from resfields_ns.timeline import parse_frames
 
@@ -87,9 +97,15 @@ def export(
     if between is not None:
         shown["between"] = list(between)
     units = units or ("world" if animated else "normalised")
-    written = export_meshes(
-        run, indices, output_dir, resolution, format, units, chunk_size, shown, MeshFinish(**finish), up
-    )
+    steps = MeshFinish(None if pieces == "hull" else pieces, smoothing, triangles)
+
+    def finished(surface: Surface, frame: int) -> Surface:
+        if pieces == "hull":
+            surface = supported_pieces(surface, hull_of(run, frame), run.sequence.box)
+        surface = steps(surface)
+        return surface if texels is None else add_texture(surface, run, frame, texels, chunk_size)
+
+    written = export_meshes(run, indices, output_dir, resolution, format, units, chunk_size, shown, finished, up)
     if not written:
         raise ValueError(f"{load_config}: expected a surface in the scene box, found none in any frame asked for")
     print(f"Wrote {len(written)} of {len(indices)} meshes to {output_dir}")

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from nerfstudio.cameras.cameras import Cameras
 from torch import Tensor
 
+from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.data.pixel_samplers import grow_mask
 from resfields_ns.functional.rays import cell_centres
 
@@ -64,6 +65,22 @@ def carve_visual_hull(
     bound = frame_index.bincount(minlength=num_frames) >= least_views
     hull[bound] &= views[bound] >= least_views
     return hull.view(num_frames, *counts)
+
+
+def hull_of_frame(
+    dataset: DynamicDataset, frame: int, resolution: int, least_views: int
+) -> Bool[Tensor, "cells cells cells"]:
+    """Cells of the scene box that the masks of a frame leave or touch, see `carve_visual_hull`; they are read here."""
+    capture = dataset.capture
+    images = (capture.frame_index == frame).nonzero()[:, 0]
+    cameras = dataset.cameras[images]
+    masks = torch.zeros(len(images), int(cameras.height.max()), int(cameras.width.max()), dtype=torch.bool)
+    for mask, image in zip(masks, images.tolist(), strict=True):
+        foreground = torch.from_numpy(capture.foreground(capture.images[image]))
+        mask[: foreground.shape[0], : foreground.shape[1]] = foreground
+    moment = torch.zeros(len(images), dtype=torch.long)
+    box = dataset.scene_box.aabb
+    return carve_visual_hull(cameras, masks, moment, 1, box, resolution, conservative=True, least_views=least_views)[0]
 
 
 def _distort(plane: Float[Tensor, "points 2"], lens: Float[Tensor, "6"]) -> Float[Tensor, "points 2"]:

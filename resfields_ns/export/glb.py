@@ -1,11 +1,13 @@
 """Binary glTF 2.0 files: a surface at rest, one that moves, or one a frame, shown one after the other."""
 
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pygltflib as gltf
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
+from PIL import Image
 
 from resfields_ns.captures.meshes.colours import linear_from_srgb
 from resfields_ns.export.surface import Surface
@@ -104,18 +106,22 @@ def write_switched_glb(
 
 
 def _primitive(surface: Surface, buffer: "_Buffer") -> gltf.Primitive:
+    """Of a surface; one with a texture has corners of its own for every triangle."""
+    corners = np.arange(len(surface.vertices)) if surface.texture is None else surface.faces.reshape(-1)
     attributes = gltf.Attributes(
-        POSITION=buffer.add(surface.vertices, gltf.VEC3, gltf.ARRAY_BUFFER),
-        NORMAL=buffer.add(surface.normals, gltf.VEC3, gltf.ARRAY_BUFFER),
-        COLOR_0=_add_shares(buffer, linear_from_srgb(surface.colours)),
+        POSITION=buffer.add(surface.vertices[corners], gltf.VEC3, gltf.ARRAY_BUFFER),
+        NORMAL=buffer.add(surface.normals[corners], gltf.VEC3, gltf.ARRAY_BUFFER),
     )
     for name, values in surface.attributes.items():
-        setattr(attributes, name, _add_shares(buffer, values))
-    return gltf.Primitive(
-        attributes=attributes,
-        indices=buffer.add(surface.faces.reshape(-1), gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER),
-        material=0,
-    )
+        setattr(attributes, name, _add_shares(buffer, values[corners]))
+    if surface.texture is None:
+        attributes.COLOR_0 = _add_shares(buffer, linear_from_srgb(surface.colours))
+        faces, material = surface.faces.reshape(-1), 0
+    else:
+        attributes.TEXCOORD_0 = buffer.add(surface.texture.corners.reshape(-1, 2), gltf.VEC2, gltf.ARRAY_BUFFER)
+        faces, material = np.arange(len(corners)), buffer.add_picture(surface.texture.picture)
+    indices = buffer.add(faces, gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER)
+    return gltf.Primitive(attributes=attributes, indices=indices, material=material)
 
 
 def _add_shares(buffer: "_Buffer", values: Float[np.ndarray, "vertices 3"]) -> int:
@@ -125,18 +131,28 @@ def _add_shares(buffer: "_Buffer", values: Float[np.ndarray, "vertices 3"]) -> i
 
 
 def _joined(document: gltf.GLTF2, buffer: "_Buffer", lit: bool = True) -> bytes:
-    """Nodes, meshes and animations over a buffer, as a file of one scene of one material."""
+    """Nodes, meshes and animations over a buffer, as a file of one scene; material 0 has colours of vertices, and each
+    other one a picture."""
     document.scene = 0
     document.scenes = [gltf.Scene(nodes=list(range(len(document.nodes))))]
-    material = gltf.Material(pbrMetallicRoughness=gltf.PbrMetallicRoughness(metallicFactor=0.0), doubleSided=True)
+    document.images = [gltf.Image(bufferView=view, mimeType=gltf.IMAGEPNG) for view in buffer.pictures]
+    document.textures = [gltf.Texture(source=index, sampler=0) for index in range(len(document.images))]
+    if document.textures:
+        document.samplers = [gltf.Sampler(minFilter=gltf.LINEAR, magFilter=gltf.LINEAR)]
+    of_pictures = [gltf.TextureInfo(index=index) for index in range(len(document.textures))]
+    document.materials = [_material(picture, lit) for picture in (None, *of_pictures)]
     if not lit:
-        material.extensions = {"KHR_materials_unlit": {}}
         document.extensionsUsed = ["KHR_materials_unlit"]
-    document.materials = [material]
     document.accessors, document.bufferViews = buffer.accessors, buffer.views
     document.buffers = [gltf.Buffer(byteLength=len(buffer.data))]
     document.set_binary_blob(bytes(buffer.data))
     return b"".join(document.save_to_bytes())
+
+
+def _material(picture: gltf.TextureInfo | None, lit: bool) -> gltf.Material:
+    surface = gltf.PbrMetallicRoughness(metallicFactor=0.0, baseColorTexture=picture)
+    extensions = {} if lit else {"KHR_materials_unlit": {}}
+    return gltf.Material(pbrMetallicRoughness=surface, doubleSided=True, extensions=extensions)
 
 
 _COMPONENTS = {
@@ -153,6 +169,7 @@ class _Buffer:
         self.data = bytearray()
         self.views: list[gltf.BufferView] = []
         self.accessors: list[gltf.Accessor] = []
+        self.pictures: list[int] = []
 
     def add(self, array: np.ndarray, kind: str, target: int | None = None) -> int:
         """Append an array, and return the index of its accessor.
@@ -177,3 +194,13 @@ class _Buffer:
         )
         self.data += array.tobytes()
         return len(self.accessors) - 1
+
+    def add_picture(self, picture: UInt8[np.ndarray, "height width 3"]) -> int:
+        """Append a picture, and return the index of its material."""
+        file = BytesIO()
+        Image.fromarray(picture).save(file, "PNG")
+        content = file.getvalue()
+        self.pictures.append(len(self.views))
+        self.views.append(gltf.BufferView(buffer=0, byteOffset=len(self.data), byteLength=len(content)))
+        self.data += content + bytes(-len(content) % 4)
+        return len(self.pictures)

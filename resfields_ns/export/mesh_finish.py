@@ -5,10 +5,16 @@ from dataclasses import dataclass
 import fast_simplification
 import numpy as np
 import trimesh
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 
+from resfields_ns.data.dynamic_dataset import DynamicDataset
+from resfields_ns.data.visual_hull import hull_of_frame
 from resfields_ns.export.surface import Surface
+from resfields_ns.host.trained_run import TrainedRun
+from resfields_ns.models.dynamic_model import DynamicModel
+
+_HULL_RESOLUTION = 64  # cells along each side of the box
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,38 @@ class MeshFinish:
         return surface
 
 
+def supported_pieces(
+    surface: Surface, hull: Bool[np.ndarray, "cells cells cells"], box: Float[np.ndarray, "2 3"]
+) -> Surface:
+    """The connected pieces of which at least half of the area lies in cells of the box that a visual hull holds."""
+    mesh, labels = _pieces(surface)
+    shares = (mesh.triangles_center - box[0]) / (box[1] - box[0])
+    cells = np.clip((shares * hull.shape).astype(int), 0, np.array(hull.shape) - 1)
+    held = hull[tuple(cells.T)]
+    kept = np.bincount(labels, mesh.area_faces * held) >= 0.5 * np.bincount(labels, mesh.area_faces)
+    return _with_faces(surface, surface.faces[kept[labels]])
+
+
+def hull_of(run: TrainedRun, frame: int) -> Bool[np.ndarray, "cells cells cells"]:
+    """The visual hull of a frame (counted from 0) in the run's box; ValueError where its capture has no masks."""
+    dataset, model = run.train_dataset, run.model
+    if not isinstance(model, DynamicModel) or not isinstance(dataset, DynamicDataset) or not dataset.capture.has_masks:
+        raise ValueError("--pieces hull: expected a run on a capture with masks (rf-masks makes some), found none")
+    return hull_of_frame(dataset, frame, _HULL_RESOLUTION, model.config.hull_least_views).numpy()
+
+
 def _largest_pieces(surface: Surface, count: int) -> Surface:
-    mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
-    labels = trimesh.graph.connected_component_labels(mesh.edges, node_count=len(surface.vertices))[surface.faces[:, 0]]
+    mesh, labels = _pieces(surface)
     areas = np.bincount(labels, weights=mesh.area_faces)
     kept = np.isin(labels, np.argsort(-areas, kind="stable")[:count])
     return _with_faces(surface, surface.faces[kept])
+
+
+def _pieces(surface: Surface) -> tuple[trimesh.Trimesh, Int[np.ndarray, "faces"]]:
+    """The mesh, and the number of the connected piece that each face belongs to."""
+    mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
+    labels = trimesh.graph.connected_component_labels(mesh.edges, node_count=len(surface.vertices))
+    return mesh, labels[surface.faces[:, 0]]
 
 
 def _with_faces(surface: Surface, faces: Int[np.ndarray, "faces 3"]) -> Surface:

@@ -8,9 +8,11 @@ from typing import Literal
 import numpy as np
 import trimesh
 from jaxtyping import Float
+from PIL import Image
+from trimesh.visual import TextureVisuals
 
 from resfields_ns.captures.camera import Similarity
-from resfields_ns.captures.meshes.colours import srgb_from_linear
+from resfields_ns.captures.meshes.colours import TexturedColours, srgb_from_linear
 from resfields_ns.captures.meshes.mesh_frames import TURNED_UP
 from resfields_ns.export.glb import glb_of, write_switched_glb
 from resfields_ns.export.surface import Surface
@@ -31,26 +33,65 @@ def place_of(to_world: Similarity, units: Units, up: Literal["y", "z"]) -> Float
 def write_mesh(surface: Surface, path: Path, transform: Float[np.ndarray, "4 4"]) -> None:
     """Write a surface, its points moved by `transform`, to a ply, obj or glb file, as the suffix says.
 
-    Faces look outward after the transform too. The file appears whole or not at all.
+    Faces look outward after the transform too. A texture, which ply does not have, lies in a glb; beside an obj lie a
+    .png of it and the .mtl that names it. Each file appears whole or not at all, that of `path` last.
     """
-    colours = np.round(255.0 * surface.colours).astype(np.uint8)
-    mesh = trimesh.Trimesh(surface.vertices, surface.faces, vertex_colors=colours, process=False)
-    mesh.apply_transform(transform)
+    remove_mesh(path)
+    surface = _moved(surface, transform)
+    texture = surface.texture
+    if texture is not None and path.suffix == ".obj":
+        with write_aside(path.with_suffix(".png")) as partial:
+            Image.fromarray(texture.picture).save(partial)
+        with write_aside(path.with_suffix(".mtl")) as partial:
+            partial.write_text(f"newmtl {path.stem}\nKd 1 1 1\nmap_Kd {path.stem}.png\n", encoding="utf-8")
     with write_aside(path) as partial:
         if path.suffix == ".glb":
-            partial.write_bytes(glb_of(Surface(np.array(mesh.vertices), np.array(mesh.faces), surface.colours)))
+            partial.write_bytes(glb_of(surface))
+        elif texture is not None:
+            _write_textured_obj(surface, texture, path.stem, partial)
         else:
-            mesh.export(partial)
+            colours = np.round(255.0 * surface.colours).astype(np.uint8)
+            trimesh.Trimesh(surface.vertices, surface.faces, vertex_colors=colours, process=False).export(partial)
+
+
+def remove_mesh(path: Path) -> None:
+    """Remove what `write_mesh` wrote."""
+    for suffix in (path.suffix, ".mtl", ".png"):
+        path.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _moved(surface: Surface, transform: Float[np.ndarray, "4 4"]) -> Surface:
+    vertices = trimesh.transform_points(surface.vertices, transform)
+    if np.linalg.det(transform) > 0.0:
+        return replace(surface, vertices=vertices)
+    mirrored = surface.texture and TexturedColours(surface.texture.corners[:, ::-1], surface.texture.picture)
+    return replace(surface, vertices=vertices, faces=surface.faces[:, ::-1], texture=mirrored)
+
+
+def _write_textured_obj(surface: Surface, texture: TexturedColours, name: str, path: Path) -> None:
+    """Triangles share vertices and normals, and have places of their own in the picture, v from its bottom."""
+    places = texture.corners.reshape(-1, 2) * [1.0, -1.0] + [0.0, 1.0]
+    ones = 1 + np.stack([surface.faces, np.arange(len(places)).reshape(-1, 3), surface.faces], axis=2)
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f"mtllib {name}.mtl\nusemtl {name}\n")
+        for key, rows in {"v": surface.vertices, "vn": surface.normals, "vt": places}.items():
+            np.savetxt(file, rows, f"{key}" + " %.6g" * rows.shape[1])
+        np.savetxt(file, ones.reshape(-1, 9), "f %d/%d/%d %d/%d/%d %d/%d/%d")
 
 
 def read_mesh(path: Path) -> Surface:
-    """A surface that `write_mesh` wrote."""
+    """A surface that `write_mesh` wrote; one with a texture is white beside it, and its triangles share no corners."""
     (mesh,) = trimesh.load_scene(path, process=False).geometry.values()
+    vertices, faces, visual = np.array(mesh.vertices), np.array(mesh.faces), mesh.visual
+    if isinstance(visual, TextureVisuals) and visual.uv is not None:
+        picture = getattr(visual.material, "baseColorTexture" if path.suffix == ".glb" else "image")
+        corners = visual.uv[faces] * [1.0, -1.0] + [0.0, 1.0]  # trimesh counts v from the bottom
+        return Surface(vertices, faces, np.ones_like(vertices), texture=TexturedColours(corners, np.array(picture)))
     if path.suffix == ".glb":
-        colours = srgb_from_linear(mesh.visual.vertex_attributes["color"][:, :3] / 65535.0)
+        colours = srgb_from_linear(visual.vertex_attributes["color"][:, :3] / 65535.0)
     else:
-        colours = mesh.visual.vertex_colors[:, :3] / 255.0
-    return Surface(np.array(mesh.vertices), np.array(mesh.faces), colours)
+        colours = visual.vertex_colors[:, :3] / 255.0
+    return Surface(vertices, faces, colours)
 
 
 def animate_meshes(

@@ -6,18 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from rich.console import Console
 from rich.progress import Progress
 
 from resfields_ns.captures.json_file import read_json
-from resfields_ns.export.mesh_formats import Units, place_of, write_mesh
+from resfields_ns.export.mesh_formats import Units, place_of, remove_mesh, write_mesh
 from resfields_ns.export.surface import Surface, extract_surface, surfaces_at_once
 from resfields_ns.files import blame_full_disk, locked, write_aside
 from resfields_ns.functional.threads import side_by_side
 from resfields_ns.host.trained_run import TrainedRun
 from resfields_ns.models.surface_model import SurfaceModel
-from resfields_ns.timeline import times_from_frames
 
 LIST = "meshes.json"
 
@@ -67,7 +65,7 @@ def export_meshes(
     units: Units,
     chunk_size: int,
     shown: Mapping[str, Any] | None = None,
-    finish: Callable[[Surface], Surface] | None = None,
+    finish: Callable[[Surface, int], Surface] | None = None,
     up: Literal["y", "z"] = "y",
 ) -> list[Path]:
     """Write the surface at each frame of the run (counted from 0) and return the files.
@@ -75,8 +73,9 @@ def export_meshes(
     Names hold the capture's own frame numbers: mesh_000010.ply. A frame without a surface is named on stderr and
     skipped. A list of the meshes (`MeshSet`) says what is missing while they are written; those that are there already,
     made alike, stay. `resolution` and `chunk_size` are those of `extract_surface`, and `finish` is applied to what it
-    finds; `up` is that of `place_of`; `shown`, which the list keeps, says what else decides on the meshes. Raises
-    ValueError where the model knows none or the folder holds others, and DiskFullError where the disk has no room.
+    finds and its frame; `up` is that of `place_of`; `shown`, which the list keeps, says what else decides on the
+    meshes. Raises ValueError where the model knows none or the folder holds others, and DiskFullError where the disk
+    has no room.
     """
     if not isinstance(model := run.model, SurfaceModel):
         raise ValueError(f"--load-config: expected a model with a surface, found {type(model).__name__}")
@@ -90,9 +89,8 @@ def export_meshes(
         missing = [number for number in numbers if number in meshes.missing]
 
         def extract(number: int) -> Surface:
-            time = float(times_from_frames(torch.tensor(numbers[number]), run.num_frames))
-            surface = extract_surface(model, time, resolution, chunk_size)
-            return surface if finish is None else finish(surface)
+            surface = extract_surface(model, run.time_of(numbers[number]), resolution, chunk_size)
+            return surface if finish is None or len(surface.faces) == 0 else finish(surface, numbers[number])
 
         surfaces = side_by_side(extract, missing, run.model.device, surfaces_at_once(resolution))
         for number, surface in progress.track(
@@ -101,7 +99,7 @@ def export_meshes(
             path = folder / f"mesh_{number:06d}.{file_format}"
             if len(surface.faces) == 0:
                 console.print(f"Frame {number} has no surface in the scene box: skipped")
-                path.unlink(missing_ok=True)
+                remove_mesh(path)
                 meshes.add(number, None)
                 continue
             kept = f"{len(meshes.files)} meshes of the run are kept in {folder}, and the same command goes on"

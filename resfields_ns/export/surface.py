@@ -9,6 +9,7 @@ import torch
 import trimesh
 from jaxtyping import Float, Int
 
+from resfields_ns.captures.meshes.colours import TexturedColours
 from resfields_ns.captures.meshes.mesh_points import sample_surface
 from resfields_ns.models.level_grid import in_chunks, level_grid
 from resfields_ns.models.surface_model import SurfaceModel
@@ -34,6 +35,8 @@ class Surface(Shape):
     """RGB in [0, 1] (sRGB)."""
     attributes: Mapping[str, Float[np.ndarray, "vertices 3"]] = field(default_factory=dict)
     """More of each vertex in [0, 1], by names that glTF takes for an application's own: _NAME."""
+    texture: TexturedColours | None = None
+    """Stands in for the colours, where there is one."""
 
     @property
     def normals(self) -> Float[np.ndarray, "vertices 3"]:

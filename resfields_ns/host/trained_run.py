@@ -20,6 +20,7 @@ from resfields_ns.host.shape_codes import go_between
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.layers import largest_rank, show_residuals
 from resfields_ns.options import Limits
+from resfields_ns.timeline import times_from_frames
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ class TrainedRun:
     def box(self) -> Float[Tensor, "2 3"]:
         """Lower and upper corner of the scene box."""
         return self.train_dataset.scene_box.aabb
+
+    def time_of(self, frame: int) -> float:
+        """When a frame (counted from 0) is, in [0, 1]."""
+        return float(times_from_frames(torch.tensor(frame), self.num_frames))
 
     def show_residuals(self, scale: float, rank: int | None) -> None:
         """Scale the residuals that pictures and meshes show, and keep their best approximations of `rank` (None: all).

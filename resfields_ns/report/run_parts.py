@@ -171,8 +171,10 @@ def _animation(run: TrainedRun, folder: Path, resolution: int) -> tuple[dict[str
         frames, length = list(range(run.num_frames)), max(1, run.num_frames - 1)
     elif isinstance(run.model, SurfaceModel):
         frames = _spread(run.num_frames)
-        finish = MeshFinish(triangles=_MOST_TRIANGLES)
-        files = export_meshes(run, frames, folder / "meshes", resolution, "ply", "world", 65_536, finish=finish)
+        fewer = MeshFinish(triangles=_MOST_TRIANGLES)
+        files = export_meshes(
+            run, frames, folder / "meshes", resolution, "ply", "world", 65_536, finish=lambda surface, _: fewer(surface)
+        )
         if not files:
             return {}, None
         numbers = {number: frame for frame, number in enumerate(run.sequence.frames.numbers)}
