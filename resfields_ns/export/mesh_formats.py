@@ -9,7 +9,6 @@ import numpy as np
 import trimesh
 from jaxtyping import Float
 from PIL import Image
-from trimesh.visual import TextureVisuals
 
 from resfields_ns.captures.camera import Similarity
 from resfields_ns.captures.meshes.colours import TexturedColours, srgb_from_linear
@@ -82,10 +81,11 @@ def _write_textured_obj(surface: Surface, texture: TexturedColours, name: str, p
 def read_mesh(path: Path) -> Surface:
     """A surface that `write_mesh` wrote; one with a texture is white beside it, and its triangles share no corners."""
     (mesh,) = trimesh.load_scene(path, process=False).geometry.values()
-    vertices, faces, visual = np.array(mesh.vertices), np.array(mesh.faces), mesh.visual
-    if isinstance(visual, TextureVisuals) and visual.uv is not None:
+    vertices, faces = np.array(mesh.vertices), np.array(mesh.faces)
+    visual, uv = mesh.visual, getattr(mesh.visual, "uv", None)
+    if uv is not None:
         picture = getattr(visual.material, "baseColorTexture" if path.suffix == ".glb" else "image")
-        corners = visual.uv[faces] * [1.0, -1.0] + [0.0, 1.0]  # trimesh counts v from the bottom
+        corners = uv[faces] * [1.0, -1.0] + [0.0, 1.0]  # trimesh counts v from the bottom
         return Surface(vertices, faces, np.ones_like(vertices), texture=TexturedColours(corners, np.array(picture)))
     if path.suffix == ".glb":
         colours = srgb_from_linear(visual.vertex_attributes["color"][:, :3] / 65535.0)
