@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Timer
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from resfields_ns.export.surface import Surface
 from resfields_ns.layers import shown_parts
 from resfields_ns.viewer.first_view import first_view
 from resfields_ns.viewer.frame_shapes import MeshShapes
-from resfields_ns.viewer.pictures import leave_to_training
+from resfields_ns.viewer.pictures import PicturesOfPage, leave_to_training, turns_of
 from resfields_ns.viewer.run_viewer import RunViewer
 from resfields_ns.viewer.scene_panel import ScenePanel
 from resfields_ns.viewer.shape_panel import ShapePanel
@@ -96,12 +97,50 @@ def test_colours_of_a_mesh_that_no_light_changes() -> None:
 
 @pytest.mark.parametrize(("state", "waited"), [("training", 0.6), ("completed", 0.0)])
 def test_training_has_its_share_after_what_took_its_lock(state: str, waited: float) -> None:
-    viewer = SimpleNamespace(
-        trainer=SimpleNamespace(training_state=state), control_panel=SimpleNamespace(train_util=0.75)
+    viewer: Any = SimpleNamespace(
+        trainer=SimpleNamespace(training_state=state),
+        control_panel=SimpleNamespace(train_util=0.75),
+        train_lock=Lock(),
     )
+    viewer.train_lock.acquire()  # a long step, such as the one that fits the hull: it is training's own
+    Timer(1.0, viewer.train_lock.release).start()
+    with turns_of(viewer):
+        time.sleep(0.2)
     started = time.monotonic()
-    leave_to_training(viewer, 0.2)  # pyright: ignore
+    leave_to_training(viewer)
     assert waited <= time.monotonic() - started < waited + 0.3
+
+
+@pytest.mark.parametrize("state", ["training", "paused"])
+def test_pictures_follow_training_without_keeping_it(state: str, demo_capture: Path, tmp_path: Path) -> None:
+    """While it goes on, each has as few pixels as are drawn in two seconds, and the next step may ask for the next."""
+    with viewer_of("tnerf-resfields-small", demo_capture, tmp_path) as (viewer, _):
+        viewer.trainer = SimpleNamespace(training_state=state)  # pyright: ignore
+        viewer.control_panel._train_util.value = 0.5
+        thread: Any = SimpleNamespace(
+            action=None,
+            state="high",
+            _calculate_image_res=lambda aspect: (300, int(300 * aspect)),
+            _send_output_to_viewer=None,
+        )
+
+        def draw(camera_state: Any) -> dict[str, Any]:
+            sizes.append(thread._calculate_image_res(2.0))
+            with turns_of(viewer):
+                time.sleep(0.1)
+            return {}
+
+        thread._render_img, sizes = draw, list[tuple[int, int]]()
+        viewer.render_statemachines[0] = thread
+        client: Any = SimpleNamespace(client_id=0, camera=SimpleNamespace(on_update=lambda _: None))
+        page = PicturesOfPage(viewer, client, lambda: True, lambda: True, lambda: None)
+        page.pixels_per_second = 10_000.0
+        viewer.last_step = 10
+        page.draw(None)
+        assert viewer.last_step + 1e9 < 0
+        page.draw(None)
+        del viewer.render_statemachines[0]
+    assert sizes == ([(100, 200), (300, 600)] if state == "training" else [(300, 600)] * 2)
 
 
 @contextmanager

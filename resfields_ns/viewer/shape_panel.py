@@ -1,13 +1,11 @@
 """Shapes of all frames, made behind the viewer, which its pages play by themselves."""
 
-import contextlib
 import math
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from resfields_ns.viewer.frame_shapes import FrameShapes, Put
-from resfields_ns.viewer.pictures import leave_to_training
+from resfields_ns.viewer.pictures import leave_to_training, turns_of
 
 if TYPE_CHECKING:
     from nerfstudio.viewer.viewer import Viewer
@@ -56,18 +54,17 @@ class ShapePanel:
         wanted = [(resolution, frame) for resolution in self.shapes.resolutions for frame in self.frames]
         for count, (resolution, frame) in enumerate(wanted):
             self.progress.value = 100.0 * count / len(wanted)
-            started = time.monotonic()
             put = self._made(frame, resolution)
             if self.maker is not threading.current_thread():
                 return
             put(self.viewer.viser_server.scene, self.name(frame))
             self.are_there = True
-            leave_to_training(self.viewer, time.monotonic() - started)
+            leave_to_training(self.viewer)
         self.progress.visible = False
 
     def _made(self, frame: int, resolution: int) -> Put:
         """A frame's shape, between two training steps."""
-        with self.viewer.train_lock or contextlib.nullcontext():
+        with turns_of(self.viewer):
             model = self.viewer.pipeline.model
             was_training = model.training
             model.eval()
