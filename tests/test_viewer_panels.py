@@ -1,5 +1,6 @@
 """What a run adds to the host's viewer, for every task, without a page."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 from nerfstudio.configs.base_config import ViewerConfig
 from nerfstudio.viewer.viewer import Viewer
@@ -141,6 +143,22 @@ def test_pictures_follow_training_without_keeping_it(state: str, demo_capture: P
         page.draw(None)
         del viewer.render_statemachines[0]
     assert sizes == ([(100, 200), (300, 600)] if state == "training" else [(300, 600)] * 2)
+
+
+def test_pictures_hide_what_is_behind_their_subject_alone() -> None:
+    """Not what is behind an empty place, nor anything from so far that viser has no numbers for it."""
+    sent: list[Any] = []
+    thread: Any = SimpleNamespace(
+        action=None, state="high", _calculate_image_res=None, _render_img=None, _send_output_to_viewer=None
+    )
+    thread._send_output_to_viewer = lambda outputs, _: sent.append(outputs.get("gl_z_buf_depth"))
+    viewer: Any = SimpleNamespace(render_statemachines=[thread])
+    client: Any = SimpleNamespace(client_id=0, camera=SimpleNamespace(on_update=lambda _: None))
+    page = PicturesOfPage(viewer, client, lambda: True, lambda: True, lambda: None)
+    accumulation = torch.tensor([[[0.0], [1.0]]])
+    for depth in (torch.tensor([[[5.0], [3.0]]]), torch.tensor([[[30.0], [28.0]]]), None):
+        page.send({"accumulation": accumulation} | ({} if depth is None else {"gl_z_buf_depth": depth}))
+    assert sent[0].tolist() == [[[math.inf], [3.0]]] and sent[1:] == [None, None]
 
 
 @contextmanager

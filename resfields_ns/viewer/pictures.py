@@ -7,11 +7,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO
+
 if TYPE_CHECKING:
     from nerfstudio.viewer.viewer import Viewer
     from viser import ClientHandle
 
 _LONGEST_NAP = 0.1  # seconds between looks at whether training still goes on
+_FARTHEST = 167.0  # viser's units: it sends depth in 24 bits of 1e-5
 _LONGEST_STALL = 2.0  # seconds that a picture may keep training waiting
 
 
@@ -128,9 +131,24 @@ class PicturesOfPage:
     def send(self, outputs: dict[str, Any], static_render: bool = True) -> None:
         """Send a picture to the page, if it is wanted."""
         if self.is_wanted() and (self.thread.state == "high" or self.is_rough_wanted()):
+            _show_what_is_behind(outputs)
             self._send(outputs, static_render)
             self.on_sent()
 
     def _keep_training(self) -> None:
         """The host lets training stand still while a camera moves; its pictures have their share without that."""
         self.viewer.last_move_time = 0
+
+
+def _show_what_is_behind(outputs: dict[str, Any]) -> None:
+    """Let a picture hide what lies behind its subject alone, and nothing where that is too far for viser's numbers.
+
+    Rays that hit nothing have the depth of the box's far side, beyond which cameras stand.
+    """
+    depth = outputs.get("gl_z_buf_depth")
+    if depth is None:
+        return
+    hit = outputs["accumulation"] > 0.5
+    outputs["gl_z_buf_depth"] = depth.where(hit, math.inf)
+    if hit.any() and VISER_NERFSTUDIO_SCALE_RATIO * depth[hit].max() > _FARTHEST:
+        del outputs["gl_z_buf_depth"]
