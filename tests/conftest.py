@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -15,9 +15,15 @@ if not torch.cuda.is_available():
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from tests.family import Family
 from tests.kinect_scene import DEVICES, write_capture, write_recordings
-from tests.methods import METHODS, tiny_config, trained
+from tests.methods import METHODS, close_event_writers, tiny_config, trained
 from tests.ray_family import RAY_FAMILY
 from tests.video_scene import DISTORTION, make_cameras, write_opencv_yaml, write_videos
+
+
+@pytest.fixture(autouse=True)
+def _own_event_writers() -> Iterator[None]:
+    yield
+    close_event_writers()
 
 
 @pytest.fixture(scope="session")

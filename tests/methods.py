@@ -14,6 +14,7 @@ import torch
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
 from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.plugins.types import MethodSpecification
+from nerfstudio.utils import writer
 
 from resfields_ns.host.trainer import ResFieldsTrainer, ResFieldsTrainerConfig
 from resfields_ns.models.dynamic_model import DynamicModelConfig
@@ -134,4 +135,14 @@ def trained(config: ResFieldsTrainerConfig) -> ResFieldsTrainer:
     trainer = config.setup(local_rank=0, world_size=1)
     trainer.setup()
     trainer.train()
+    close_event_writers()
     return trainer
+
+
+def close_event_writers() -> None:
+    """Let the host write no more to the logs of trainings that are through: it adds those of a later one to them."""
+    for events in writer.EVENT_WRITERS:
+        if isinstance(events, writer.TensorboardWriter):
+            events.tb_writer.close()
+    writer.EVENT_WRITERS.clear()
+    writer.EVENT_STORAGE.clear()

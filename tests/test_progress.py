@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,18 +19,6 @@ from tests.methods import METHODS, tiny_config, trained
 from tests.test_docs import Command, check_command
 
 
-@pytest.fixture
-def host_writer() -> Iterator[None]:
-    """The host's writer, as it is before a training, and as it was afterwards."""
-    writers = list(writer.EVENT_WRITERS)
-    writer.EVENT_WRITERS.clear()
-    writer.EVENT_STORAGE.clear()
-    yield
-    writer.EVENT_WRITERS[:] = writers
-    writer.EVENT_STORAGE.clear()
-
-
-@pytest.mark.usefixtures("host_writer")
 def test_the_line_tells_steps_rate_time_left_and_the_last_psnr(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,7 +38,6 @@ def test_the_line_tells_steps_rate_time_left_and_the_last_psnr(
     assert lines[-1] == "step 191 of 400 (47%)  2 steps/s  0:01:44 left  PSNR_foreground 114.00 dB at step 106"
 
 
-@pytest.mark.usefixtures("host_writer")
 def test_measures_of_other_tasks_are_told_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     writer.setup_local_writer(SequenceLoggingConfig(), max_iter=10)
     writer.put_time(writer.EventName.ITER_TRAIN_TIME, 0.1, 0)
@@ -60,7 +46,6 @@ def test_measures_of_other_tasks_are_told_by_name(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == "step 1 of 10 (10%)  chamfer_l1_x1000 12.35 at step 1\n"
 
 
-@pytest.mark.usefixtures("host_writer")
 def test_a_training_tells_its_psnr_and_what_is_next(
     demo_capture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,6 @@ import trimesh
 import yaml
 from nerfstudio.scripts.eval import ComputePSNR
 from nerfstudio.utils.eval_utils import eval_setup
-from nerfstudio.utils.writer import EVENT_WRITERS, TensorboardWriter
 from PIL import Image
 
 from resfields_ns.commands import export, render
@@ -37,9 +36,6 @@ def project(demo_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         config = tiny_config(METHODS["tnerf-resfields-small"], Path("capture"), Path("outputs"))
         config.timestamp = "run"
         trained(config)
-        for events in EVENT_WRITERS:  # that would write by the relative path later on
-            if isinstance(events, TensorboardWriter):
-                events.tb_writer.close()
         Path("config_at").write_text(str(config.get_base_dir() / "config.yml"))
         _render(Path("seen"), config.get_base_dir() / "config.yml", "time")
     finally:
