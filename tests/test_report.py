@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from matplotlib.figure import Figure
 from PIL import Image
 
 from resfields_ns.captures.meshes.gltf_file import GltfFile
@@ -130,6 +131,9 @@ def test_arrows_and_the_slider_show_other_frames(browser: Page) -> None:
     assert shown == [f"cam_test, frame {frame}" for frame in range(_NUM_FRAMES)]
 
 
+_NO_ROOM = "expected room for it on the disk, found none"
+
+
 def test_a_stopped_report_goes_on(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "report.html"
 
@@ -146,6 +150,31 @@ def test_a_stopped_report_goes_on(tiny_run: Path, tmp_path: Path, monkeypatch: p
         patch.setattr(run_parts, "render_movie", stop)
         _report(patch, tiny_run.parent, "--output-path", path, *_WITHIN)
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_full_disk_costs_nothing_that_is_made(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says where there is no room, and what is kept."""
+
+    def fill(*_: object, **__: object) -> None:
+        with Path("/dev/full").open("wb", buffering=0) as full:
+            full.write(b"0")
+
+    report_at, plots = tmp_path / "report.html", tmp_path / "plots"
+    with monkeypatch.context() as patch:
+        patch.setattr(run_parts, "export_meshes", fill)
+        with pytest.raises(SystemExit):
+            _report(patch, tiny_run.parent, "--output-path", report_at, *_WITHIN)
+    kept = f"what is made is kept in {report_at}.partial, from which the same command goes on"
+    assert capsys.readouterr().err.splitlines()[-1] == f"Error: {report_at}: {_NO_ROOM}; {kept}"
+    with monkeypatch.context() as patch:
+        patch.setattr(Figure, "savefig", fill)
+        patch.setattr(sys, "argv", ["rf-plot", str(tiny_run.parent), "--output-dir", str(plots)])
+        with pytest.raises(SystemExit):
+            plot.entrypoint()
+    (line,) = capsys.readouterr().err.splitlines()[-1:]
+    assert line.startswith(f"Error: {plots}/") and line.endswith(f".png: {_NO_ROOM}; nothing of it is left")
 
 
 def test_a_run_whose_data_are_gone_is_shown_without_test_views(

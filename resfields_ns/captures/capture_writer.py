@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,10 @@ def write_cameras(folder: Path, cameras: Sequence[Camera], to_world: Similarity)
     for frame, camera in enumerate(cameras):
         matrices[f"world_mat_{frame}"] = camera.projection
         matrices[f"scale_mat_{frame}"] = to_world.matrix
-    np.savez(folder / "cameras_sphere.npz", **matrices)
+    archive = BytesIO()
+    np.savez(archive, **matrices)
+    with write_aside(folder / "cameras_sphere.npz") as partial:
+        partial.write_bytes(archive.getvalue())
 
 
 def write_images(

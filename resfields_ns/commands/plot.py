@@ -6,6 +6,7 @@ from typing import Annotated
 import tyro
 
 from resfields_ns.commands.command_line import run_command
+from resfields_ns.files import write_aside
 
 
 def plot(run: Annotated[Path, tyro.conf.Positional], output_dir: Path = Path("plots")) -> None:
@@ -29,9 +30,9 @@ def plot(run: Annotated[Path, tyro.conf.Positional], output_dir: Path = Path("pl
     figures = coefficient_figures(trained)
     if not figures:
         raise ValueError(f"{run}: expected a run with residual layers that are made of coefficients, found none")
-    output_dir.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        figure.savefig(output_dir / f"{name}.png", dpi=150)
+        with write_aside(output_dir / f"{name}.png") as partial:
+            figure.savefig(partial, dpi=150)
     page = output_dir / "coefficients.html"
     write_plots(trained.name, {name: as_uri(figure) for name, figure in figures.items()}, page)
     print(f"Wrote plots of {len(figures)} layers to {page}, and as pictures beside it")

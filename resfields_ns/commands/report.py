@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from resfields_ns.commands.command_line import run_command
+from resfields_ns.files import blame_full_disk
 from resfields_ns.options import Limits
 
 
@@ -44,12 +45,14 @@ def report(
 
     configs = [config_of_run(run) for run in runs]
     partial = output_path.with_name(f"{output_path.name}.partial")
-    parts = [
-        gather_parts(config, partial / name_of_parts(config, resolution, seconds), resolution, seconds)
-        for config in configs
-    ]
-    names = names_of_runs([config.parent for config in configs])
-    write_report([replace(part, name=name) for part, name in zip(parts, names, strict=True)], output_path)
+    kept = f"what is made is kept in {partial}, from which the same command goes on"
+    with blame_full_disk(output_path, kept):
+        parts = [
+            gather_parts(config, partial / name_of_parts(config, resolution, seconds), resolution, seconds)
+            for config in configs
+        ]
+        names = names_of_runs([config.parent for config in configs])
+        write_report([replace(part, name=name) for part, name in zip(parts, names, strict=True)], output_path)
     rmtree(partial)
     print(f"Wrote {output_path} ({output_path.stat().st_size / 1e6:.1f} MB)")
 
