@@ -1,7 +1,8 @@
-"""Peak memory of this process."""
+"""Memory of processes."""
 
 import resource
 import sys
+from pathlib import Path
 
 import torch
 
@@ -11,3 +12,10 @@ def peak_memory_gb() -> float:
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform != "darwin" else 1e9)
+
+
+def resident_mb(process: int | str = "self") -> dict[str, float]:
+    """What a process holds in memory now, on Linux, in MB: `anonymous`, its own; `files`, which the system may drop."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    kilobytes = {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines) if "kB" in value}
+    return {"anonymous": kilobytes["RssAnon"] / 1000, "files": (kilobytes["RssFile"] + kilobytes["RssShmem"]) / 1000}
