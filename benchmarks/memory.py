@@ -1,10 +1,14 @@
 """Memory of processes."""
 
+import ctypes
+import re
 import resource
 import sys
 from pathlib import Path
 
 import torch
+
+_NAMES = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
 
 
 def peak_memory_gb() -> float:
@@ -16,6 +20,22 @@ def peak_memory_gb() -> float:
 
 def resident_mb(process: int | str = "self") -> dict[str, float]:
     """What a process holds in memory now, on Linux, in MB: `anonymous`, its own; `files`, which the system may drop."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    kilobytes = {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines) if "kB" in value}
-    return {"anonymous": kilobytes["RssAnon"] / 1000, "files": (kilobytes["RssFile"] + kilobytes["RssShmem"]) / 1000}
+    status = Path(f"/proc/{process}/status").read_text()
+    anonymous, *files = (
+        int(re.findall(rf"{name}:\s*(\d+) kB", status)[0]) for name in ("RssAnon", "RssFile", "RssShmem")
+    )
+    return {"anonymous": anonymous / 1000, "files": sum(files) / 1000}
+
+
+def allocated_mb() -> float:
+    """What this process has asked of glibc and not given back, in MB: `anonymous` without what the allocator keeps."""
+    sizes = ctypes.CDLL("libc.so.6").mallinfo2
+    sizes.restype = _Mallinfo2
+    found = sizes()
+    return (found.uordblks + found.hblkhd) / 1e6
+
+
+class _Mallinfo2(ctypes.Structure):
+    """As glibc's malloc.h has it."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in _NAMES]

@@ -1,9 +1,9 @@
-"""A made-up capture as large as Neural 3D Video's: balls that move before 18 cameras on an arc.
+"""Made-up data that are large: a capture as Neural 3D Video's, balls that move before 18 cameras on an arc, and a clip.
 
-Lengths are those of a world whose cameras stand 4 units from its middle; pictures have 1352 x 1014 pixels.
+Lengths are those of a world whose cameras stand 4 units from its middle.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
@@ -17,6 +17,7 @@ from resfields_ns.captures.capture_writer import write_box, write_cameras
 from resfields_ns.captures.poses import camera_around_origin
 
 SIZE = (1352, 1014)
+CLIP_SIZE = (512, 288)
 NUM_CAMERAS = 18
 FOCAL = 1350.0
 DISTANCE = 4.0
@@ -85,29 +86,26 @@ def _draw_ball(
 
 def _colours(points: Float64[np.ndarray, "*batch 3"], middle: float, swing: float) -> UInt8[np.ndarray, "*batch 3"]:
     """A texture in space."""
-    waves = np.sin(3.0 * points) + 0.5 * np.sin(11.0 * points[..., [1, 2, 0]]) + 0.5 * np.sin(23.0 * points[..., [2, 0, 1]])
+    waves = (
+        np.sin(3.0 * points) + 0.5 * np.sin(11.0 * points[..., [1, 2, 0]]) + 0.5 * np.sin(23.0 * points[..., [2, 0, 1]])
+    )
     return np.round(middle + swing * waves).clip(0, 255).astype(np.uint8)
 
 
-def write_videos(folder: Path, num_frames: int) -> None:
-    """Write Neural 3D Video's layout: `cam00.mp4`, ... and `poses_bounds.npy`."""
+def write_n3v(folder: Path, num_frames: int) -> None:
+    """Write the capture in Neural 3D Video's layout: `cam00.mp4`, ... and `poses_bounds.npy`."""
     folder.mkdir(parents=True)
     rows = []
     for name, camera in track(cameras().items(), "Writing videos", NUM_CAMERAS):
-        with av.open(str(folder / f"{name}.mp4"), "w") as container:
-            stream = container.add_stream("libx264", rate=FRAME_RATE, options={"preset": "ultrafast", "threads": "1"})
-            stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"  # pyright: ignore
-            for picture, _ in pictures(camera, num_frames):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))  # pyright: ignore
-            container.mux(stream.encode(None))  # pyright: ignore
+        write_video(folder / f"{name}.mp4", SIZE, (picture for picture, _ in pictures(camera, num_frames)))
         right, down, forward, position = camera.pose.T
         matrix = np.column_stack([down, right, -forward, position, [SIZE[1], SIZE[0], FOCAL]])
         rows.append([*matrix.flatten(), DISTANCE - 1.5, DISTANCE + 1.5])
     np.save(folder / "poses_bounds.npy", np.array(rows))
 
 
-def write_folders(folder: Path, num_frames: int) -> None:
-    """Write the project's own layout with masks, `cam00/rgb`, `cam00/mask`, ..., its pictures as jpg files."""
+def write_owlii(folder: Path, num_frames: int) -> None:
+    """Write the capture in the project's own layout with masks, `cam00/rgb`, `cam00/mask`, ..."""
     folder.mkdir(parents=True)
     for name, camera in track(cameras().items(), "Writing pictures", NUM_CAMERAS):
         for kind in ("rgb", "mask"):
@@ -117,3 +115,21 @@ def write_folders(folder: Path, num_frames: int) -> None:
             cv2.imwrite(str(folder / name / "rgb" / f"{frame:06d}.jpg"), picture[..., ::-1])
             cv2.imwrite(str(folder / name / "mask" / f"{frame:06d}.png"), np.where(mask, 255, 0))
     write_box(folder, np.array([-1.0, -0.8, -1.0]), np.array([1.0, 0.8, 1.0]))
+
+
+def write_clip(path: Path, num_frames: int) -> None:
+    """Write a video of noise that moves, with some detail everywhere."""
+    width, height = CLIP_SIZE
+    noise = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8 + num_frames, 3), dtype=np.uint8)
+    moving = (noise[:, frame : frame + width // 8].repeat(8, axis=0).repeat(8, axis=1) for frame in range(num_frames))
+    write_video(path, CLIP_SIZE, track(moving, "Writing a clip", num_frames))
+
+
+def write_video(path: Path, size: tuple[int, int], of_frames: Iterable[Picture]) -> None:
+    """Write an mp4 file."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FRAME_RATE, options={"preset": "ultrafast", "threads": "1"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"  # pyright: ignore
+        for picture in of_frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))  # pyright: ignore
+        container.mux(stream.encode(None))  # pyright: ignore
