@@ -129,7 +129,9 @@ class Page:
     def _receive(self) -> str:
         """The kind of the next message."""
         if not self.messages:
-            self.messages = list(msgspec.msgpack.decode(self.connection.recv(timeout=SECONDS)))
+            window = self.connection.recv(timeout=SECONDS)
+            assert isinstance(window, bytes)
+            self.messages = list(msgspec.msgpack.decode(window))
         message = self.messages.pop(0)
         if message["type"] == "GuiAddSliderMessage":
             self.sliders[message["label"]] = message

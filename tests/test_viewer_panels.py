@@ -7,11 +7,13 @@ from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import trimesh
 from nerfstudio.configs.base_config import ViewerConfig
+from nerfstudio.utils import writer
 from nerfstudio.viewer.viewer import Viewer
 from torch import nn
 
@@ -23,7 +25,7 @@ from resfields_ns.export.surface import Surface
 from resfields_ns.layers import shown_parts
 from resfields_ns.viewer.first_view import first_view
 from resfields_ns.viewer.frame_shapes import MeshShapes
-from resfields_ns.viewer.pictures import leave_to_training
+from resfields_ns.viewer.pictures import PicturesOfPage, leave_to_training
 from resfields_ns.viewer.run_viewer import RunViewer
 from resfields_ns.viewer.scene_panel import ScenePanel
 from resfields_ns.viewer.shape_panel import ShapePanel
@@ -81,6 +83,20 @@ def test_up_is_the_worlds_where_cameras_stand_around_the_scene(elevation: float)
         for azimuth in np.arange(0.0, 360.0, 45.0).tolist()
     ]
     np.testing.assert_allclose(first_view(sequence_of_cameras(*cameras)).up, [0.0, 1.0, 0.0], atol=1e-3)
+
+
+@pytest.mark.parametrize(("trainer", "kept"), [(None, 0), (SimpleNamespace(training_state="paused"), 3)])
+def test_what_the_host_notes_of_pictures_is_kept_for_a_trainer_alone(
+    trainer: SimpleNamespace | None, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else would ever take it."""
+    monkeypatch.setattr(writer, "EVENT_STORAGE", [])
+    thread = Mock(_render_img=lambda _: writer.put_scalar("rays a second", 1.0, 0) or {})
+    viewer = Mock(trainer=trainer, render_statemachines={0: thread})
+    page = PicturesOfPage(viewer, Mock(client_id=0), lambda: True, lambda: True, lambda: None)
+    for _ in range(3):
+        page.draw(None)
+    assert len(writer.EVENT_STORAGE) == kept
 
 
 def test_colours_of_a_mesh_that_no_light_changes() -> None:

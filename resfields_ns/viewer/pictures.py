@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from nerfstudio.utils import writer
+
 if TYPE_CHECKING:
     from nerfstudio.viewer.viewer import Viewer
     from viser import ClientHandle
@@ -65,6 +67,8 @@ class PicturesOfPage:
         try:
             return self._draw(camera_state)
         finally:
+            if self.viewer.trainer is None:
+                writer.EVENT_STORAGE.clear()  # the host notes how long each picture took, for a trainer to write
             leave_to_training(self.viewer, time.monotonic() - started)
 
     def send(self, outputs: dict[str, Any], static_render: bool = True) -> None:
