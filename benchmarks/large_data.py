@@ -7,13 +7,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
-from jaxtyping import Bool, Float64, UInt8
+from jaxtyping import Float64, UInt8
 from rich.progress import track
 
-from resfields_ns.captures.camera import Camera, Similarity
-from resfields_ns.captures.capture_writer import write_box, write_cameras
+from resfields_ns.captures.camera import Camera
 from resfields_ns.captures.poses import camera_around_origin
 
 SIZE = (1352, 1014)
@@ -28,7 +26,6 @@ WALL = 9.0  # radius of the sphere around all that shows behind the balls
 LIGHT = np.array([2.0, 6.0, 3.0]) / 7.0
 
 Picture = UInt8[np.ndarray, "height width 3"]
-Mask = Bool[np.ndarray, "height width"]
 
 
 def cameras() -> dict[str, Camera]:
@@ -48,23 +45,22 @@ def balls(time: float) -> Float64[np.ndarray, "balls 3"]:
     return np.stack([radii * np.cos(phases), 0.5 * np.sin(phases), radii * np.sin(phases)], axis=-1)
 
 
-def pictures(camera: Camera, num_frames: int) -> Iterator[tuple[Picture, Mask]]:
-    """What a camera sees at each frame, and where the balls are in it."""
+def pictures(camera: Camera, num_frames: int) -> Iterator[Picture]:
+    """What a camera sees at each frame."""
     centre, directions = camera.rays(camera.pixel_grid())
     along = directions @ centre
     wall = centre + (np.sqrt(along**2 - centre @ centre + WALL**2) - along)[..., None] * directions
     background = _colours(wall, 110.0, 15.0)
     for frame in range(num_frames):
-        picture, mask = background.copy(), np.zeros(SIZE[::-1], np.bool_)
+        picture = background.copy()
         of_balls = balls(frame / num_frames)
         for place in np.argsort(-np.linalg.norm(of_balls - centre, axis=-1)):  # the farthest first
-            _draw_ball(picture, mask, camera, centre, directions, of_balls[place], 30.0 * place)
-        yield picture, mask
+            _draw_ball(picture, camera, centre, directions, of_balls[place], 30.0 * place)
+        yield picture
 
 
 def _draw_ball(
     picture: Picture,
-    mask: Mask,
     camera: Camera,
     eye: Float64[np.ndarray, "3"],
     directions: Float64[np.ndarray, "height width 3"],
@@ -81,7 +77,6 @@ def _draw_ball(
     normals = ((along - np.sqrt(inside.clip(0.0)))[..., None] * rays - to_centre)[hit] / RADIUS
     shade = 0.5 + 0.5 * (normals @ LIGHT).clip(0.0)
     picture[top:bottom, left:right][hit] = _colours(normals + hue, 160.0, 60.0) * shade[:, None]
-    mask[top:bottom, left:right][hit] = True
 
 
 def _colours(points: Float64[np.ndarray, "*batch 3"], middle: float, swing: float) -> UInt8[np.ndarray, "*batch 3"]:
@@ -97,24 +92,11 @@ def write_n3v(folder: Path, num_frames: int) -> None:
     folder.mkdir(parents=True)
     rows = []
     for name, camera in track(cameras().items(), "Writing videos", NUM_CAMERAS):
-        write_video(folder / f"{name}.mp4", SIZE, (picture for picture, _ in pictures(camera, num_frames)))
+        write_video(folder / f"{name}.mp4", SIZE, pictures(camera, num_frames))
         right, down, forward, position = camera.pose.T
         matrix = np.column_stack([down, right, -forward, position, [SIZE[1], SIZE[0], FOCAL]])
         rows.append([*matrix.flatten(), DISTANCE - 1.5, DISTANCE + 1.5])
     np.save(folder / "poses_bounds.npy", np.array(rows))
-
-
-def write_owlii(folder: Path, num_frames: int) -> None:
-    """Write the capture in the project's own layout with masks, `cam00/rgb`, `cam00/mask`, ..."""
-    folder.mkdir(parents=True)
-    for name, camera in track(cameras().items(), "Writing pictures", NUM_CAMERAS):
-        for kind in ("rgb", "mask"):
-            (folder / name / kind).mkdir(parents=True)
-        write_cameras(folder / name, [camera] * num_frames, Similarity.of(1.0, np.zeros(3)))
-        for frame, (picture, mask) in enumerate(pictures(camera, num_frames)):
-            cv2.imwrite(str(folder / name / "rgb" / f"{frame:06d}.jpg"), picture[..., ::-1])
-            cv2.imwrite(str(folder / name / "mask" / f"{frame:06d}.png"), np.where(mask, 255, 0))
-    write_box(folder, np.array([-1.0, -0.8, -1.0]), np.array([1.0, 0.8, 1.0]))
 
 
 def write_clip(path: Path, num_frames: int) -> None:

@@ -1,10 +1,12 @@
 """Long runs and large data: what they hold in memory.
 
-On Linux, with glibc.
+    python -m benchmarks.long_runs n3v --folder n3v --num-frames 300
+    python -m benchmarks.long_runs clip --path clip.mp4 --num-frames 5000
+    python -m benchmarks.long_runs watch -- rf-check n3v -- --image-scale 0.5
+    python -m benchmarks.long_runs steps -- tnerf-resfields-small --data CAPTURE --max-num-iterations 20000
+    python -m benchmarks.long_runs pictures RUN/config.yml
 
-python -m benchmarks.long_runs steps -- tnerf-resfields-small --data CAPTURE --max-num-iterations 20000
-python -m benchmarks.long_runs pictures RUN/config.yml
-python -m benchmarks.long_runs watch -- rf-export --load-config RUN/config.yml --output-dir meshes
+The first two make data, `watch` runs any command. On Linux, with glibc.
 """
 
 import math
@@ -25,7 +27,7 @@ from viser._messages import GuiUpdateMessage, Message, ViewerCameraMessage
 from viser.transforms import SO3
 from websockets.sync.client import ClientConnection, connect
 
-from benchmarks.large_data import write_clip, write_n3v, write_owlii
+from benchmarks.large_data import write_clip, write_n3v
 from benchmarks.memory import allocated_mb, resident_mb
 from resfields_ns.captures.poses import camera_around_origin
 from resfields_ns.host.trainer import ResFieldsTrainer
@@ -152,7 +154,6 @@ class Page:
 
 COMMANDS = {
     "n3v": write_n3v,
-    "owlii": write_owlii,
     "clip": write_clip,
     "watch": watch,
     "steps": steps,
