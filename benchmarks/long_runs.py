@@ -1,7 +1,7 @@
 """Long runs and large data: what they hold in memory.
 
-    python -m benchmarks.long_runs n3v --folder n3v --num-frames 300
-    python -m benchmarks.long_runs clip --path clip.mp4 --num-frames 5000
+    python -m benchmarks.long_runs n3v FOLDER
+    python -m benchmarks.long_runs clip clip.mp4
     python -m benchmarks.long_runs watch -- rf-check n3v -- --image-scale 0.5
     python -m benchmarks.long_runs steps -- tnerf-resfields-small --data CAPTURE --max-num-iterations 20000
     python -m benchmarks.long_runs pictures RUN/config.yml
@@ -9,6 +9,7 @@
 The first two make data, `watch` runs any command. On Linux, with glibc.
 """
 
+import gc
 import math
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import psutil
@@ -35,8 +36,8 @@ from tests.browser import end_process, wait_for
 from tests.viewer_pages import SECONDS, answers, free_port
 
 DISTANCE = 30.0  # of cameras from the middle, as the viewer counts
+LOOKS = 100  # pictures from one look at the memory to the next
 RESTS = 10  # every so manyth picture, the page rests, and gets a fine one
-Arguments = tyro.conf.Positional[tuple[str, ...]]
 
 
 def described(held: dict[str, float]) -> str:
@@ -44,17 +45,13 @@ def described(held: dict[str, float]) -> str:
     return ", ".join(f"{megabytes:.1f} MB {kind}" for kind, megabytes in held.items())
 
 
-def steps(arguments: Arguments, every: int = 1000) -> None:
-    """Train, and tell the memory on the way.
-
-    Args:
-        arguments: those of `ns-train`
-        every: steps from one look to the next
-    """
+def steps(arguments: tuple[str, ...], every: int) -> None:
+    """Train with arguments of `ns-train`, and tell the memory every so many steps."""
     iterate = ResFieldsTrainer.train_iteration
 
     def told(self: ResFieldsTrainer, step: int) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         if step % every == 0 or step == self.total_steps - 1:
+            gc.collect()
             print(f"step {step}: {described(resident_mb())}, {allocated_mb():.1f} MB allocated", flush=True)
         return iterate(self, step)
 
@@ -63,12 +60,8 @@ def steps(arguments: Arguments, every: int = 1000) -> None:
     train.entrypoint()
 
 
-def watch(arguments: Arguments) -> int:
-    """Run a command, and tell the most that it held in memory, its children included, and how long it took.
-
-    Args:
-        arguments: the command and its own
-    """
+def watch(arguments: tuple[str, ...]) -> int:
+    """Run a command, and tell the most that it held in memory, its children included, and how long it took."""
     began, most = time.monotonic(), {"anonymous": 0.0, "files": 0.0}
     with psutil.Popen(arguments) as command:
         while command.poll() is None:
@@ -80,13 +73,10 @@ def watch(arguments: Arguments) -> int:
     return command.returncode
 
 
-def pictures(config: tyro.conf.Positional[Path], count: int = 1000, every: int = 100) -> None:
+def pictures(config: Path, count: int) -> None:
     """Look at a run through `ns-viewer`, by a page that moves its camera and the frame, and tell the viewer's memory.
 
-    Args:
-        config: of the run
-        count: pictures that the page gets, with up to 64 pixels a side
-        every: pictures from one look to the next
+    The page gets `count` pictures of up to 64 pixels a side.
     """
     port = free_port()
     command = [sys.executable, "-m", "nerfstudio.scripts.viewer.run_viewer", "--load-config", str(config)]
@@ -102,7 +92,7 @@ def pictures(config: tyro.conf.Positional[Path], count: int = 1000, every: int =
                 if picture % RESTS:
                     page.move(picture)
                 page.wait_for_picture()
-                if picture % every == 0:
+                if picture % LOOKS == 0:
                     print(f"{picture} pictures: {described(resident_mb(viewer.pid))}", flush=True)
 
 
@@ -152,14 +142,30 @@ class Page:
         self.connection.send(msgspec.msgpack.encode(message.as_serializable_dict()))
 
 
-COMMANDS = {
-    "n3v": write_n3v,
-    "clip": write_clip,
-    "watch": watch,
-    "steps": steps,
-    "pictures": pictures,
-}
+def main(
+    part: tyro.conf.Positional[Literal["n3v", "clip", "watch", "steps", "pictures"]],
+    arguments: tyro.conf.Positional[tuple[str, ...]],
+    count: int | None = None,
+) -> None:
+    """Make large data, or look at the memory of what runs long.
+
+    Args:
+        part: n3v writes a capture of 300 frames, clip a video of 5,000; watch runs a command; steps trains; pictures
+            looks at a run through the viewer, 1,000 times
+        arguments: where to write to; the command; those of `ns-train`; the run's config.yml
+        count: another number of frames or pictures; steps from one look to the next, else 1,000
+    """
+    if part == "n3v":
+        write_n3v(Path(*arguments), count or 300)
+    elif part == "clip":
+        write_clip(Path(*arguments), count or 5000)
+    elif part == "watch":
+        raise SystemExit(watch(arguments))
+    elif part == "steps":
+        steps(arguments, count or 1000)
+    else:
+        pictures(Path(*arguments), count or 1000)
 
 
 if __name__ == "__main__":
-    tyro.extras.subcommand_cli_from_dict(COMMANDS)
+    tyro.cli(main)
