@@ -67,11 +67,19 @@ def test_one_camera_that_stands_still(demo_capture: Path, frames: str, others: l
     assert [problem.text for problem in problems] == expected
 
 
-@pytest.mark.parametrize(("name", "needed"), [("memory", "memory"), ("disk", "disk space in")])
-def test_too_little_memory_or_disk(demo_capture: Path, monkeypatch: pytest.MonkeyPatch, name: str, needed: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "needed"), [("memory", "memory"), ("control group", "memory"), ("disk", "disk space in")]
+)
+def test_too_little_memory_or_disk(
+    demo_capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, needed: str
+) -> None:
     little = SimpleNamespace(available=1000, free=1000)
     if name == "memory":
         monkeypatch.setattr(recording_checks.psutil, "virtual_memory", lambda: little)
+    elif name == "control group":
+        (tmp_path / "limit").write_text("1000\n")
+        limits = dict.fromkeys(recording_checks._MEMORY_LIMITS, (tmp_path, "limit"))
+        monkeypatch.setattr(recording_checks, "_MEMORY_LIMITS", limits)
     else:
         monkeypatch.setattr(recording_checks.shutil, "disk_usage", lambda _: little)
     (problem,) = _problems(demo_capture)

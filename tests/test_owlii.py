@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from PIL import Image
 
 from resfields_ns.captures import large_arrays
+from resfields_ns.captures.large_arrays import allocate, make_rows
 from resfields_ns.captures.sequence import Capture
 from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.dataparsers.owlii import Owlii, OwliiDataParserConfig, owlii_specification
+from resfields_ns.files import DiskFullError
 from resfields_ns.host.dataparsing import sequence_of
 
 _POINTS = np.random.default_rng(0).uniform(-0.6, 0.6, size=(50, 3))
@@ -272,3 +275,10 @@ def test_arrays_too_large_for_memory_lie_in_files(demo_capture: Path, monkeypatc
     assert len(files) == sum(array.numel() * array.element_size() > 20_000 for array in in_memory.values()) >= 2
     for name, array in in_memory.items():
         assert torch.equal(mapped[name], array)
+
+
+def test_arrays_that_the_disk_has_no_room_for_are_one_line() -> None:
+    """A file that is mapped and finds the disk full ends a process without a word."""
+    for make in (allocate, partial(make_rows, make=np.zeros, description="")):
+        with pytest.raises(DiskFullError, match=r"^/.*: expected room for an array of 35184.4 GB, found .*TMPDIR"):
+            make((2**5, 2**40), np.uint8)

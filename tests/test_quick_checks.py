@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.overrides import override
+from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from tests.methods import METHODS, tiny_config
 
@@ -76,3 +78,22 @@ def test_one_frame_is_refused_by_its_option(demo_capture: Path, tmp_path: Path) 
     datamanager.dataparser.frames = "0:1"
     with pytest.raises(ValueError, match=f"^{demo_capture}: --frames: expected at least 2 frames, found 1"):
         config.setup(local_rank=0, world_size=1).setup()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hull_start_steps": 1}, "^this method starts from masks: expected a mask folder"),
+        ({"background": "field", "sampler.kind": "occupancy"}, "^model.sampler.kind: expected hierarchical"),
+    ],
+)
+def test_what_a_model_cannot_learn_from_is_told_before_pictures_are_read(
+    changes: dict[str, Any], message: str, demo_capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = Path(shutil.copytree(demo_capture, tmp_path / "capture"))
+    for folder in capture.glob("*/mask"):
+        shutil.rmtree(folder)
+    monkeypatch.setattr(DynamicDataset, "load_arrays", lambda _: pytest.fail("pictures were read"))
+    paths = {f"pipeline.model.{name}": value for name, value in changes.items()}
+    with pytest.raises(ValueError, match=message):
+        override(_config(capture, tmp_path), paths).setup(local_rank=0, world_size=1).setup()

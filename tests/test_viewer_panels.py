@@ -9,12 +9,14 @@ from pathlib import Path
 from threading import Lock, Timer
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 import trimesh
 from nerfstudio.configs.base_config import ViewerConfig
+from nerfstudio.utils import writer
 from nerfstudio.viewer.viewer import Viewer
 from torch import nn
 
@@ -84,6 +86,20 @@ def test_up_is_the_worlds_where_cameras_stand_around_the_scene(elevation: float)
         for azimuth in np.arange(0.0, 360.0, 45.0).tolist()
     ]
     np.testing.assert_allclose(first_view(sequence_of_cameras(*cameras)).up, [0.0, 1.0, 0.0], atol=1e-3)
+
+
+@pytest.mark.parametrize(("trainer", "kept"), [(None, 0), (SimpleNamespace(training_state="paused"), 3)])
+def test_what_the_host_notes_of_pictures_is_kept_for_a_trainer_alone(
+    trainer: SimpleNamespace | None, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else would ever take it."""
+    monkeypatch.setattr(writer, "EVENT_STORAGE", [])
+    thread = Mock(_render_img=lambda _: writer.put_scalar("rays a second", 1.0, 0) or {})
+    viewer = Mock(trainer=trainer, render_statemachines={0: thread})
+    page = PicturesOfPage(viewer, Mock(client_id=0), lambda: True, lambda: True, lambda: None)
+    for _ in range(3):
+        page.draw(None)
+    assert len(writer.EVENT_STORAGE) == kept
 
 
 def test_colours_of_a_mesh_that_no_light_changes() -> None:

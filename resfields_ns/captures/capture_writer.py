@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PLATE_FILE = "plate.png"  # of a camera
 _MARK = "unfinished.json"
 _RECORD = "conversion.json"  # what the mark becomes
+_COMPRESSION = 2  # of png files: a quarter of the time of PIL's own 6, files a sixth larger
 
 
 def check_unused(out: Path) -> None:
@@ -140,7 +141,7 @@ def write_images(
 def write_png(path: Path, pixels: Shaped[np.ndarray, "..."]) -> None:
     """Write an image, which appears whole."""
     with write_aside(path) as file:
-        Image.fromarray(pixels).save(file, "PNG")
+        Image.fromarray(pixels).save(file, "PNG", compress_level=_COMPRESSION)
 
 
 def write_surface(capture: Path, frame: int, mesh: "trimesh.Trimesh", seed: int) -> None:

@@ -16,9 +16,10 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
+from resfields_ns.captures.capture_writer import write_png
 from resfields_ns.captures.untrusted import blamed, check_file
 from resfields_ns.captures.video_pictures import pixel_mode, shown_pixels, shown_size
-from resfields_ns.files import locked, write_aside
+from resfields_ns.files import locked
 
 _FRAMES_AT_ONCE = 16
 _MICROSECONDS = 1_000_000
@@ -228,8 +229,7 @@ def _write(folder: Path, size: tuple[int, int], frame: int, picture: UInt8[np.nd
     image = Image.fromarray(picture)
     if image.size != size:
         image = image.resize(size, resample=Image.Resampling.BILINEAR)
-    with write_aside(frame_path(folder, frame)) as file:
-        image.save(file, "PNG")
+    write_png(frame_path(folder, frame), np.asarray(image))
 
 
 _CONTAINERS = ("mov", "matroska", "avi", "gif", "mpegts", "mpeg", "flv", "ogg", "asf", "mxf")

@@ -1,7 +1,9 @@
 """Batches of rays from a capture held in memory as bytes."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -41,17 +43,39 @@ class DynamicDataManager(VanillaDataManager[DynamicDataset]):
     """Training batches sorted by time, half of them on the foreground where the capture has masks."""
 
     config: DynamicDataManagerConfig
+    prepare: Callable[["RayBatches"], None] = staticmethod(lambda rays: None)
+    """What is done with the batches of training images once these have been read."""
 
     def setup_train(self) -> None:
-        """Load the training images, of a capture that something can be learned from.
+        """Look over a capture that is to be trained on.
 
-        Raises ValueError for one of which rf-check says that it cannot, before training.
+        Raises ValueError for one of which rf-check says that nothing can be learned from it.
         """
         if self.test_mode == "val" and not self.config.skip_checks:
             self._check_capture()
+
+    def load(self) -> None:
+        """Read all images, which are otherwise read when a batch is first drawn of them."""
+        assert self.train_rays.arrays and self.eval_rays.arrays
+
+    @cached_property
+    def train_rays(self) -> "RayBatches":
+        """Batches of the training images."""
         CONSOLE.print(f"Loading {len(self.train_dataset)} training images...")
-        self.train_rays = RayBatches(self.train_dataset, self.config, self.config.train_num_rays_per_batch, self.device)
-        self.train_pixel_sampler = self.train_rays  # pyright: ignore[reportAttributeAccessIssue] # the exporters' name
+        rays = RayBatches(self.train_dataset, self.config, self.config.train_num_rays_per_batch, self.device)
+        self.prepare(rays)
+        return rays
+
+    @cached_property
+    def eval_rays(self) -> "RayBatches":
+        """Batches of the evaluation images."""
+        CONSOLE.print(f"Loading {len(self.eval_dataset)} evaluation images...")
+        return RayBatches(self.eval_dataset, self.config, self.config.eval_num_rays_per_batch, self.device)
+
+    @property
+    def train_pixel_sampler(self) -> "RayBatches":  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The exporters' name for what draws rays."""
+        return self.train_rays
 
     def _check_capture(self) -> None:
         from resfields_ns.captures.checks.checked_capture import CheckedCapture
@@ -65,9 +89,7 @@ class DynamicDataManager(VanillaDataManager[DynamicDataset]):
             raise ValueError(f"{error} ({skip})") from error
 
     def setup_eval(self) -> None:
-        """Load the evaluation images."""
-        CONSOLE.print(f"Loading {len(self.eval_dataset)} evaluation images...")
-        self.eval_rays = RayBatches(self.eval_dataset, self.config, self.config.eval_num_rays_per_batch, self.device)
+        """Make the host's ways to the evaluation images."""
         self.fixed_indices_eval_dataloader = FixedIndicesEvalDataloader(
             input_dataset=self.eval_dataset, device=self.device
         )
@@ -87,7 +109,7 @@ class DynamicDataManager(VanillaDataManager[DynamicDataset]):
 
     def get_train_rays_per_batch(self) -> int:
         """Rays a training step."""
-        return self.train_rays.num_rays_per_batch
+        return self.config.train_num_rays_per_batch
 
 
 class RayBatches:

@@ -1,11 +1,13 @@
 """Visual hulls: where in the scene box something can be, told by the masks (Laurentini 1994)."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from nerfstudio.cameras.cameras import Cameras
+from rich.progress import track
 from torch import Tensor
 
 from resfields_ns.data.dynamic_dataset import DynamicDataset
@@ -22,6 +24,7 @@ def carve_visual_hull(
     resolution: int,
     conservative: bool,
     least_views: int = 0,
+    show_progress: bool = True,
 ) -> Bool[Tensor, "frames cells cells cells"]:
     """Cells (x, y, z) of the box that lie on the foreground in every image of their frame that sees them.
 
@@ -33,35 +36,22 @@ def carve_visual_hull(
     """
     counts = (resolution, resolution, resolution)
     centres = cell_centres(torch.arange(math.prod(counts)), counts, box)
-    cell_radius = 0.5 * ((box[1] - box[0]) / resolution).norm().item()
+    cell_radius = 0.5 * ((box[1] - box[0]) / resolution).norm().item() if conservative else None
     hull = torch.ones(num_frames, len(centres), dtype=torch.bool)
     views = torch.zeros(num_frames, len(centres), dtype=torch.uint8)
     has_foreground = masks.any(dim=2).any(dim=1)
     frames_seen = frame_index[has_foreground].unique()
-    for image, mask in enumerate(masks):
-        camera_to_world = cameras.camera_to_worlds[image]
-        in_camera = (centres - camera_to_world[:, 3]) @ camera_to_world[:, :3]
-        depth = -in_camera[:, 2]
-        plane = in_camera[:, :2] * torch.tensor([1.0, -1.0]) / depth[:, None]
-        holds = depth > 0
-        if cameras.distortion_params is not None:
-            lens = cameras.distortion_params[image]
-            holds, plane = holds & (plane.square().sum(dim=-1) < _lens_limit(lens)), _distort(plane, lens)
-        focal = cameras.fx[image].item()
-        x = (cameras.cx[image] + focal * plane[:, 0]).floor().long()
-        y = (cameras.cy[image] + cameras.fy[image] * plane[:, 1]).floor().long()
-        height, width = int(cameras.height[image]), int(cameras.width[image])
-        seen = holds & (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        reach = math.ceil(focal * cell_radius / depth[seen].min().item()) + 1 if conservative and seen.any() else 0
+    numbers = _numbers(cameras)
+    cells, of_cells = None, numbers[0]
+    for image in track(range(len(masks)), "Carving the visual hull", transient=True, disable=not show_progress):
+        if cells is None or not torch.equal(numbers[image], of_cells):  # most cameras stand still
+            cells, of_cells = _see(cameras, image, centres, masks.shape[2], cell_radius), numbers[image]
         frame = frame_index[image]
-        touched = holds & (x >= -reach) & (x < width + reach) & (y >= -reach) & (y < height + reach)
-        views[frame] = (views[frame] + touched).clamp(max=least_views)
+        views[frame] = (views[frame] + cells.touched).clamp(max=least_views)
         if not has_foreground[image] and frame in frames_seen:
             continue
-        mask = grow_mask(mask, reach)
-        carved = torch.zeros_like(seen)
-        carved[seen] = ~mask[y[seen], x[seen]]
-        hull[frame] &= ~carved
+        mask = grow_mask(masks[image], cells.reach)
+        hull[frame, cells.seen] &= mask.flatten()[cells.pixels]
     bound = frame_index.bincount(minlength=num_frames) >= least_views
     hull[bound] &= views[bound] >= least_views
     return hull.view(num_frames, *counts)
@@ -80,7 +70,51 @@ def hull_of_frame(
         mask[: foreground.shape[0], : foreground.shape[1]] = foreground
     moment = torch.zeros(len(images), dtype=torch.long)
     box = dataset.scene_box.aabb
-    return carve_visual_hull(cameras, masks, moment, 1, box, resolution, conservative=True, least_views=least_views)[0]
+    return carve_visual_hull(cameras, masks, moment, 1, box, resolution, True, least_views, show_progress=False)[0]
+
+
+class _Cells(NamedTuple):
+    """Which cells a camera sees, and where."""
+
+    seen: Int[Tensor, "seen"]
+    """Those whose centres are in its picture."""
+    pixels: Int[Tensor, "seen"]
+    """The pixels of these, row after row of a mask."""
+    reach: int
+    """How many pixels around these count."""
+    touched: Bool[Tensor, "cells"]
+    """Those of which something may be in its picture."""
+
+
+def _numbers(cameras: Cameras) -> Float[Tensor, "images numbers"]:
+    """All that tells what each camera sees."""
+    sides = (cameras.width, cameras.height, cameras.fx, cameras.fy, cameras.cx, cameras.cy)
+    lenses = () if cameras.distortion_params is None else (cameras.distortion_params,)
+    return torch.cat([cameras.camera_to_worlds.flatten(start_dim=1), *(side.float() for side in sides), *lenses], dim=1)
+
+
+def _see(
+    cameras: Cameras, image: int, centres: Float[Tensor, "cells 3"], row_length: int, cell_radius: float | None
+) -> _Cells:
+    """What the camera of an image sees, as `carve_visual_hull` says; `cell_radius` if it is conservative."""
+    camera_to_world = cameras.camera_to_worlds[image]
+    in_camera = (centres - camera_to_world[:, 3]) @ camera_to_world[:, :3]
+    depth = -in_camera[:, 2]
+    plane = in_camera[:, :2] * torch.tensor([1.0, -1.0]) / depth[:, None]
+    holds = depth > 0
+    if cameras.distortion_params is not None:
+        lens = cameras.distortion_params[image]
+        holds, plane = holds & (plane.square().sum(dim=-1) < _lens_limit(lens)), _distort(plane, lens)
+    focal = cameras.fx[image].item()
+    x = (cameras.cx[image] + focal * plane[:, 0]).floor().long()
+    y = (cameras.cy[image] + cameras.fy[image] * plane[:, 1]).floor().long()
+    height, width = int(cameras.height[image]), int(cameras.width[image])
+    seen = (holds & (x >= 0) & (x < width) & (y >= 0) & (y < height)).nonzero()[:, 0]
+    reach = 0
+    if cell_radius is not None and len(seen) > 0:
+        reach = math.ceil(focal * cell_radius / depth[seen].min().item()) + 1
+    touched = holds & (x >= -reach) & (x < width + reach) & (y >= -reach) & (y < height + reach)
+    return _Cells(seen, y[seen] * row_length + x[seen], reach, touched)
 
 
 def _distort(plane: Float[Tensor, "points 2"], lens: Float[Tensor, "6"]) -> Float[Tensor, "points 2"]:

@@ -169,22 +169,27 @@ class DynamicModelConfig(SequenceModelConfig):
         """Take over the options of a run's config.yml."""
         self.__dict__.update(renewed_model_options(state))
 
-    def check(self, capture: Capture) -> None:
-        """Raise ValueError for losses and samplers that the capture has nothing for."""
-        needs_masks = SAMPLERS[self.sampler.kind].needs_masks
-        if self.background == "field" and needs_masks:
+    def check_options(self) -> None:
+        """Raise ValueError for samplers that the other options leave without what they need."""
+        super().check_options()
+        if self.background == "field" and SAMPLERS[self.sampler.kind].needs_masks:
             raise ValueError(
                 "model.sampler.kind: expected hierarchical, learned-occupancy or uniform, as model.background field "
                 f"leaves masks, got {self.sampler.kind}"
             )
         if self.sampler.kind == "learned-occupancy" and (reason := _has_distances(self)):
             raise ValueError(f"model.sampler.kind: learned-occupancy needs signed distances, but {reason}")
+
+    def check(self, capture: Capture) -> None:
+        """Raise ValueError for losses and samplers that the capture has nothing for."""
+        needs_masks = SAMPLERS[self.sampler.kind].needs_masks
         if self.background == "plate":
             check_plates(capture)
         elif self.background == "color" and not capture.has_masks and (self.hull_start_steps > 0 or needs_masks):
             raise ValueError(
                 "this method starts from masks: expected a mask folder in every camera, found none; without masks: "
-                "--pipeline.model.background plate, for cameras that stand still, or field"
+                "--pipeline.model.background plate, for cameras that stand still, or field with "
+                "--pipeline.model.sampler.kind learned-occupancy"
             )
         if not capture.has_depth and self.depth_loss_weight > 0.0:
             raise ValueError("model.depth-loss-weight: expected a depth folder in every camera, found none")

@@ -15,7 +15,7 @@ from rich.progress import track
 from torch import Tensor
 
 from resfields_ns import timeline
-from resfields_ns.data.dynamic_data import DynamicDataManager
+from resfields_ns.data.dynamic_data import DynamicDataManager, RayBatches
 from resfields_ns.data.visual_hull import carve_visual_hull
 from resfields_ns.functional.shares import num_processes
 from resfields_ns.functional.threads import side_by_side
@@ -55,30 +55,30 @@ class DynamicPipeline(SequencePipeline):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.model.config.depth_loss_weight > 0.0 and self.test_mode != "inference":
-            self.datamanager.train_rays.load_depth()
-        if self.test_mode != "inference":
-            self._prepare_background()
-            if self.model.config.refine_times:
-                self.datamanager.train_rays.draw_images()
+        self.datamanager.prepare = self._prepare
+        if self.test_mode == "val":
+            self.datamanager.load()  # now that the model has not refused the capture
         self.graphed_losses: GraphedLosses | None = None
-        if self.config.cuda_graph and self.test_mode != "inference":
+        if self.config.cuda_graph and self.test_mode == "val":
             if num_processes() > 1:
                 raise ValueError(f"pipeline.cuda-graph: expected one process, got {num_processes()}")
             if self.model.device.type != "cuda":
                 raise ValueError(f"pipeline.cuda-graph: expected a GPU, got {self.model.device.type}")
             self.graphed_losses = GraphedLosses(self.model, self.datamanager.train_rays.segment_sizes)
 
-    def _prepare_background(self) -> None:
-        """Let the data have what the model's background needs; where the scene has its own, masks are left."""
-        train_rays, background = self.datamanager.train_rays, self.model.config.background
-        if background == "field":
+    def _prepare(self, train_rays: RayBatches) -> None:
+        """Let batches have what the model's losses and background need; where the scene has its own, masks are left."""
+        if self.model.config.depth_loss_weight > 0.0:
+            train_rays.load_depth()
+        if self.model.config.background == "field":
             train_rays.leave_masks()
-        elif background == "plate":
+        elif self.model.config.background == "plate":
             train_rays.load_plates()
             assert train_rays.plates is not None
             for line in train_rays.plates.report():
                 CONSOLE.print(line)
+        if self.model.config.refine_times:
+            train_rays.draw_images()
 
     def losses_of_step(self, step: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Outputs, losses and metrics of a training step, from its graph where there is one."""

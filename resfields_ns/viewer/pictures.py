@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from nerfstudio.utils import writer
 from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ class PicturesOfPage:
             self.pixels_per_second = self.pixels / max(turns_of(self.viewer).seconds(), 1e-6)
             return outputs
         finally:
+            if self.viewer.trainer is None:
+                writer.EVENT_STORAGE.clear()  # the host notes how long each picture took, for a trainer to write
             leave_to_training(self.viewer)
             self.viewer.last_step = -math.inf  # pyright: ignore[reportAttributeAccessIssue] # the next step draws anew
 

@@ -236,6 +236,10 @@ def _on_foreground(moments: list[Moment]) -> dict[str, Stops]:
 _RESOURCES = "memory and disk"
 _COLOUR_BYTES, _MASK_BYTES, _DEPTH_BYTES, _FLOAT_BYTES = 3, 1, 2, 4  # per pixel
 _PROGRAM_BYTES = 3e9  # nerfstudio, torch and a model beside the images
+_MEMORY_LIMITS = {  # by the controllers of control groups, of version 2 (none) and 1: where they lie, and the file
+    "": (Path("/sys/fs/cgroup"), "memory.max"),
+    "memory": (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
+}
 _RUN_BYTES = 1e9  # checkpoints, logs and movies of a run
 
 
@@ -257,7 +261,7 @@ def check_resources(capture: CheckedCapture, moments: list[Moment]) -> list[Find
     findings = [Finding("info", _RESOURCES, text)]
     temporary, here = Path(tempfile.gettempdir()), Path.cwd()
     for what, needed, free, advice in [
-        ("memory", in_memory, psutil.virtual_memory().available, "use fewer --frames or a smaller --image-scale"),
+        ("memory", in_memory, _memory_free(), "use fewer --frames or a smaller --image-scale"),
         (f"disk space in {temporary}", mapped, _free(temporary), "free it, or let TMPDIR name a larger disk"),
         (f"disk space in {here}", _RUN_BYTES, _free(here), "free it, or train with another --output-dir"),
     ]:
@@ -292,6 +296,21 @@ def _files(capture: CheckedCapture) -> list[Path]:
 
 def _free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
+
+
+def _memory_free() -> int:
+    """What the system has free, or less where a control group of SLURM or of a container limits this process."""
+    free = psutil.virtual_memory().available
+    table = Path("/proc/self/cgroup")
+    for line in table.read_text().splitlines() if table.is_file() else ():
+        _, controllers, group = line.split(":", 2)
+        if controllers in _MEMORY_LIMITS:
+            root, name = _MEMORY_LIMITS[controllers]
+            folder = root / group.lstrip("/")
+            for path in (each / name for each in (folder, *folder.parents) if each.is_relative_to(root)):
+                limit = path.read_text().strip() if path.is_file() else "max"
+                free = free if limit == "max" else min(free, int(limit))
+    return free
 
 
 def _is_memory(folder: Path) -> bool:
