@@ -68,9 +68,9 @@ def test_a_stopped_run_and_a_second_one_are_one_run(
     extract_frames({tmp_path / "whole": video}, frames, _SIZE)
     save, calls = Image.Image.save, count(1)
 
-    def stop(image: Image.Image, path: Path, *options: Any) -> None:
+    def stop(image: Image.Image, path: Path, *options: Any, **others: Any) -> None:
         call = next(calls)
-        save(image, path, *options)
+        save(image, path, *options, **others)
         if call > 20:
             Path(path).write_bytes(Path(path).read_bytes()[:40])
             raise KeyboardInterrupt

@@ -95,7 +95,7 @@ def test_what_the_host_notes_of_pictures_is_kept_for_a_trainer_alone(
     """Nothing else would ever take it."""
     monkeypatch.setattr(writer, "EVENT_STORAGE", [])
     thread = Mock(_render_img=lambda _: writer.put_scalar("rays a second", 1.0, 0) or {})
-    viewer = Mock(trainer=trainer, render_statemachines={0: thread})
+    viewer = Mock(trainer=trainer, train_lock=Lock(), render_statemachines={0: thread})
     page = PicturesOfPage(viewer, Mock(client_id=0), lambda: True, lambda: True, lambda: None)
     for _ in range(3):
         page.draw(None)
