@@ -131,7 +131,7 @@ def test_training_has_its_share_after_what_took_its_lock(state: str, waited: flo
 
 @pytest.mark.parametrize("state", ["training", "paused"])
 def test_pictures_follow_training_without_keeping_it(state: str, demo_capture: Path, tmp_path: Path) -> None:
-    """While it goes on, each has as few pixels as are drawn in two seconds, and the next step may ask for the next."""
+    """While it goes on, each has as many pixels as are drawn in two seconds, and the next step may ask for the next."""
     with viewer_of("tnerf-resfields-small", demo_capture, tmp_path) as (viewer, _):
         viewer.trainer = SimpleNamespace(training_state=state)  # pyright: ignore
         viewer.control_panel._train_util.value = 0.5

@@ -58,14 +58,20 @@ def make_rows(
 
 @contextmanager
 def _file_of(size: int) -> Iterator[IO[bytes]]:
-    """An unnamed file whose bytes the disk has set aside: a mapped one that it has no room for ends the process."""
+    """An unnamed file whose bytes the disk has set aside, where the system can.
+
+    A mapped one that there is no room for ends the process.
+    """
     folder = tempfile.gettempdir()
     free = shutil.disk_usage(folder).free
     with tempfile.TemporaryFile() as file:
         try:
             if size > free:  # which would fill the disk first
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.posix_fallocate(file.fileno(), 0, size)
+            if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
         except OSError as error:
             if not is_full_disk(error):
                 raise

@@ -56,7 +56,7 @@ class DynamicDataManager(VanillaDataManager[DynamicDataset]):
 
     def load(self) -> None:
         """Read all images, which are otherwise read when a batch is first drawn of them."""
-        assert self.train_rays.arrays and self.eval_rays.arrays
+        _ = self.train_rays, self.eval_rays
 
     @cached_property
     def train_rays(self) -> "RayBatches":

@@ -69,7 +69,7 @@ def leave_to_training(viewer: "Viewer") -> None:
 class PicturesOfPage:
     """What the host's thread that draws for a page asks before and after a picture.
 
-    While training goes on, a picture has as few pixels as can be drawn in two seconds, and the next one follows as soon
+    While training goes on, a picture has as many pixels as are drawn in two seconds, and the next one follows as soon
     as training has had its share. The host would draw all pixels, a minute or more of them on a CPU, and count the next
     one's time as if it had a million.
 

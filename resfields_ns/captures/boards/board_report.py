@@ -31,10 +31,8 @@ def write_opencv_files(folder: Path, cameras: dict[str, CalibratedCamera], with_
         if with_poses:
             rotation = camera.pose[:, :3].T
             values |= {"R": rotation, "T": (-rotation @ camera.centre)[:, None]}
-        in_memory = (
-            cv2.FILE_STORAGE_WRITE | cv2.FILE_STORAGE_MEMORY
-        )  # to a full disk OpenCV writes less, and says nothing
-        storage = cv2.FileStorage(".yml", in_memory)
+        # in memory, as OpenCV writes less to a full disk, and says nothing
+        storage = cv2.FileStorage(".yml", cv2.FILE_STORAGE_WRITE | cv2.FILE_STORAGE_MEMORY)
         for key, value in values.items():
             storage.write(key, np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value)
         storage.write("reprojection_rms", found.rms)
