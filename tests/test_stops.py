@@ -16,6 +16,7 @@ from nerfstudio.utils.eval_utils import eval_setup
 
 from resfields_ns.host.checkpoints import hold_run, is_intact, list_checkpoints, load_checkpoint
 from resfields_ns.host.resumed_run import resume_run
+from resfields_ns.host.stops import Stopped, ended_by_sigterm
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from tests.cases import over
 from tests.family import Family
@@ -152,6 +153,18 @@ def _damage(path: Path, how: str) -> None:
             place = data.index(archive.read(largest))
         data[place + largest.file_size // 2] ^= 1
     path.write_bytes(data)
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, Stopped), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_stop_while_a_class_is_made_is_a_stop(number: int, expected: type[BaseException]) -> None:
+    """As while a command imports what it needs; Python wraps what comes then into a RuntimeError."""
+
+    class Stopping:
+        def __set_name__(self, owner: type, name: str) -> None:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(expected), ended_by_sigterm():
+        type("Made", (), {"field": Stopping()})
 
 
 @pytest.mark.parametrize("how", ["cut", "empty", "one bit"])

@@ -77,13 +77,21 @@ class Stops:
 
 @contextmanager
 def handling(handle: Callable[[int, Any], None], numbers: Sequence[int] = SIGNALS) -> Iterator[None]:
-    """Handle signals in the block; outside the main thread, which alone can, they are left as they are."""
+    """Handle signals in the block; outside the main thread, which alone can, they are left as they are.
+
+    Before Python 3.12, what a signal raises while a class is made, as imports do, becomes the cause of a RuntimeError:
+    it is raised as it was.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
+    except RuntimeError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt | Stopped):
+            raise error.__cause__ from None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
