@@ -23,6 +23,8 @@ def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConf
     datamanager.train_num_rays_per_batch = 64
     model.sampler.num_samples = 8
     model.hull_start_steps = min(model.hull_start_steps, 5)
+    if model.background == "field":
+        model.background_start_steps = 2
     if model.sparsity_loss_weight > 0.0 and model.density == "volsdf":
         model.sparsity_start_step = 2
 

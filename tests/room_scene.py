@@ -1,4 +1,4 @@
-"""A made-up capture without masks: a ball that goes round before cameras that stand still in a painted room."""
+"""A made-up capture without masks: a ball that goes round before cameras that stand or swing in a painted room."""
 
 from pathlib import Path
 
@@ -15,7 +15,8 @@ RADIUS = 0.35
 ORBIT = 0.45
 ROCKING = 0.2
 """Radii of circles that the ball goes round; on the smaller one it never leaves its place."""
-_ROOM = 6.0
+ROOM = 6.0
+"""Radius of the room, a sphere around the world's origin."""
 _SIZE = 40
 
 
@@ -25,18 +26,19 @@ def ball_at(frame: int, orbit: float = ORBIT) -> np.ndarray:
     return orbit * np.array([np.cos(angle), 0.0, np.sin(angle)])
 
 
-def camera(name: str) -> Camera:
-    """A camera in normalised space, which is the world."""
-    return camera_around_origin(CAMERAS[name], 20.0, 3.2, (_SIZE, _SIZE), 1.5 * _SIZE)
+def camera(name: str, frame: int | None = None, swing: float = 0.0) -> Camera:
+    """A camera in normalised space, which is the world; it swings around the ball by an angle in degrees."""
+    phase = 0.0 if frame is None else 2.0 * np.pi * frame / NUM_FRAMES + list(CAMERAS).index(name)
+    return camera_around_origin(CAMERAS[name] + swing * np.sin(phase), 20.0, 3.2, (_SIZE, _SIZE), 1.5 * _SIZE)
 
 
-def look(name: str, frame: int | None, orbit: float = ORBIT) -> tuple[np.ndarray, np.ndarray]:
+def look(name: str, frame: int | None, orbit: float = ORBIT, swing: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Picture [h, w, 3] of 8 bits and mask [h, w] of a camera; without a frame, of the room alone."""
-    seen = camera(name)
+    seen = camera(name, frame, swing)
     directions = seen.directions(seen.pixel_grid())
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-    walls = seen.centre + directions * _crossings(seen.centre, np.zeros(3), _ROOM, directions)[1][..., None]
-    picture = 0.5 + 0.4 * np.sin(walls * [1.7, 2.3, 2.9] + walls[..., [1, 2, 0]])
+    walls = seen.centre + directions * _crossings(seen.centre, np.zeros(3), ROOM, directions)[1][..., None]
+    picture = paint(walls)
     mask = np.zeros(directions.shape[:2], bool)
     if frame is not None:
         ball = ball_at(frame, orbit)
@@ -45,6 +47,11 @@ def look(name: str, frame: int | None, orbit: float = ORBIT) -> tuple[np.ndarray
         normals = (seen.centre + directions * np.where(mask, near, 0.0)[..., None] - ball) / RADIUS
         picture = np.where(mask[..., None], [0.95, 0.75, 0.1] + 0.05 * normals, picture)
     return np.round(255.0 * picture.clip(0.0, 1.0)).astype(np.uint8), mask
+
+
+def paint(walls: np.ndarray) -> np.ndarray:
+    """Colours of points on the walls."""
+    return 0.5 + 0.4 * np.sin(walls * [1.7, 2.3, 2.9] + walls[..., [1, 2, 0]])
 
 
 def _crossings(
@@ -57,14 +64,16 @@ def _crossings(
     return along - half, along + half
 
 
-def write_room_capture(folder: Path, plates: bool = False, orbit: float = ORBIT) -> None:
+def write_room_capture(folder: Path, plates: bool = False, orbit: float = ORBIT, swing: float = 0.0) -> None:
     """Write the capture, with masks of the first camera alone, to evaluate by, and with plates if asked for."""
     for name in CAMERAS:
         for kind in ("rgb", "mask") if name == "cam0" else ("rgb",):
             (folder / name / kind).mkdir(parents=True)
-        write_cameras(folder / name, [camera(name)] * NUM_FRAMES, Similarity.of(1.0, np.zeros(3)))
+        write_cameras(
+            folder / name, [camera(name, frame, swing) for frame in range(NUM_FRAMES)], Similarity.of(1.0, np.zeros(3))
+        )
         for frame in range(NUM_FRAMES):
-            picture, mask = look(name, frame, orbit)
+            picture, mask = look(name, frame, orbit, swing)
             write_png(folder / name / "rgb" / f"{frame:03d}.png", picture)
             if name == "cam0":
                 write_png(folder / name / "mask" / f"{frame:03d}.png", mask.astype(np.uint8) * 255)

@@ -67,8 +67,7 @@ tnerf-rgbd | model.density nerf       | model.sparsity-start-step 2       | dens
 tnerf      |                          | model.sparsity-start-step 2       | sparsity-loss-weight is 0.0
 tnerf      | model.background field   | model.background-color black      | background is field
 tnerf      | model.background field   | model.colour-correction gain      | background is field, not color
-tnerf      | model.background field   | model.opacity-loss-weight 0.2     | background is field
-tnerf      | model.background field   | model.hull-start-steps 2          | background is field
+tnerf      | model.background plate   | model.background-start-steps 2    | background is plate, not field
 tnerf      | model.background field   | --pipeline.datamanager.background-margin 0.5 | model.background is field
 tnerf      | model.background plate   | --optimizers.background.optimizer.lr 1.0 | the model has no parameters in
 tnerf      |                          | model.coarse-loss-weight 0.2      | sampler.kind is uniform, not hierarchical
@@ -153,7 +152,7 @@ _NEEDS_DATA = {
     "--pipeline.chamfer-resolution 64": "clouds",
     "--pipeline.surface-points 64": "clouds",
     **{f"--pipeline.model.field.{setting}": "second frame" for setting in _OVER_TIME},
-    "--pipeline.model.opacity-loss-weight 0.5": "masks",
+    "--pipeline.model.opacity-loss-weight 0.5": "masks or background",
     "--pipeline.datamanager.background-margin 0.5": "masks",
     "owlii --mask-threshold 5": "masks",
     "owlii --depth-kind ray": "depth",

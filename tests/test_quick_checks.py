@@ -84,7 +84,7 @@ def test_one_frame_is_refused_by_its_option(demo_capture: Path, tmp_path: Path) 
     ("changes", "message"),
     [
         ({"hull_start_steps": 1}, "^this method starts from masks: expected a mask folder"),
-        ({"background": "field", "sampler.kind": "occupancy"}, "^model.sampler.kind: expected hierarchical"),
+        ({"sampler.kind": "occupancy"}, "^this method starts from masks: expected a mask folder"),
     ],
 )
 def test_what_a_model_cannot_learn_from_is_told_before_pictures_are_read(

@@ -96,6 +96,15 @@ def check_plates(capture: Capture) -> None:
             raise ValueError(f"{expected} in {LEAST_FRAMES} frames or more, found {len(images)} of {name}")
 
 
+def stands_still(capture: Capture) -> bool:
+    """Whether all cameras have plates, see `check_plates`."""
+    try:
+        check_plates(capture)
+    except ValueError:
+        return False
+    return True
+
+
 def find_plates(capture: Capture, images: UInt8[Tensor, "images height width 3"]) -> Plates:
     """What was given of each camera, and else the median of the frames that show the background.
 

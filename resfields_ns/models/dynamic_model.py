@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 
 from resfields_ns import timeline
 from resfields_ns.captures.sequence import Capture
-from resfields_ns.data.plates import check_plates
+from resfields_ns.data.plates import check_plates, stands_still
 from resfields_ns.fields.background_field import BackgroundField
 from resfields_ns.fields.colour import ViewBasisColour
 from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
@@ -33,7 +33,7 @@ from resfields_ns.host.host_configs import SequenceModelConfig
 from resfields_ns.host.old_runs import renewed_model_options
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.layers import parameter_groups, set_progress
-from resfields_ns.models.background import render_background
+from resfields_ns.models.background import background_loss, render_background, what_shows
 from resfields_ns.models.camera_refinement import CameraRefinement
 from resfields_ns.models.colour_correction import ColourCorrection
 from resfields_ns.models.level_grid import LEVELS_AT_ONCE, LevelGrid, in_chunks, level_grid
@@ -120,8 +120,8 @@ class DynamicModelConfig(SequenceModelConfig):
     """Start of the VolSDF density's scale beta, in scene units."""
     surface_density: float = option(0.001, above=0, acts=when("density", "nerf"))
     """NeRF density at which a surface is extracted (the released code's)."""
-    opacity_loss_weight: float = option(0.1, least=0, acts=unless("background", "field"), data="masks")
-    """Weight of the cross-entropy between rendered opacity and mask, or what surely hides or shows the plate."""
+    opacity_loss_weight: float = option(0.1, least=0, data="masks or background")
+    """Weight of the cross-entropy between rendered opacity and mask, or what surely hides or shows the background."""
     eikonal_loss_weight: float = option(0.1, least=0, acts=_IS_DISTANCE)
     """Weight of the eikonal loss on signed distances."""
     eikonal_fraction: float = option(1.0, above=0, most=1, acts=(_IS_DISTANCE, when_any("eikonal_loss_weight")))
@@ -143,9 +143,11 @@ class DynamicModelConfig(SequenceModelConfig):
         50_000, least=0, acts=_has_window, outlasts="the encodings do not open to their finest waves"
     )
     """Steps in which the encodings open from coarse to fine."""
-    hull_start_steps: int = option(0, least=0, acts=unless("background", "field"))
-    """Steps in which the field is fitted to the visual hull of the masks, or of what differs from the plates, before it
-    is rendered."""
+    background_start_steps: int = option(500, least=0, acts=when("background", "field"))
+    """Steps in which the background is fitted to all pixels, as if no scene were before it."""
+    hull_start_steps: int = option(0, least=0)
+    """Steps in which the field is fitted to the visual hull of the masks, or of what differs from the background,
+    before it is rendered."""
     hull_start_rate: float = option(2e-3, above=0, acts=when_any("hull_start_steps"))
     """Learning rate of these steps; it falls to a tenth."""
     hull_least_views: int = option(2, least=0, most=255, acts=_uses_hull)
@@ -172,11 +174,6 @@ class DynamicModelConfig(SequenceModelConfig):
     def check_options(self) -> None:
         """Raise ValueError for samplers that the other options leave without what they need."""
         super().check_options()
-        if self.background == "field" and SAMPLERS[self.sampler.kind].needs_masks:
-            raise ValueError(
-                "model.sampler.kind: expected hierarchical, learned-occupancy or uniform, as model.background field "
-                f"leaves masks, got {self.sampler.kind}"
-            )
         if self.sampler.kind == "learned-occupancy" and (reason := _has_distances(self)):
             raise ValueError(f"model.sampler.kind: learned-occupancy needs signed distances, but {reason}")
 
@@ -185,6 +182,11 @@ class DynamicModelConfig(SequenceModelConfig):
         needs_masks = SAMPLERS[self.sampler.kind].needs_masks
         if self.background == "plate":
             check_plates(capture)
+        elif self.background == "field" and needs_masks and not stands_still(capture):
+            raise ValueError(
+                "model.sampler.kind: expected hierarchical, learned-occupancy or uniform, as cameras move and "
+                f"model.background field leaves masks, got {self.sampler.kind}"
+            )
         elif self.background == "color" and not capture.has_masks and (self.hull_start_steps > 0 or needs_masks):
             raise ValueError(
                 "this method starts from masks: expected a mask folder in every camera, found none; without masks: "
@@ -272,7 +274,7 @@ class DynamicModel(Model, SurfaceModel):
     def start_from_hull(self, carve_hull: CarveHull) -> None:
         """Tell the sampler which space masks, or views, leave empty, and fit the field to the visual hull of masks."""
         self.sampler.fill(carve_hull)
-        if self.config.hull_start_steps > 0 and self.config.background != "field":
+        if self.config.hull_start_steps > 0:
             from resfields_ns.models.hull_start import fit_to_hull
 
             hull = carve_hull(HULL_START_RESOLUTION, False)
@@ -346,7 +348,9 @@ class DynamicModel(Model, SurfaceModel):
 
     def _render(self, rays: Rays) -> Rendering:
         background, levels = self._background(rays), _LEVELS.get()
-        rendering = render(self.field, self.sampler, rays, background, self._gradient_share, levels)
+        given = background.detach() if isinstance(background, Tensor) else background
+        rendering = render(self.field, self.sampler, rays, given, self._gradient_share, levels)
+        rendering = dataclasses.replace(rendering, background=background)
         if not self.takes_sparsity_loss:
             return rendering
         anywhere = raw_anywhere(self.field, rendering, self.sampler.box)
@@ -419,10 +423,17 @@ class DynamicModel(Model, SurfaceModel):
         return self._losses(outputs["rendering"], batch)
 
     def _losses(self, rendering: Rendering, batch: dict[str, Any]) -> dict[str, Tensor]:
-        if "behind" in batch:
-            rendering = rendering.before(batch["behind"].to(self.device), batch["known"].to(self.device))
         with torch.autocast(self.device.type, enabled=False):
-            return self._full_precision_losses(rendering, batch)
+            terms = {}
+            if self.background_field is not None:
+                assert isinstance(rendering.background, Tensor)
+                uncovered = 1.0 - rendering.accumulation.detach()[:, 0].clamp(max=1.0)
+                terms["background"] = background_loss(rendering.background, batch, uncovered)
+                if "behind" not in batch:
+                    batch = batch | what_shows(rendering.background.detach(), batch["image"].to(self.device))
+            if "behind" in batch:
+                rendering = rendering.before(batch["behind"].to(self.device), batch["known"].to(self.device))
+            return terms | self._full_precision_losses(rendering, batch)
 
     def _full_precision_losses(self, rendering: Rendering, batch: dict[str, Any]) -> dict[str, Tensor]:
         config = self.config

@@ -16,10 +16,13 @@ from torch import Tensor
 
 from resfields_ns import timeline
 from resfields_ns.data.dynamic_data import DynamicDataManager, RayBatches
+from resfields_ns.data.plates import stands_still
 from resfields_ns.data.visual_hull import carve_visual_hull
+from resfields_ns.fields.background_field import BackgroundField
 from resfields_ns.functional.shares import num_processes
 from resfields_ns.functional.threads import side_by_side
 from resfields_ns.host.ray_bundles import ray_times
+from resfields_ns.models.background import fit_background, what_hides
 from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.graphed_losses import GraphedLosses
 from resfields_ns.options import Obstacle, Options, option, unless
@@ -70,13 +73,16 @@ class DynamicPipeline(SequencePipeline):
         """Let batches have what the model's losses and background need; where the scene has its own, masks are left."""
         if self.model.config.depth_loss_weight > 0.0:
             train_rays.load_depth()
-        if self.model.config.background == "field":
-            train_rays.leave_masks()
-        elif self.model.config.background == "plate":
+        background = self.model.config.background
+        if background == "field":
+            train_rays.background_margin = 1.0  # all of it is to be learned
+        if background == "plate" or (background == "field" and stands_still(train_rays.dataset.capture)):
             train_rays.load_plates()
             assert train_rays.plates is not None
             for line in train_rays.plates.report():
                 CONSOLE.print(line)
+        elif background == "field":
+            train_rays.leave_masks()
         if self.model.config.refine_times:
             train_rays.draw_images()
 
@@ -92,22 +98,37 @@ class DynamicPipeline(SequencePipeline):
     def missing_data(self) -> dict[str, str]:
         """Also what of masks, depth and clouds the capture does not have."""
         capture, data = self.datamanager.train_dataset.capture, str(self.datamanager.config.data)
-        has_masks = capture.has_masks or self.model.config.background == "plate"  # which stands in for them
-        found = {"masks": has_masks, "depth": capture.has_depth, "clouds": capture.clouds is not None}
+        background = self.model.config.background
+        has_plates = background == "plate" or (background == "field" and stands_still(capture))
+        found = {
+            "masks": has_plates or (capture.has_masks and background == "color"),
+            "masks or background": capture.has_masks or background != "color",
+            "depth": capture.has_depth,
+            "clouds": capture.clouds is not None,
+        }
         return super().missing_data() | {kind: data for kind, there in found.items() if not there}
 
     def get_training_callbacks(
         self, training_callback_attributes: TrainingCallbackAttributes
     ) -> list[TrainingCallback]:
-        """Let the model learn from the visual hull before the first step; then the callbacks of data and model."""
+        """Begin with background and visual hull before the first step; then the callbacks of data and model."""
         before = [TrainingCallbackLocation.BEFORE_TRAIN_ITERATION]
         start = TrainingCallback(before, self._start_from_hull, iters=(0,))
         return [start, *super().get_training_callbacks(training_callback_attributes)]
 
     def _start_from_hull(self, step: int) -> None:
         del step
+        if self.model.background_field is not None:
+            self._start_background(self.model.background_field)
         if self.datamanager.train_rays.masks is not None or self.model.sampler.uses_hull:
             self.model.start_from_hull(self._carve_hull)
+
+    def _start_background(self, field: BackgroundField) -> None:
+        """Fit the background; where there are no plates, what differs from it takes the place of masks."""
+        rays, box = self.datamanager.train_rays, self.model.sampler.box
+        fit_background(field, rays.sample, box, self.model.config.background_start_steps)
+        if rays.plates is None:
+            rays.masks = what_hides(field, self.datamanager.train_dataset.cameras, rays.arrays["image"], box)
 
     def _carve_hull(self, resolution: int, conservative: bool) -> Tensor:
         """Of the masks; without some, of whole images, which leave what enough cameras see."""
