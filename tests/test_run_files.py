@@ -61,9 +61,13 @@ def test_what_an_imported_run_shows_is_the_same_to_the_bit(tiny_run: Path, run_f
     assert ours.keys() == theirs.keys() and all((ours[name] == theirs[name]).all() for name in ours)
 
 
-@pytest.mark.parametrize("name", ["video-resfields", "sdf-resfields", *CHANGED])
+@pytest.mark.parametrize("name", ["video-resfields", "sdf-resfields", "sceneflow-resfields", *CHANGED])
 def test_other_tasks_do_so_too(name: str, tiny_data: Callable[[Family], Path], demo_capture: Path, tmp_path) -> None:
-    families = {"video-resfields": VIDEO_FAMILY, "sdf-resfields": SDF_FAMILY}
+    families = {
+        "video-resfields": VIDEO_FAMILY,
+        "sdf-resfields": SDF_FAMILY,
+        "sceneflow-resfields": SCENE_FLOW_FAMILY,
+    }
     data = tiny_data(families[name]) if name in families else demo_capture
     config = tiny_config({**METHODS, **CHANGED}[name], data, tmp_path / "outputs")
     trained(config)
@@ -128,15 +132,6 @@ def test_a_full_disk_is_one_line(run_file: Path, tmp_path: Path, monkeypatch, ca
     said = capsys.readouterr().err
     assert f"{tmp_path}/outputs/dancer/" in said and "expected room for it on the disk, found none" in said
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-
-
-def test_scene_flow_is_refused(tiny_data: Callable[[Family], Path], tmp_path: Path, capsys) -> None:
-    config = tiny_config(METHODS["sceneflow-resfields"], tiny_data(SCENE_FLOW_FAMILY), tmp_path / "outputs")
-    trained(config)
-    with pytest.raises(SystemExit):
-        _exported(config.get_base_dir() / "config.yml", tmp_path)
-    assert "expected a run with the record sequence.json" in capsys.readouterr().err
-    assert not (tmp_path / "dancer.safetensors").exists()
 
 
 def _other_tensor(content: dict[str, Any], tensors: dict[str, Any]) -> None:

@@ -139,15 +139,18 @@ def test_evaluation_finds_what_was_moved(project: Path, tmp_path: Path, monkeypa
     assert (tmp_path / "metrics.json").is_file()
 
 
-@pytest.mark.parametrize("family", [VIDEO_FAMILY, SDF_FAMILY], ids=["video", "sdf"])
+@pytest.mark.parametrize("family", [VIDEO_FAMILY, SDF_FAMILY, SCENE_FLOW_FAMILY], ids=["video", "sdf", "sceneflow"])
 def test_other_tasks_render_without_their_data(
-    family: Family, tiny_data: Callable[[Family], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    family: Family,
+    tiny_data: Callable[[Family], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
     data = tmp_path / f"data{family.suffix}"
     source = tiny_data(family)
     shutil.copytree(source, data) if source.is_dir() else shutil.copy(source, data)
-    name = "video-resfields" if family is VIDEO_FAMILY else "sdf-resfields"
-    config = tiny_config(METHODS[name], data, tmp_path / "outputs")
+    config = tiny_config(METHODS[f"{request.node.callspec.id}-resfields"], data, tmp_path / "outputs")
     trained(config)
     run = config.get_base_dir() / "config.yml"
     seen = _render(tmp_path / "seen", run, "time")
@@ -157,20 +160,6 @@ def test_other_tasks_render_without_their_data(
         with pytest.raises(SystemExit):
             _render(tmp_path / "beside", run, "video")
         assert "expected the data that the run was trained on, found nothing there" in capsys.readouterr().err
-
-
-def test_scene_flow_says_that_it_needs_its_meshes(
-    tiny_data: Callable[[Family], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data = tmp_path / f"data{SCENE_FLOW_FAMILY.suffix}"
-    source = tiny_data(SCENE_FLOW_FAMILY)
-    shutil.copytree(source, data) if source.is_dir() else shutil.copy(source, data)
-    config = tiny_config(METHODS["sceneflow-resfields"], data, tmp_path / "outputs")
-    trained(config)
-    shutil.rmtree(data) if data.is_dir() else data.unlink()
-    with pytest.raises(SystemExit):
-        _render(tmp_path / "movie", config.get_base_dir() / "config.yml", "time")
-    assert "expected the data of the run, found nothing there; this run has recorded none" in capsys.readouterr().err
 
 
 _PATH = "!!python/object/apply:{}\n- {}\n"

@@ -1,8 +1,8 @@
 """A run as one file for others: no code, and no path of the machine that it was trained on.
 
-It is a `.safetensors` file: the pipeline's state, and in its metadata, as JSON, the method, the config of its pipeline
-and the record of its sequence. In that JSON a config is its class and its options, a path is its last name alone, and
-what a config sets up is left out: it is what its class has by default.
+It is a `.safetensors` file: the pipeline's state, for scene flow also the points that show it, and in its metadata, as
+JSON, the method, the config of its pipeline and the record of its sequence. In that JSON a config is its class and its
+options, a path is its last name alone, and what a config sets up is left out: it is what its class has by default.
 """
 
 import json
@@ -24,6 +24,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from resfields_ns.captures.json_file import read_json, read_text
+from resfields_ns.captures.meshes.mesh_frames import TrackedVertices
 from resfields_ns.captures.sequence import Sequence
 from resfields_ns.captures.untrusted import blamed, check_file
 from resfields_ns.files import write_aside
@@ -31,29 +32,26 @@ from resfields_ns.host.checkpoints import checkpoint_of, load_checkpoint
 from resfields_ns.host.config_file import config_class, default_of, enum_class, path_of, read_config
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.old_runs import present_name, renewed_state
-from resfields_ns.host.run_record import RECORD, RecordedSequenceConfig
+from resfields_ns.host.run_record import POINTS, RECORD, RecordedSequenceConfig, read_points_of, write_points
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 
 _KEY = "resfields_run"
 _FILES = ("file", "mask", "depth")  # of an image of the record
+_POSITIONS, _FACES = "points.positions", "points.faces"  # of scene flow
 _SAME_SPACE = 1e-4  # of the size of the scene box
 
 
 def export_run(config_path: Path, path: Path) -> None:
     """Write the last checkpoint of a run with all that rendering needs to one file, which appears whole.
 
-    Raises ValueError if the file is not the config of a run of this package, or the run has no record: one of scene
-    flow is made of the points of its meshes.
+    Raises ValueError if the file is not the config of a run of this package, or the run has no record.
     """
     config = read_config(config_path, "--load-config")
     if not isinstance(config, ResFieldsTrainerConfig):
         raise ValueError(f"{config_path}: expected a run of this package, found one of {type(config).__name__}")
     run = config_path.absolute().parent
     if not (run / RECORD).is_file():
-        raise ValueError(
-            f"{run}: expected a run with the record {RECORD} of its sequence, found none (scene flow has none, whose "
-            "model is made of its meshes)"
-        )
+        raise ValueError(f"{run}: expected a run with the record {RECORD} of its sequence, found none")
     record = read_json(run / RECORD)
     with blamed(run / RECORD, "the record of a run"):
         sequence = _without_paths(record)
@@ -68,6 +66,10 @@ def export_run(config_path: Path, path: Path) -> None:
         "sequence": sequence,
     }
     tensors = {name: tensor.clone().contiguous() for name, tensor in renewed_state(state["pipeline"]).items()}
+    if (run / POINTS).is_file():
+        tracked = read_points_of(run / POINTS)
+        tensors[_POSITIONS] = torch.from_numpy(tracked.positions.astype(np.float32))
+        tensors[_FACES] = torch.from_numpy(tracked.faces.astype(np.int32))
     with write_aside(path) as partial:
         partial.write_bytes(save(tensors, {_KEY: json.dumps(content)}))
 
@@ -103,6 +105,10 @@ def import_run_file(path: Path, output_dir: Path, data: Path | None) -> Path:
         (folder / RECORD).write_text(json.dumps(sequence | places) + "\n", encoding="utf-8")
         datamanager.dataparser, datamanager.data = RecordedSequenceConfig(), folder / RECORD
         with blamed(path, expected), safe_open(path, framework="pt") as file:
+            if _POSITIONS in file.keys():  # noqa: SIM118
+                positions, faces = file.get_tensor(_POSITIONS), file.get_tensor(_FACES)
+                tracked = TrackedVertices(positions.double().numpy(), faces.long().numpy())
+                write_points(folder / POINTS, tracked)
             try:
                 pipeline = config.pipeline.setup(device="cpu", test_mode="inference")
             except ValueError as error:
@@ -205,7 +211,7 @@ def _within(file: Path, data: Path) -> str:
 
 def _state(file: Any, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of a file, which must be those of a pipeline; none is read before its size is known to be right."""
-    names = set(file.keys())
+    names = set(file.keys()) - {_POSITIONS, _FACES}
     if others := names ^ wanted.keys():
         raise ValueError(f"expected the {len(wanted)} tensors of the run's model, found {min(others)} apart from them")
     for name, tensor in wanted.items():

@@ -1,15 +1,17 @@
 """What a run keeps of its sequence, so that it can be rendered and exported where its data are not.
 
-`sequence.json` in the folder of a run has all of the sequence but pictures, meshes and points: frames, cameras, the
-scene box and the space, of what is trained and of what is evaluated on.
+`sequence.json` in the folder of a run has all of the sequence but pictures and meshes: frames, cameras, the scene box
+and the space, of what is trained and of what is evaluated on. Scene flow is shown by points of its meshes:
+`points.npz` beside it has their vertices, as in their source, and their triangles.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from nerfstudio.data.datamanagers.base_datamanager import (
     DataManagerConfig,
     VanillaDataManager,
@@ -18,12 +20,22 @@ from nerfstudio.data.datamanagers.base_datamanager import (
 from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 
+from resfields_ns.captures.array_files import Header, open_archive, read_member
 from resfields_ns.captures.camera import Camera, Lens, Similarity
 from resfields_ns.captures.clips.clip_pixels import ClipPixels, HoldOut
 from resfields_ns.captures.clips.footage import Footage, Picture
 from resfields_ns.captures.clips.sound_files import Samples, SoundFormat, SoundSource, SoundWindows
 from resfields_ns.captures.json_file import read_array, read_json, read_list, read_text
-from resfields_ns.captures.meshes.mesh_frames import MeshFrame, MeshSequence, Normalisation, NormalisedSequence
+from resfields_ns.captures.meshes.colours import colours_by_position
+from resfields_ns.captures.meshes.mesh_frames import (
+    MeshFrame,
+    MeshSequence,
+    Normalisation,
+    NormalisedSequence,
+    TrackedVertices,
+    check_triangles,
+    read_tracked_vertices,
+)
 from resfields_ns.captures.sequence import (
     Capture,
     CapturedImage,
@@ -39,27 +51,29 @@ from resfields_ns.files import write_aside
 from resfields_ns.host.dataparsing import SequenceDataParser, sequence_of
 
 RECORD = "sequence.json"
+POINTS = "points.npz"
 _OF_CAPTURES = ("mask_threshold", "depth_kind", "metres_per_count", "image_scale")
 
 
 def record_run(folder: Path, run: Path, datamanager: VanillaDataManager[Any]) -> None:
-    """Write the record of a run to a folder, which may become `run` later on.
-
-    There is none of tracked surfaces, whose models are made of their points.
-    """
+    """Write the record of a run to a folder, which may become `run` later on."""
     trained = sequence_of(datamanager.train_dataset)
-    if isinstance(trained, TrackedSurfaces):
-        return
     try:
         tested = sequence_of(datamanager.dataparser.get_dataparser_outputs("test"))
     except ValueError:  # training alone needs no images to test on
         tested = sequence_of(datamanager.eval_dataset)
-    content = {
+    content: dict[str, Any] = {
         "run": str(run.absolute()),
         "data": str(Path(datamanager.config.dataparser.data).absolute()),
         "train": _as_json(trained),
         "test": _as_json(tested),
     }
+    if isinstance(trained, TrackedSurfaces):
+        meshes = trained.meshes
+        tracked = read_tracked_vertices(meshes.source, meshes.frames, str(trained.images[0].file.parent))
+        write_points(folder / POINTS, tracked)
+        for split in ("train", "test"):
+            content[split]["points"] = POINTS
     with write_aside(folder / RECORD) as partial:
         partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
@@ -151,8 +165,10 @@ def _sequence(content: dict[str, Any], data: Path, path: Path) -> Sequence:
         return Sound(images=shown, **common, windows=windows, hold_out=HoldOut.nothing(len(numbers), window))
     to_world = common["to_world"]
     normalisation = Normalisation(1.0 / to_world.scale, -to_world.matrix[:3, 3] / to_world.scale)
-    meshes = NormalisedSequence(_MissingMeshes(data, len(numbers)), numbers, normalisation)
-    return Surfaces(images=shown, **common, meshes=meshes)
+    kept = _KeptMeshes(path.with_name(POINTS)) if "points" in content else _MissingMeshes(data, len(numbers))
+    if len(kept) != len(numbers):
+        raise ValueError(f"{path.with_name(POINTS)}: expected {len(numbers)} frames, found {len(kept)}")
+    return Surfaces(images=shown, **common, meshes=NormalisedSequence(kept, list(range(len(kept))), normalisation))
 
 
 class _MissingFootage(Footage):
@@ -181,6 +197,46 @@ class _MissingMeshes(MeshSequence):
 
     def frame(self, index: int) -> MeshFrame:
         raise _gone(self.path)
+
+
+class _KeptMeshes(MeshSequence):
+    """Meshes of one topology, kept with a run; a point keeps the colour of its place in the box of frame 0."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tracked = read_points_of(path)
+        self.colours = colours_by_position(self.tracked.positions[0], self.tracked.faces)
+
+    def __len__(self) -> int:
+        return len(self.tracked.positions)
+
+    def frame(self, index: int) -> MeshFrame:
+        return MeshFrame(self.tracked.positions[index], self.tracked.faces, self.colours)
+
+
+def write_points(path: Path, tracked: TrackedVertices) -> None:
+    """Keep vertices and triangles, see `read_points_of`."""
+    with write_aside(path) as partial, partial.open("wb") as file:
+        np.savez(file, positions=tracked.positions.astype(np.float32), faces=tracked.faces.astype(np.int32))
+
+
+def read_points_of(path: Path) -> TrackedVertices:
+    """What `write_points` has kept; ValueError if the file is broken."""
+
+    def check(kind: str, rank: int) -> Callable[[Header, str], None]:
+        def check_header(header: Header, name: str) -> None:
+            shape, dtype = header
+            if dtype != np.dtype(kind) or len(shape) != rank or shape[-1] != 3 or shape[0] == 0:
+                raise ValueError(f"{name}: expected {kind} in {rank} axes, the last of 3, found {dtype} of {shape}")
+
+        return check_header
+
+    with open_archive(path, "the points of a run") as archive:
+        positions = read_member(archive, path, "positions", check("float32", 3)).astype(np.float64)
+        faces = read_member(archive, path, "faces", check("int32", 2)).astype(np.int64)
+    for frame, vertices in enumerate(positions):
+        check_triangles(vertices, faces, f"{path}: frame {frame}")
+    return TrackedVertices(positions, faces)
 
 
 def _gone(path: Path) -> ValueError:
