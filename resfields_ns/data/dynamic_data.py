@@ -1,7 +1,8 @@
 """Batches of rays from a capture held in memory as bytes."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -141,13 +142,25 @@ class RayBatches:
 
     def look_at(self, masks: Bool[Tensor, "images height width"] | None) -> None:
         """Draw half of the rays where masks are true, or all alike."""
+        self.masks = masks
+        self.pixels: PixelSampler = self._pixels(masks)
+
+    def _pixels(self, masks: Bool[Tensor, "images height width"] | None) -> PixelSampler:
         dataset = self.dataset
         frame_index = dataset.capture.frame_index
         height, width = dataset.cameras.height[:, 0], dataset.cameras.width[:, 0]
-        self.masks = masks
-        self.pixels: PixelSampler = UniformPixels(frame_index, height, width)
-        if masks is not None and not masks.all():
-            self.pixels = ForegroundBalancedPixels(masks, frame_index, self.background_margin, height, width)
+        if masks is None or masks.all():
+            return UniformPixels(frame_index, height, width)
+        return ForegroundBalancedPixels(masks, frame_index, self.background_margin, height, width)
+
+    @contextmanager
+    def everywhere(self) -> Iterator[None]:
+        """Draw all pixels alike in the block."""
+        usual, self.pixels = self.pixels, self._pixels(None)
+        try:
+            yield
+        finally:
+            self.pixels = usual
 
     def leave_masks(self) -> None:
         """Draw pixels without masks, and batches that hold none."""

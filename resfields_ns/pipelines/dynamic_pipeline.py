@@ -25,7 +25,7 @@ from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.models.background import fit_background, what_hides
 from resfields_ns.models.dynamic_model import DynamicModel
 from resfields_ns.models.graphed_losses import GraphedLosses
-from resfields_ns.options import Obstacle, Options, option, unless
+from resfields_ns.options import Options, option
 from resfields_ns.pipelines.sequence_pipeline import MESHES, SequencePipeline, evaluate_images, own_images
 
 
@@ -34,10 +34,6 @@ class DynamicPipelineConfig(Options, VanillaPipelineConfig):
     """Pipeline of a dynamic scene."""
 
     prefix: ClassVar[str] = "pipeline."
-    below: ClassVar[Mapping[str, Obstacle]] = {
-        "datamanager.background_margin": unless("model.background", "field"),
-    }
-
     _target: type = field(default_factory=lambda: DynamicPipeline)
     chamfer_resolution: int = option(128, least=2, data="clouds")
     """Marching-cubes cells along the longest side of the scene box for the Chamfer distance."""
@@ -74,8 +70,6 @@ class DynamicPipeline(SequencePipeline):
         if self.model.config.depth_loss_weight > 0.0:
             train_rays.load_depth()
         background = self.model.config.background
-        if background == "field":
-            train_rays.background_margin = 1.0  # all of it is to be learned
         if background == "plate" or (background == "field" and stands_still(train_rays.dataset.capture)):
             train_rays.load_plates()
             assert train_rays.plates is not None
@@ -126,7 +120,8 @@ class DynamicPipeline(SequencePipeline):
     def _start_background(self, field: BackgroundField) -> None:
         """Fit the background; where there are no plates, what differs from it takes the place of masks."""
         rays, box = self.datamanager.train_rays, self.model.sampler.box
-        fit_background(field, rays.sample, box, self.model.config.background_start_steps)
+        with rays.everywhere():
+            fit_background(field, rays.sample, box, self.model.config.background_start_steps)
         if rays.plates is None:
             rays.masks = what_hides(field, self.datamanager.train_dataset.cameras, rays.arrays["image"], box)
 
