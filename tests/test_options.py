@@ -68,7 +68,6 @@ tnerf      |                          | model.sparsity-start-step 2       | spar
 tnerf      | model.background field   | model.background-color black      | background is field
 tnerf      | model.background field   | model.colour-correction gain      | background is field, not color
 tnerf      | model.background plate   | model.background-start-steps 2    | background is plate, not field
-tnerf      | model.background field   | --pipeline.datamanager.background-margin 0.5 | model.background is field
 tnerf      | model.background plate   | --optimizers.background.optimizer.lr 1.0 | the model has no parameters in
 tnerf      |                          | model.coarse-loss-weight 0.2      | sampler.kind is uniform, not hierarchical
 tnerf      |                          | model.sampler.num-fine-samples 2  | kind is uniform, not hierarchical

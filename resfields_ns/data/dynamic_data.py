@@ -145,7 +145,7 @@ class RayBatches:
         self.masks = masks
         self.pixels: PixelSampler = self._pixels(masks)
 
-    def _pixels(self, masks: Bool[Tensor, "images height width"] | None) -> PixelSampler:
+    def _pixels(self, masks: Bool[Tensor, "images height width"] | None) -> UniformPixels | ForegroundBalancedPixels:
         dataset = self.dataset
         frame_index = dataset.capture.frame_index
         height, width = dataset.cameras.height[:, 0], dataset.cameras.width[:, 0]

@@ -190,8 +190,8 @@ class DynamicModelConfig(SequenceModelConfig):
         elif self.background == "color" and not capture.has_masks and (self.hull_start_steps > 0 or needs_masks):
             raise ValueError(
                 "this method starts from masks: expected a mask folder in every camera, found none; without masks: "
-                "--pipeline.model.background plate, for cameras that stand still, or field with "
-                "--pipeline.model.sampler.kind learned-occupancy"
+                "--pipeline.model.background plate, for cameras that stand still, or field, before moving ones with "
+                "--pipeline.model.sampler.kind uniform"
             )
         if not capture.has_depth and self.depth_loss_weight > 0.0:
             raise ValueError("model.depth-loss-weight: expected a depth folder in every camera, found none")

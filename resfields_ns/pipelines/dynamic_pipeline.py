@@ -18,7 +18,6 @@ from resfields_ns import timeline
 from resfields_ns.data.dynamic_data import DynamicDataManager, RayBatches
 from resfields_ns.data.plates import stands_still
 from resfields_ns.data.visual_hull import carve_visual_hull
-from resfields_ns.fields.background_field import BackgroundField
 from resfields_ns.functional.shares import num_processes
 from resfields_ns.functional.threads import side_by_side
 from resfields_ns.host.ray_bundles import ray_times
@@ -113,13 +112,14 @@ class DynamicPipeline(SequencePipeline):
     def _start_from_hull(self, step: int) -> None:
         del step
         if self.model.background_field is not None:
-            self._start_background(self.model.background_field)
+            self._start_background()
         if self.datamanager.train_rays.masks is not None or self.model.sampler.uses_hull:
             self.model.start_from_hull(self._carve_hull)
 
-    def _start_background(self, field: BackgroundField) -> None:
+    def _start_background(self) -> None:
         """Fit the background; where there are no plates, what differs from it takes the place of masks."""
-        rays, box = self.datamanager.train_rays, self.model.sampler.box
+        rays, field, box = self.datamanager.train_rays, self.model.background_field, self.model.sampler.box
+        assert field is not None
         with rays.everywhere():
             fit_background(field, rays.sample, box, self.model.config.background_start_steps)
         if rays.plates is None:
