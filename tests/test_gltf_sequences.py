@@ -395,6 +395,13 @@ def test_files_that_are_cut_short(scene: _Scene, tmp_path: Path) -> None:
     content["buffers"][0]["byteLength"] += 1
     text.write_text(json.dumps(content))
     _expect(text, "buffer 0: expected", f"{len(scene.data) + 1} bytes, found {len(scene.data)}")
+    content["buffers"][0]["byteLength"] = -1
+    text.write_text(json.dumps(content))
+    _expect(text, "buffer 0: expected sizes of 0 or more, found -1")
+    content["buffers"][0]["byteLength"] = len(scene.data) - 1
+    text.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f"expected .* bytes in buffer 0, found {len(scene.data) - 1}"):
+        GltfSequence(text).frame(0)
     text.write_text(text.read_text()[:-5])
     _expect(text, text, "expected glTF 2.0, found a file that is not")
 

@@ -112,9 +112,10 @@ class GltfFile:
     def _read_buffer(self, index: int, buffer: dict[str, Any], chunks: dict[bytes, bytes]) -> bytes:
         name = f"{self.path}: buffer {index}"
         data = self._read_uri(buffer["uri"], name) if "uri" in buffer else chunks.get(_BINARY_CHUNK, b"")
-        if len(data) < buffer["byteLength"]:
-            raise ValueError(f"{name}: expected {buffer['byteLength']} bytes, found {len(data)}")
-        return data
+        length = _whole(buffer["byteLength"], name)
+        if len(data) < length:
+            raise ValueError(f"{name}: expected {length} bytes, found {len(data)}")
+        return data[:length]
 
     def _read_uri(self, uri: str, name: str) -> bytes:
         if uri.startswith("data:"):
