@@ -102,6 +102,13 @@ def test_opencv_is_given_yaml_alone(content: str, tmp_path: Path) -> None:
         read_yaml(tmp_path / "cam0.yml")
 
 
+def test_whole_numbers_are_read_as_they_are(tmp_path: Path) -> None:
+    """OpenCV cuts them to 32 bits: a principal point of 1e20 would be one of -1."""
+    numbers = [2147483647, 2147483648, -99999999999999999999, 12, 1234567890.5]
+    (tmp_path / "cam0.yml").write_text(f"%YAML:1.0\n---\nsome: {numbers}\n")
+    assert read_yaml(tmp_path / "cam0.yml") == {"some": [float(number) for number in numbers]}
+
+
 @pytest.mark.parametrize(
     "named", ["../a.png", "a/../../b.png", "/etc/passwd", "file:///etc/passwd", "http://x/a", "a\0b"]
 )

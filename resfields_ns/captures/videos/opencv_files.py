@@ -28,6 +28,8 @@ _SUFFIXES = (".yml", ".yaml", ".json")
 _NUMBERS_OF_COEFFICIENTS = (0, 4, 5, 8)
 _MOST_COEFFICIENTS = 8
 _MOST_LEVELS = 64
+_LONG_WHOLE = re.compile(r"(?<![\w.+-])[-+]?\d{10,}(?![\w.])")
+"""Whole numbers that OpenCV would cut to 32 bits; with a point they are read as they are."""
 _MODELS = ("plumb_bob", "rational_polynomial")  # ROS's names of OpenCV's models
 
 
@@ -97,7 +99,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     with blamed(path, "OpenCV's YAML"):
         text = content.decode("utf-8-sig")
         _check_nesting(text)
-        storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
+        storage = cv2.FileStorage(_LONG_WHOLE.sub(r"\g<0>.", text), cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
         root = storage.root()
         record = {key: _node_value(root.getNode(key)) for key in root.keys()}  # noqa: SIM118 (no dict)
         storage.release()
