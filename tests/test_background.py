@@ -397,5 +397,4 @@ def test_a_subject_that_never_leaves_its_place_is_learned(tmp_path: Path) -> Non
 def test_a_subject_is_learned_before_a_background_that_cameras_move_before(moving_room: Path, tmp_path: Path) -> None:
     """Where scene and background learn from each other's colours, the scene gives way: the overlap is 0.1."""
     _, overlap = _learned("field", moving_room, tmp_path, 80, lambda model: setattr(model.sampler, "kind", "uniform"))
-    print("OVERLAP", overlap)
     assert overlap > 0.4

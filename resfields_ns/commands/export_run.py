@@ -8,8 +8,8 @@ from resfields_ns.commands.command_line import run_command
 def export_run_file(load_config: Path, output_path: Path) -> None:
     """Write a run to one file that others can look at: weights, options, cameras and scene box.
 
-    It holds no code, no pictures and no path of this machine; names of cameras and of picture files are kept. rf-import
-    makes a run of it again.
+    It holds no code, no pictures and no path of this machine; names of cameras and of picture files are kept, and of
+    scene flow the vertices of its meshes, which show it. rf-import makes a run of it again.
 
     Example: rf-export-run --load-config RUN/config.yml --output-path dancer.safetensors
 

@@ -96,8 +96,8 @@ def check_plates(capture: Capture) -> None:
             raise ValueError(f"{expected} in {LEAST_FRAMES} frames or more, found {len(images)} of {name}")
 
 
-def stands_still(capture: Capture) -> bool:
-    """Whether all cameras have plates, see `check_plates`."""
+def have_plates(capture: Capture) -> bool:
+    """Whether all cameras of a capture have plates, see `check_plates`."""
     try:
         check_plates(capture)
     except ValueError:

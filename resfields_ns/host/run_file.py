@@ -32,7 +32,7 @@ from resfields_ns.host.checkpoints import checkpoint_of, load_checkpoint
 from resfields_ns.host.config_file import config_class, default_of, enum_class, path_of, read_config
 from resfields_ns.host.dataparsing import sequence_of
 from resfields_ns.host.old_runs import present_name, renewed_state
-from resfields_ns.host.run_record import POINTS, RECORD, RecordedSequenceConfig, read_points_of, write_points
+from resfields_ns.host.run_record import POINTS, RECORD, RecordedSequenceConfig, keep_points, read_kept_points
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 
 _KEY = "resfields_run"
@@ -67,7 +67,7 @@ def export_run(config_path: Path, path: Path) -> None:
     }
     tensors = {name: tensor.clone().contiguous() for name, tensor in renewed_state(state["pipeline"]).items()}
     if (run / POINTS).is_file():
-        tracked = read_points_of(run / POINTS)
+        tracked = read_kept_points(run / POINTS)
         tensors[_POSITIONS] = torch.from_numpy(tracked.positions.astype(np.float32))
         tensors[_FACES] = torch.from_numpy(tracked.faces.astype(np.int32))
     with write_aside(path) as partial:
@@ -105,16 +105,17 @@ def import_run_file(path: Path, output_dir: Path, data: Path | None) -> Path:
         (folder / RECORD).write_text(json.dumps(sequence | places) + "\n", encoding="utf-8")
         datamanager.dataparser, datamanager.data = RecordedSequenceConfig(), folder / RECORD
         with blamed(path, expected), safe_open(path, framework="pt") as file:
-            if _POSITIONS in file.keys():  # noqa: SIM118
+            points = {_POSITIONS, _FACES} if "points" in sequence["train"] else set()
+            if points:
                 positions, faces = file.get_tensor(_POSITIONS), file.get_tensor(_FACES)
                 tracked = TrackedVertices(positions.double().numpy(), faces.long().numpy())
-                write_points(folder / POINTS, tracked)
+                keep_points(folder / POINTS, tracked)
             try:
                 pipeline = config.pipeline.setup(device="cpu", test_mode="inference")
             except ValueError as error:
                 raise ValueError(str(error).replace(f"{folder}{os.sep}", "")) from None
             assert isinstance(pipeline, Pipeline)
-            state = _state(file, pipeline.state_dict())
+            state = _state(file, pipeline.state_dict(), points)
             pipeline.load_pipeline(state, step)
         if data is None:
             datamanager.data = run / RECORD
@@ -209,9 +210,10 @@ def _within(file: Path, data: Path) -> str:
     return str(file.relative_to(data)) if file.is_relative_to(data) and file != data else file.name
 
 
-def _state(file: Any, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a file, which must be those of a pipeline; none is read before its size is known to be right."""
-    names = set(file.keys()) - {_POSITIONS, _FACES}
+def _state(file: Any, wanted: dict[str, Tensor], points: set[str]) -> dict[str, Tensor]:
+    """The tensors of a file beside its `points`, which must be those of a pipeline; none is read before its size is
+    known to be right."""
+    names = set(file.keys()) - points
     if others := names ^ wanted.keys():
         raise ValueError(f"expected the {len(wanted)} tensors of the run's model, found {min(others)} apart from them")
     for name, tensor in wanted.items():

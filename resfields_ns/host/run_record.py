@@ -71,7 +71,7 @@ def record_run(folder: Path, run: Path, datamanager: VanillaDataManager[Any]) ->
     if isinstance(trained, TrackedSurfaces):
         meshes = trained.meshes
         tracked = read_tracked_vertices(meshes.source, meshes.frames, str(trained.images[0].file.parent))
-        write_points(folder / POINTS, tracked)
+        keep_points(folder / POINTS, tracked)
         for split in ("train", "test"):
             content[split]["points"] = POINTS
     with write_aside(folder / RECORD) as partial:
@@ -204,7 +204,7 @@ class _KeptMeshes(MeshSequence):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.tracked = read_points_of(path)
+        self.tracked = read_kept_points(path)
         self.colours = colours_by_position(self.tracked.positions[0], self.tracked.faces)
 
     def __len__(self) -> int:
@@ -214,14 +214,14 @@ class _KeptMeshes(MeshSequence):
         return MeshFrame(self.tracked.positions[index], self.tracked.faces, self.colours)
 
 
-def write_points(path: Path, tracked: TrackedVertices) -> None:
-    """Keep vertices and triangles, see `read_points_of`."""
+def keep_points(path: Path, tracked: TrackedVertices) -> None:
+    """Keep vertices and triangles, see `read_kept_points`."""
     with write_aside(path) as partial, partial.open("wb") as file:
         np.savez(file, positions=tracked.positions.astype(np.float32), faces=tracked.faces.astype(np.int32))
 
 
-def read_points_of(path: Path) -> TrackedVertices:
-    """What `write_points` has kept; ValueError if the file is broken."""
+def read_kept_points(path: Path) -> TrackedVertices:
+    """What `keep_points` has kept; ValueError if the file is broken."""
 
     def check(kind: str, rank: int) -> Callable[[Header, str], None]:
         def check_header(header: Header, name: str) -> None:

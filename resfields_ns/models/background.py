@@ -102,7 +102,7 @@ def what_hides(
     coords = torch.stack(torch.meshgrid(rows + 0.5, columns + 0.5, indexing="ij"), dim=-1)
 
     def of_image(index: int) -> Bool[np.ndarray, "height width"]:
-        rays = cameras.generate_rays(index, coords=coords).flatten()
+        rays = cameras.generate_rays(index, coords=coords).flatten().to(box.device)
         shown = render_background(field, rays.origins, rays.directions, box).cpu()
         pixels = images[index][rows[:, None], columns].flatten(end_dim=1)
         hidden = what_shows(shown, pixels / 255.0)["hidden"].view(len(rows), len(columns)).numpy()

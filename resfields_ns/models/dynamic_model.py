@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 
 from resfields_ns import timeline
 from resfields_ns.captures.sequence import Capture
-from resfields_ns.data.plates import check_plates, stands_still
+from resfields_ns.data.plates import check_plates, have_plates
 from resfields_ns.fields.background_field import BackgroundField
 from resfields_ns.fields.colour import ViewBasisColour
 from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
@@ -144,7 +144,7 @@ class DynamicModelConfig(SequenceModelConfig):
     )
     """Steps in which the encodings open from coarse to fine."""
     background_start_steps: int = option(500, least=0, acts=when("background", "field"))
-    """Steps in which the background is fitted to all pixels, as if no scene were before it."""
+    """Steps in which the background alone is fitted, to plates or else to all pixels, before the scene is learned."""
     hull_start_steps: int = option(0, least=0)
     """Steps in which the field is fitted to the visual hull of the masks, or of what differs from the background,
     before it is rendered."""
@@ -177,12 +177,16 @@ class DynamicModelConfig(SequenceModelConfig):
         if self.sampler.kind == "learned-occupancy" and (reason := _has_distances(self)):
             raise ValueError(f"model.sampler.kind: learned-occupancy needs signed distances, but {reason}")
 
+    def uses_plates(self, capture: Capture) -> bool:
+        """Whether plates of the cameras tell what is behind the scene, and stand in for masks."""
+        return self.background == "plate" or (self.background == "field" and have_plates(capture))
+
     def check(self, capture: Capture) -> None:
         """Raise ValueError for losses and samplers that the capture has nothing for."""
         needs_masks = SAMPLERS[self.sampler.kind].needs_masks
         if self.background == "plate":
             check_plates(capture)
-        elif self.background == "field" and needs_masks and not stands_still(capture):
+        elif self.background == "field" and needs_masks and not self.uses_plates(capture):
             raise ValueError(
                 "model.sampler.kind: expected hierarchical, learned-occupancy or uniform, as cameras move and "
                 f"model.background field leaves masks, got {self.sampler.kind}"

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from resfields_ns import timeline
 from resfields_ns.data.dynamic_data import DynamicDataManager, RayBatches
-from resfields_ns.data.plates import stands_still
 from resfields_ns.data.visual_hull import carve_visual_hull
 from resfields_ns.functional.shares import num_processes
 from resfields_ns.functional.threads import side_by_side
@@ -68,13 +67,12 @@ class DynamicPipeline(SequencePipeline):
         """Let batches have what the model's losses and background need; where the scene has its own, masks are left."""
         if self.model.config.depth_loss_weight > 0.0:
             train_rays.load_depth()
-        background = self.model.config.background
-        if background == "plate" or (background == "field" and stands_still(train_rays.dataset.capture)):
+        if self.model.config.uses_plates(train_rays.dataset.capture):
             train_rays.load_plates()
             assert train_rays.plates is not None
             for line in train_rays.plates.report():
                 CONSOLE.print(line)
-        elif background == "field":
+        elif self.model.config.background == "field":
             train_rays.leave_masks()
         if self.model.config.refine_times:
             train_rays.draw_images()
@@ -91,11 +89,10 @@ class DynamicPipeline(SequencePipeline):
     def missing_data(self) -> dict[str, str]:
         """Also what of masks, depth and clouds the capture does not have."""
         capture, data = self.datamanager.train_dataset.capture, str(self.datamanager.config.data)
-        background = self.model.config.background
-        has_plates = background == "plate" or (background == "field" and stands_still(capture))
+        is_cut_out = self.model.config.background == "color"
         found = {
-            "masks": has_plates or (capture.has_masks and background == "color"),
-            "masks or background": capture.has_masks or background != "color",
+            "masks": self.model.config.uses_plates(capture) or (capture.has_masks and is_cut_out),
+            "masks or background": capture.has_masks or not is_cut_out,
             "depth": capture.has_depth,
             "clouds": capture.clouds is not None,
         }
