@@ -52,8 +52,13 @@ def _check(path: Path, record: Record) -> None:
         raise ValueError(f"{path}: expected a record with {', '.join(NEEDED)}, found no {' and no '.join(missing)}")
 
 
-def figure(record: Record, path: str) -> float | None:
-    """The number at a dotted path of a record, None where it has none."""
+def figure(record: Record, paths: str) -> float | None:
+    """The number at a dotted path of a record, or at the first of several, divided by |, where there is one."""
+    found = (_at(record, path) for path in paths.split("|"))
+    return next((value for value in found if value is not None), None)
+
+
+def _at(record: Record, path: str) -> float | None:
     value: Any = record
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None

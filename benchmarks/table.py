@@ -13,7 +13,7 @@ class Column:
 
     title: str
     figure: str
-    """Where it stands in a record, as a dotted path: `results.psnr`."""
+    """Where it stands in a record, as a dotted path: `results.psnr`; of several, divided by |, the first there is."""
     digits: str = ".2f"
     better: Literal["higher", "lower"] | None = "higher"
     """None where the paper's figure cannot be compared."""
