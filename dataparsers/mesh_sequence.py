@@ -22,6 +22,7 @@ from resfields_ns.captures.meshes.mesh_frames import (
     Normalisation,
     NormalisedSequence,
     Placement,
+    SequenceChain,
     sequence_bounds,
 )
 from resfields_ns.captures.poses import OPENGL_FROM_OPENCV, look_at
@@ -94,6 +95,11 @@ class MeshDataParser(SequenceDataParser, ABC):
     def open_sequence(self) -> MeshSequence:
         """The sequence in its own units; ValueError if it is broken."""
 
+    def chosen(self) -> tuple[MeshSequence, list[int], tuple[int, ...] | None]:
+        """The sequence, which of its frames are used, and how many of these are of each, where it is several."""
+        source = self.open_sequence()
+        return source, parse_frames(self.config.frames, len(source)), None
+
     @abstractmethod
     def normalise(self, bounds: Bounds) -> Normalisation:
         """How a sequence of these bounds comes into [-1, 1]^3; ValueError if it cannot."""
@@ -101,12 +107,11 @@ class MeshDataParser(SequenceDataParser, ABC):
     @cached_property
     def _sequence(self) -> tuple[NormalisedSequence, Bounds]:
         """The frames used, normalised, and their box; every frame is read once, so that what is broken is found."""
-        source = self.open_sequence()
-        frames = parse_frames(self.config.frames, len(source))
+        source, frames, lengths = self.chosen()
         bounds = sequence_bounds(source, frames, Placement(), show_progress=True, name=str(self.config.data))
         normalisation = self._given_space(*self.config.space, bounds) if self.config.space else self.normalise(bounds)
         offset = (float(normalisation.offset[0]), float(normalisation.offset[1]), float(normalisation.offset[2]))
-        return NormalisedSequence(source, frames, normalisation), bounds.moved(normalisation.scale, offset)
+        return NormalisedSequence(source, frames, normalisation, lengths), bounds.moved(normalisation.scale, offset)
 
     def _given_space(self, scale: float, x: float, y: float, z: float, bounds: Bounds) -> Normalisation:
         found = bounds.moved(scale, (x, y, z))
@@ -136,11 +141,13 @@ class MeshDataParser(SequenceDataParser, ABC):
 
 @dataclass
 class MeshSequenceParserConfig(SequenceParserConfig):
-    """A folder of meshes, or a .ply, .obj, .npz, .anime, .glb or .gltf file."""
+    """A folder of meshes, or a .ply, .obj, .npz, .anime, .glb or .gltf file; or a folder of several such sequences."""
 
     _target: type = field(default_factory=lambda: MeshSequenceParser)
     data: Path = Path()
     """The folder or the file."""
+    sequences: str = "::"
+    """Sequences of a folder of several to use, as start:stop:step; 'frames' are those of each."""
     units: Literal["normalised", "source"] = "normalised"
     """Whether the sequence's box is moved into [-1, 1]^3, or lies there already and stays (ReSynth, as released)."""
 
@@ -155,6 +162,24 @@ class MeshSequenceParser(MeshDataParser):
         from resfields_ns.captures.meshes.mesh_files import open_mesh_sequence
 
         return open_mesh_sequence(self.config.data)
+
+    def chosen(self) -> tuple[MeshSequence, list[int], tuple[int, ...] | None]:
+        """As the base, and of a folder of several sequences some of each."""
+        from resfields_ns.captures.meshes.mesh_files import open_chain
+
+        several, config = open_chain(self.config.data), self.config
+        if several is None:
+            if config.sequences != "::":
+                raise ValueError(f"--sequences: expected a folder of several sequences, found one in {config.data}")
+            return super().chosen()
+        chain = SequenceChain([several[i] for i in parse_frames(config.sequences, len(several), "--sequences")])
+        frames, lengths, start = [], [], 0
+        for part in chain.parts:
+            of_part = parse_frames(config.frames, len(part))
+            frames += [start + frame for frame in of_part]
+            lengths.append(len(of_part))
+            start += len(part)
+        return chain, frames, tuple(lengths)
 
     def normalise(self, bounds: Bounds) -> Normalisation:
         """Centred in the box, or as it is."""

@@ -10,6 +10,7 @@ def fit(
     load_config: Path,
     data: Path,
     frames: str = "::",
+    sequences: str = "::",
     output_dir: Path = Path("outputs"),
     steps: int = 300,
     learning_rate: float = 5e-3,
@@ -23,7 +24,8 @@ def fit(
     Args:
         load_config: The config.yml of a run with codes of shapes (sdf-codes).
         data: Meshes of the new shapes, in the units of those of the run.
-        frames: Shapes to fit, counted from 0, as start:stop:step.
+        frames: Shapes to fit, counted from 0, as start:stop:step; of a folder of several sequences, the frames of each.
+        sequences: Sequences to fit, of a folder of several.
         output_dir: Folder of all runs.
         steps: Training steps.
         learning_rate: Of the codes.
@@ -32,7 +34,7 @@ def fit(
     Limits(above=0).check("--learning-rate", learning_rate)
     from resfields_ns.host.fitted_run import fit_shapes  # slow to import, and not needed for --help
 
-    fit_shapes(load_config, data, frames, output_dir, steps, learning_rate)
+    fit_shapes(load_config, data, frames, sequences, output_dir, steps, learning_rate)
 
 
 def entrypoint() -> None:

@@ -64,6 +64,8 @@ class SceneFlowDataManager(CoordinateDataManager):
         name, meshes = str(outputs.image_filenames[0].parent), surfaces.meshes
         if len(meshes) < 2:
             raise ValueError(f"{name}: expected 2 or more frames for scene flow, found {len(meshes)}")
+        if meshes.lengths is not None:
+            raise ValueError(f"{name}: expected one sequence for scene flow, found a folder of {len(meshes.lengths)}")
         tracked = read_tracked_vertices(meshes.source, meshes.frames, name)
         positions = meshes.normalisation.scale * tracked.positions + meshes.normalisation.offset
         known = surfaces.known_as(

@@ -12,7 +12,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from resfields_ns import timeline
-from resfields_ns.fields.conditions import CodeOptions
+from resfields_ns.fields.conditions import Condition, TimeCondition, TimeConditionConfig
 from resfields_ns.fields.value_field import Quantity, ValueField
 from resfields_ns.functional.jets import Jet
 from resfields_ns.functional.segments import TimedPoints
@@ -84,24 +84,16 @@ ENCODINGS: dict[str, Callable[[int, EncodingOptions], Encoding]] = {
 """What each ReLU network sees of time and point (Tancik et al. 2020)."""
 
 
-TIME = CodeOptions()
-
-
-def num_inputs(quantity: Quantity, codes: CodeOptions) -> int:
-    """Numbers that are encoded together: a point's, and the time where there are no codes."""
-    return quantity.num_coordinates + (codes.dim == 0)
-
-
 class MLPField(ValueField, ABC):
-    """A network that sees (t, point), t in [-1, 1], or a code and the point.
+    """A network that sees (t, point), t in [-1, 1], and codes where it is told some, beside the time or in its place.
 
     Over one frame of time its layers are plain, as there is no other moment at which their weights could differ.
 
     Args:
         kind: of network
-        encoded_dim: what it sees of (t, point), or of the point where there are codes
+        encoded_dim: what it sees of (t, point), or of the point where there is no time
         config: sizes
-        codes: what it is told of frames
+        condition: what it is told of frames
         num_frames: frames of the sequence
         quantity: what is learnt
     """
@@ -113,32 +105,31 @@ class MLPField(ValueField, ABC):
         kind: type[MLP],
         encoded_dim: int,
         config: SirenFieldConfig,
-        codes: CodeOptions,
+        condition: Condition,
         num_frames: int,
         quantity: Quantity,
     ) -> None:
         super().__init__(quantity)
-        self.condition = codes.condition(num_frames)
+        self.condition = condition
         if num_frames == 1 and config.residual_layers and self.condition.is_time:
             layers = ", ".join(map(str, config.residual_layers))
             CONSOLE.print(f"One frame: layers {layers} are plain, as residuals are for what changes over time.")
             config = replace(config, residual_layers=())
-        sizes = [codes.dim + encoded_dim, *[config.hidden_dim] * config.num_layers, quantity.num_values]
+        num_codes = condition.dim - condition.num_times
+        sizes = [num_codes + encoded_dim, *[config.hidden_dim] * config.num_layers, quantity.num_values]
         self.mlp = kind(list(zip(sizes, sizes[1:], strict=False)), config.layer_maker(num_frames))
 
     def encoded(self, inputs: Float[Tensor, "points dims"]) -> Float[Tensor, "points encoded"]:
-        """What the MLP sees of (t, point), or of the point where there are codes."""
+        """What the MLP sees of (t, point), or of the point where there is no time."""
         return inputs
 
     def values(self, points: TimedPoints) -> Float[Tensor, "points values"]:
         """The values at points, which lie in [-1, 1] for the most part."""
         segments = points.segments
         told = segments.expand(self.condition(segments.times))
-        if self.condition.is_time:
-            seen = self.encoded(torch.cat((told, points.positions), dim=1))
-        else:
-            seen = torch.cat((told, self.encoded(points.positions)), dim=1)
-        return self.mlp(seen, segments)
+        times, codes = told.tensor_split([self.condition.num_times], dim=1)
+        seen = self.encoded(torch.cat((times, points.positions), dim=1))
+        return self.mlp(torch.cat((codes, seen), dim=1) if codes.shape[1] > 0 else seen, segments)
 
 
 class SirenField(MLPField):
@@ -148,15 +139,16 @@ class SirenField(MLPField):
         config: sizes
         num_frames: frames of the sequence
         quantity: what is learnt
-        codes: what it is told of frames
+        condition: what it is told of frames; the time by default
     """
 
     mlp: SirenMLP
 
     def __init__(
-        self, config: SirenFieldConfig, num_frames: int, quantity: Quantity, codes: CodeOptions = TIME
+        self, config: SirenFieldConfig, num_frames: int, quantity: Quantity, condition: Condition | None = None
     ) -> None:
-        super().__init__(SirenMLP, num_inputs(quantity, codes), config, codes, num_frames, quantity)
+        told = condition or _time(num_frames)
+        super().__init__(SirenMLP, quantity.num_coordinates + told.num_times, config, told, num_frames, quantity)
         self.input_scale = config.first_omega / SirenMLP.OMEGA
 
     def encoded(self, inputs: Float[Tensor, "points dims"]) -> Float[Tensor, "points dims"]:
@@ -179,17 +171,17 @@ class ReLUField(MLPField):
     """A ReLU network behind an encoding.
 
     Args:
-        encoding: of (t, point), or of the point where there are codes
+        encoding: of (t, point), or of the point where there is no time
         config: sizes
-        codes: what it is told of frames
+        condition: what it is told of frames
         num_frames: frames of the sequence
         quantity: what is learnt
     """
 
     def __init__(
-        self, encoding: Encoding, config: SirenFieldConfig, codes: CodeOptions, num_frames: int, quantity: Quantity
+        self, encoding: Encoding, config: SirenFieldConfig, condition: Condition, num_frames: int, quantity: Quantity
     ) -> None:
-        super().__init__(ReLUMLP, encoding.out_dim, config, codes, num_frames, quantity)
+        super().__init__(ReLUMLP, encoding.out_dim, config, condition, num_frames, quantity)
         self.encoding = encoding
 
     def encoded(self, inputs: Float[Tensor, "points dims"]) -> Float[Tensor, "points encoded"]:
@@ -203,10 +195,15 @@ def make_mlp_field(
     encoding: EncodingOptions,
     num_frames: int,
     quantity: Quantity,
-    codes: CodeOptions = TIME,
+    condition: Condition | None = None,
 ) -> MLPField:
-    """The network of a name, over a sequence of `num_frames` frames."""
+    """The network of a name, over a sequence of `num_frames` frames; it is told the time by default."""
+    told = condition or _time(num_frames)
     if network == "siren":
-        return config.setup(num_frames=num_frames, quantity=quantity, codes=codes)
-    made = ENCODINGS[network](num_inputs(quantity, codes), encoding)
-    return ReLUField(made, config, codes, num_frames, quantity)
+        return config.setup(num_frames=num_frames, quantity=quantity, condition=told)
+    made = ENCODINGS[network](quantity.num_coordinates + told.num_times, encoding)
+    return ReLUField(made, config, told, num_frames, quantity)
+
+
+def _time(num_frames: int) -> Condition:
+    return TimeCondition(TimeConditionConfig(), num_frames)

@@ -23,13 +23,16 @@ class PlacesShapes(Protocol):
     space: tuple[float, float, float, float] | None
 
 
-def fit_shapes(config_path: Path, data: Path, frames: str, output_dir: Path, steps: int, learning_rate: float) -> None:
+def fit_shapes(
+    config_path: Path, data: Path, frames: str, sequences: str, output_dir: Path, steps: int, learning_rate: float
+) -> None:
     """Train a new run on shapes of `data`, with the weights and in the space of a run, which both stay as they are.
 
     Args:
         config_path: config.yml of the run that has learnt other shapes
         data: meshes, as the run's dataparser reads them
-        frames: which of them, as start:stop:step
+        frames: which of them, or of each of several sequences, as start:stop:step
+        sequences: which of several
         output_dir: folder of all runs
         steps: of the training
         learning_rate: of the rows that tell shapes apart
@@ -46,6 +49,10 @@ def fit_shapes(config_path: Path, data: Path, frames: str, output_dir: Path, ste
     if not isinstance(dataparser, PlacesShapes):
         raise ValueError(f"--load-config: expected a run that was trained on meshes, found {type(dataparser).__name__}")
     dataparser.frames, dataparser.eval_frames = frames, "::"
+    if hasattr(dataparser, "sequences"):
+        vars(dataparser)["sequences"] = sequences
+    elif sequences != "::":
+        raise ValueError(f"--sequences: expected a run of mesh-sequence, found {type(dataparser).__name__}")
     to_run = run.sequence.to_world.inverse
     x, y, z = to_run.matrix[:3, 3].tolist()
     dataparser.space = (to_run.scale, x, y, z)

@@ -105,6 +105,8 @@ def _as_json(sequence: Sequence) -> dict[str, Any]:
         content["capture"] = {name: getattr(sequence, name) for name in _OF_CAPTURES}
     elif isinstance(sequence, Clip):
         content["clip"] = [sequence.pixels.height, sequence.pixels.width]
+    elif isinstance(sequence, Surfaces):
+        content["lengths"] = sequence.meshes.lengths
     elif isinstance(sequence, Sound):
         windows = sequence.windows
         content["sound"] = [asdict(windows.source.form), windows.length, windows.lengths, windows.peak]
@@ -168,7 +170,11 @@ def _sequence(content: dict[str, Any], data: Path, path: Path) -> Sequence:
     kept = _KeptMeshes(path.with_name(POINTS)) if "points" in content else _MissingMeshes(data, len(numbers))
     if len(kept) != len(numbers):
         raise ValueError(f"{path.with_name(POINTS)}: expected {len(numbers)} frames, found {len(kept)}")
-    return Surfaces(images=shown, **common, meshes=NormalisedSequence(kept, list(range(len(kept))), normalisation))
+    lengths = tuple(content.get("lengths") or ()) or None
+    if sum(lengths or numbers[:0]) not in (0, len(numbers)):
+        raise ValueError(f"{path}: expected sequences of {len(numbers)} frames, found lengths of {sum(lengths or ())}")
+    meshes = NormalisedSequence(kept, list(range(len(kept))), normalisation, lengths)
+    return Surfaces(images=shown, **common, meshes=meshes)
 
 
 class _MissingFootage(Footage):

@@ -1,6 +1,7 @@
 """Codes of the shapes of a run: rows of numbers, of its latent codes and of the coefficients of its residual layers.
 
-A run has a shape for each frame; its rows are all that tells them apart.
+A run has a shape for each frame; its rows are all that tells them apart. Or it has several sequences, told apart by a
+row of latent codes each, and by a row of coefficients for each frame.
 """
 
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch import nn
 
 from resfields_ns.host.checkpoints import load_checkpoint
 from resfields_ns.host.old_runs import renewed_state
-from resfields_ns.layers import TimeTable
+from resfields_ns.layers import SequenceTable, TimeTable
 
 GROUP = "codes"  # of parameters, which a model with codes of shapes has
 _MODEL = "_model."  # before the names of its parameters in a pipeline
@@ -24,7 +25,7 @@ def check_codes(model: Model, option: str) -> None:
 
 
 def code_tables(model: Model) -> dict[str, nn.Parameter]:
-    """The tables of a model whose rows are its shapes, by the names of these parameters."""
+    """The tables of a model whose rows are its shapes, sequences or moments, by the names of these parameters."""
     return {f"{name}.table": part.table for name, part in model.named_modules() if isinstance(part, TimeTable)}
 
 
@@ -32,17 +33,25 @@ def code_tables(model: Model) -> dict[str, nn.Parameter]:
 def go_between(model: Model, first: int, second: int) -> None:
     """Let time in [0, 1] run from the codes of one shape straight to those of another.
 
+    Of two sequences, all of the one's moments pass meanwhile, and turn into the other's.
     Raises ValueError for a model without codes, of one shape alone, or without these two.
     """
     check_codes(model, "--between")
-    for table in code_tables(model).values():
-        count = len(table)
-        if not max(first, second) < count or min(first, second) < 0:
-            raise ValueError(f"--between: expected two of the shapes 0 to {count - 1}, found {first} and {second}")
-        if count == 1:
-            raise ValueError("--between: expected a run of two shapes or more, found one of a single shape")
-        shares = torch.linspace(0.0, 1.0, count).to(table)[:, None]
-        table.copy_(torch.lerp(table[first], table[second], shares))
+    tables = [part for part in model.modules() if isinstance(part, TimeTable)]
+    codes = next((part for part in tables if isinstance(part, SequenceTable)), None)
+    kind, count = ("shape", len(tables[0].table)) if codes is None else ("sequence", len(codes.table))
+    if not max(first, second) < count or min(first, second) < 0:
+        raise ValueError(f"--between: expected two of the {kind}s 0 to {count - 1}, found {first} and {second}")
+    if count == 1:
+        raise ValueError(f"--between: expected a run of two {kind}s or more, found one of a single {kind}")
+    device = tables[0].table.device
+    shapes = torch.arange(count, device=device) if codes is None else codes.sequence_of_frame
+    if codes is not None:
+        codes.become_one(codes.table[codes.sequence_of_frame])
+    shares = torch.linspace(0.0, 1.0, len(shapes), device=device)
+    for part in tables:
+        start, end = (TimeTable.at(part, part.table[shapes == of], shares) for of in (first, second))
+        part.table.copy_(torch.lerp(start, end, shares[:, None]))
 
 
 def learn_codes_alone(model: Model, checkpoint: Path) -> None:

@@ -1,6 +1,6 @@
 """Layers whose weights depend on time."""
 
-from resfields_ns.layers.coefficients import TimeTable
+from resfields_ns.layers.coefficients import SequenceTable, TimeTable
 from resfields_ns.layers.encodings import (
     BasicEncoding,
     Encoding,
@@ -39,6 +39,7 @@ __all__ = [
     "ReLUMLP",
     "ResFieldLinear",
     "ResidualOptions",
+    "SequenceTable",
     "SirenMLP",
     "SoftplusGeometricMLP",
     "TimeLinear",

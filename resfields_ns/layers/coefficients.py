@@ -70,6 +70,42 @@ class TimeTable(Coefficients):
         return table[lower] * (1.0 - share) + table[upper] * share
 
 
+class SequenceTable(TimeTable):
+    """A row of each of several sequences that follow one another; between two of them linearly interpolated.
+
+    Args:
+        lengths: frames of each sequence
+        width: length of a row
+        std: rows start at N(0, std^2)
+    """
+
+    sequence_of_frame: Tensor
+    time_of_frame: Tensor
+
+    def __init__(self, lengths: tuple[int, ...], width: int, std: float) -> None:
+        super().__init__(len(lengths), width, std)
+        times = [timeline.times_from_frames(torch.arange(length), length) for length in lengths]
+        sequences = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
+        self.register_buffer("sequence_of_frame", sequences, persistent=False)
+        self.register_buffer("time_of_frame", torch.cat(times), persistent=False)
+
+    def at(
+        self, table: Float[Tensor, "rows width"], times: Float[Tensor, "segments"]
+    ) -> Float[Tensor, "segments width"]:
+        """The rows of the sequences at times in [0, 1] of all."""
+        return super().at(table[self.sequence_of_frame], times)
+
+    def own_times(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments"]:
+        """The times within their sequence, in [0, 1]."""
+        return super().at(self.time_of_frame[:, None], times)[:, 0]
+
+    def become_one(self, rows: Float[Tensor, "frames width"]) -> None:
+        """One sequence with a row for each frame, in place of the others."""
+        frames = torch.arange(len(rows), device=rows.device)
+        self.table = nn.Parameter(rows)
+        self.sequence_of_frame, self.time_of_frame = frames, timeline.times_from_frames(frames, len(frames))
+
+
 def frame_table(num_frames: int, width: int, fraction: float = 1.0, smoothness_weight: float = 0.0) -> TimeTable:
     """The paper's coefficients: a row for every frame, or for a share of the frames in (0, 1]."""
     if not 0.0 < fraction <= 1.0:

@@ -57,7 +57,7 @@ class SDFModelConfig(CoordinateModelConfig):
     encoding: EncodingOptions = EncodingOptions()
     """Sizes of the encodings."""
     codes: CodeOptions = CodeOptions()
-    """Codes of shapes in place of time."""
+    """Codes of shapes in place of time, or of sequences beside it."""
 
     @property
     def parameter_groups(self) -> frozenset[str]:
@@ -88,14 +88,20 @@ class SDFModel(CoordinateModel, SurfaceModel):
     def __init__(
         self, config: SDFModelConfig, scene_box: SceneBox, num_train_data: int, metadata: dict, **kwargs: Any
     ) -> None:
-        self.supervision = sequence_of(metadata, SupervisedSurfaces).supervision
+        surfaces = sequence_of(metadata, SupervisedSurfaces)
+        self.supervision, self.lengths = surfaces.supervision, surfaces.meshes.lengths
+        if self.lengths is not None and config.codes.dim == 0:
+            raise ValueError(
+                f"model.codes.dim: expected above 0 for {len(self.lengths)} sequences in one folder (sdf-codes), got 0"
+            )
         self.sides_alone = not self.supervision.is_distance
         super().__init__(config, scene_box, num_train_data, metadata, **kwargs)
 
     def make_field(self) -> MLPField:
-        """Four numbers (t, x, y, z) in, or a code and (x, y, z); one out."""
+        """Four numbers (t, x, y, z) in, or a code and (x, y, z), or a code and all four; one out."""
         config, surface = self.config, ImplicitSurface()
-        return make_mlp_field(config.network, config.field, config.encoding, self.num_frames, surface, config.codes)
+        condition = config.codes.condition(self.num_frames, self.lengths)
+        return make_mlp_field(config.network, config.field, config.encoding, self.num_frames, surface, condition)
 
     def get_outputs(self, ray_bundle: TimedPoints) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """`values` [N] at points, and their `gradients` [N, 3] by the point where the loss asks for them."""

@@ -228,6 +228,7 @@ class MeshFolder(MeshSequence):
 
 
 _OF_MESHES = (*_SUFFIXES, "")  # of a folder
+_WHOLE = (".npz", ".anime", ".glb", ".gltf")  # of files with a sequence
 _BESIDE = (*SUFFIXES, ".bin", ".mtl")  # textures, buffers and materials
 
 
@@ -241,7 +242,7 @@ def open_mesh_sequence(
     if not source.exists():
         raise ValueError(f"{source}: expected a mesh sequence, found no such file or folder")
     suffix = "" if source.is_dir() else source.suffix.lower()
-    if suffix not in (*_OF_MESHES, ".npz", ".anime", ".glb", ".gltf"):
+    if suffix not in (*_OF_MESHES, *_WHOLE):
         expected = "a folder, or a file in .ply, .obj, .npz, .anime, .glb or .gltf"
         raise ValueError(f"{source}: expected {expected}, found {source.name}")
     if texture is not None and suffix not in (*_OF_MESHES, ".npz"):
@@ -256,6 +257,18 @@ def open_mesh_sequence(
     if suffix == ".anime":
         return AnimeFile(source)
     return GltfSequence(source, fps, animation)
+
+
+def open_chain(source: Path) -> list[MeshSequence] | None:
+    """The sequences of a folder that holds folders, or files with whole sequences, and no mesh of its own.
+
+    None for what is one sequence. Raises ValueError if one of them is broken.
+    """
+    found = list_folder(source)
+    sequences = [path for path in found if path.is_dir() or path.suffix.lower() in _WHOLE]
+    if not sequences or any(path.suffix.lower() in _SUFFIXES for path in found):
+        return None
+    return [open_mesh_sequence(path) for path in sequences]
 
 
 def source_files(source: Path, texture: Path | None = None) -> list[Path]:

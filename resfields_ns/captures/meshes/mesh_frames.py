@@ -196,12 +196,37 @@ class Normalisation:
 
 
 @dataclass(frozen=True)
+class SequenceChain(MeshSequence):
+    """Sequences that follow one another, as one."""
+
+    parts: list[MeshSequence]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def frame(self, index: int) -> MeshFrame:
+        for part in self.parts:
+            if index < len(part):
+                return part.frame(index)
+            index -= len(part)
+        raise IndexError(index)
+
+
+@dataclass(frozen=True)
 class NormalisedSequence(MeshSequence):
-    """Some frames of a sequence, normalised."""
+    """Some frames of a sequence, normalised.
+
+    Args:
+        source: the sequence, which may be a chain of several
+        frames: which of it
+        normalisation: what moves them
+        lengths: how many frames are of each of several sequences, which follow one another; None: it is one
+    """
 
     source: MeshSequence
     frames: list[int]
     normalisation: Normalisation
+    lengths: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
