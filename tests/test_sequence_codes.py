@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from resfields_ns.commands import fit
+from resfields_ns.data.coordinate_data import CoordinateDataManagerConfig
 from resfields_ns.data.sdf_data import SDFDataManagerConfig
 from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig
 from resfields_ns.host.trained_run import TrainedRun, load_trained_run
@@ -34,8 +35,8 @@ def _write_sequences(folder: Path) -> Path:
 
 def _config(folder: Path, data: Path, method: str = "sdf-codes") -> ResFieldsTrainerConfig:
     config = tiny_config(METHODS[method], data, folder)
-    datamanager = config.pipeline.datamanager
-    datamanager.dataparser = MeshSequenceParserConfig(image_size=16)
+    assert isinstance(config.pipeline.datamanager, CoordinateDataManagerConfig)
+    config.pipeline.datamanager.dataparser = MeshSequenceParserConfig(image_size=16)
     return config
 
 
@@ -108,14 +109,14 @@ def test_a_run_knows_its_sequences_without_their_data(learnt: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("sequences", "frames", "message"),
     [
-        ({"sequences": "1:9"}, "--sequences: expected frames below 3"),
-        ({"frames": "0:4"}, "--frames: expected frames below 3"),
+        ("1:9", "::", "--sequences: expected frames below 3"),
+        ("::", "0:4", "--frames: expected frames below 3"),
     ],
 )
-def test_choices_that_are_none(change: dict[str, str], message: str, tmp_path: Path) -> None:
-    config = MeshSequenceParserConfig(data=_write_sequences(tmp_path), **change)
+def test_choices_that_are_none(sequences: str, frames: str, message: str, tmp_path: Path) -> None:
+    config = MeshSequenceParserConfig(data=_write_sequences(tmp_path), sequences=sequences, frames=frames)
     with pytest.raises(ValueError, match=message):
         config.setup().get_dataparser_outputs("train")
 
