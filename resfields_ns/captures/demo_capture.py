@@ -1,4 +1,4 @@
-"""A made-up multi-view capture in the Owlii / NeuS layout: a creature that moves before four fixed cameras.
+"""A made-up multi-view capture in the Owlii / NeuS layout: a creature that moves before fixed cameras.
 
 Notation: normalised space holds the creature within the unit sphere; the world is in metres, and
 x_world = _METRES_PER_UNIT * x_normalised + _WORLD_CENTRE. Cameras have OpenCV axes.
@@ -22,8 +22,8 @@ from resfields_ns.options import Limits
 
 _METRES_PER_UNIT = 0.8
 _WORLD_CENTRE = np.array([0.4, 1.1, -0.3])
-_TRAIN_AZIMUTHS = {"cam_train_1": 0.0, "cam_train_3": 90.0, "cam_train_6": 180.0, "cam_train_8": 270.0}  # degrees
-_TRAIN_ELEVATIONS = {"cam_train_1": 12.0, "cam_train_3": 28.0, "cam_train_6": 12.0, "cam_train_8": 28.0}
+_FOUR = (1, 3, 6, 8)  # names of four training cameras, as Owlii's captures have them
+_TRAIN_ELEVATIONS = (12.0, 28.0)  # degrees, in turn
 _TEST_ELEVATION = 20.0
 _CAMERA_DISTANCE = 3.2  # normalised units
 _FOCAL_PER_SIZE = 1.75
@@ -34,21 +34,31 @@ _GLOSS = 8  # exponent: the larger, the smaller highlights are
 
 
 def write_demo_capture(
-    out: Path, seed: int = 0, num_frames: int = 30, size: int = 128, show_progress: bool = False, shine: float = 0.0
-) -> None:
+    out: Path,
+    seed: int = 0,
+    num_frames: int = 30,
+    size: int = 128,
+    show_progress: bool = False,
+    shine: float = 0.0,
+    num_cameras: int = 4,
+) -> list[str]:
     """Write a capture of `num_frames` frames of `size` x `size` pixels to the folder `out`; one seed, the same bytes.
 
-    Highlights of the lights take the share `shine` of colours, and depend on the direction of view.
+    Highlights of the lights take the share `shine` of colours, and depend on the direction of view. Training cameras
+    stand evenly around. Returns the names of all cameras.
     The folder appears only once it is whole. Raises ValueError if it exists and is not empty, or a number is too
     small or too large.
     """
     _check_request(out, seed, num_frames, size)
     Limits(least=0, most=1).check("--shine", shine)
+    Limits(least=1, most=100).check("--cameras", num_cameras)
     partial = out.with_name(out.name + ".partial")
     if partial.exists():  # as earlier versions left it
         raise ValueError(f"{partial}: expected no such folder, found one left by a run that was stopped: delete it")
     with write_aside(out) as partial:
-        _write_capture(partial, Creature.from_seed(seed), seed, num_frames, size, show_progress, shine)
+        cameras = _cameras(num_cameras, num_frames, size)
+        _write_capture(partial, Creature.from_seed(seed), seed, cameras, num_frames, show_progress, shine)
+    return list(cameras)
 
 
 def _check_request(out: Path, seed: int, num_frames: int, size: int) -> None:
@@ -60,9 +70,14 @@ def _check_request(out: Path, seed: int, num_frames: int, size: int) -> None:
 
 
 def _write_capture(
-    folder: Path, creature: Creature, seed: int, num_frames: int, size: int, show_progress: bool, shine: float
+    folder: Path,
+    creature: Creature,
+    seed: int,
+    cameras: dict[str, list[Camera]],
+    num_frames: int,
+    show_progress: bool,
+    shine: float,
 ) -> None:
-    cameras = _cameras(num_frames, size)
     make_folders(folder, list(cameras))
     to_world = Similarity.of(_METRES_PER_UNIT, _WORLD_CENTRE)
     for name, of_frames in cameras.items():
@@ -115,15 +130,17 @@ def _highlights(
     return (lobes[0] + lobes[1])[:, None]
 
 
-def _cameras(num_frames: int, size: int) -> dict[str, list[Camera]]:
+def _cameras(num_cameras: int, num_frames: int, size: int) -> dict[str, list[Camera]]:
     """The cameras of every frame, in normalised space; the test camera goes once around."""
     focal = _FOCAL_PER_SIZE * size
 
     def camera(azimuth: float, elevation: float) -> Camera:
         return camera_around_origin(azimuth, elevation, _CAMERA_DISTANCE, (size, size), focal)
 
+    numbers = _FOUR if num_cameras == len(_FOUR) else range(1, num_cameras + 1)
     cameras = {
-        name: [camera(azimuth, _TRAIN_ELEVATIONS[name])] * num_frames for name, azimuth in _TRAIN_AZIMUTHS.items()
+        f"cam_train_{number}": [camera(360.0 * index / num_cameras, _TRAIN_ELEVATIONS[index % 2])] * num_frames
+        for index, number in enumerate(numbers)
     }
     azimuths = 45.0 + 360.0 * np.arange(num_frames) / num_frames
     return cameras | {"cam_test": [camera(azimuth, _TEST_ELEVATION) for azimuth in azimuths]}

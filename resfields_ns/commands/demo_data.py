@@ -5,13 +5,18 @@ from typing import Annotated
 
 import tyro
 
-from resfields_ns.commands.command_line import run_command
+from resfields_ns.commands.command_line import print_training, run_command
 
 
 def demo_data(
-    out: Annotated[Path, tyro.conf.Positional], seed: int = 0, frames: int = 30, size: int = 128, shine: float = 0.0
+    out: Annotated[Path, tyro.conf.Positional],
+    seed: int = 0,
+    frames: int = 30,
+    size: int = 128,
+    shine: float = 0.0,
+    cameras: int = 4,
 ) -> None:
-    """Write a made-up capture of a moving creature, seen by four training cameras and one test camera.
+    """Write a made-up capture of a moving creature, seen by training cameras around it and one test camera.
 
     Example: rf-demo-data demo --frames 30
 
@@ -21,11 +26,15 @@ def demo_data(
         frames: Number of frames.
         size: Width and height of the images in pixels.
         shine: Share of highlights in the colours, up to 1: they depend on the direction of view.
+        cameras: Number of training cameras.
     """
     from resfields_ns.captures.demo_capture import write_demo_capture  # slow to import, and not needed for --help
 
-    write_demo_capture(out, seed=seed, num_frames=frames, size=size, show_progress=True, shine=shine)
-    print(f"Wrote {frames} frames of 5 cameras to {out}")
+    names = write_demo_capture(
+        out, seed=seed, num_frames=frames, size=size, show_progress=True, shine=shine, num_cameras=cameras
+    )
+    print(f"Wrote {frames} frames of {len(names)} cameras to {out}")
+    print_training(out, names, "tnerf-resfields-small")
 
 
 def entrypoint() -> None:
