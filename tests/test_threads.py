@@ -3,11 +3,13 @@
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from resfields_ns.functional.threads import side_by_side
+from resfields_ns.host.trained_run import load_trained_run
 
 
 @pytest.fixture(params=[1, 3])
@@ -43,6 +45,14 @@ def test_items_are_not_taken_long_before_their_results(num_threads: int) -> None
     assert len(taken) <= 10 + 2 * num_threads
     results.close()
     assert torch.get_num_threads() == num_threads
+
+
+def test_numbers_that_are_all_but_zero_are_zero_in_the_threads_of_a_pipeline(num_threads: int, tiny_run: Path) -> None:
+    torch.set_flush_denormal(False)
+    assert (torch.full((64,), 1e-30) * 1e-10).all()
+    load_trained_run(tiny_run)
+    products = side_by_side(lambda item: torch.full((64,), 1e-30) * 1e-10, range(num_threads), "cpu")
+    assert not any(product.any() for product in products)
 
 
 def test_an_error_ends_it(num_threads: int) -> None:
