@@ -5,6 +5,8 @@ frame i, and in between at moments in between.
 """
 
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int
@@ -34,10 +36,31 @@ def neighbouring_frames(
     times: Float[Tensor, "*batch"], num_frames: int
 ) -> tuple[Int[Tensor, "*batch"], Int[Tensor, "*batch"]]:
     """Indices of the frames before and after each time in [0, 1]; twice the same where the time is a frame's own."""
+    position = _snapped_positions(times, num_frames)
+    return position.floor().long(), position.ceil().long()
+
+
+def chunks_and_times(
+    times: Float[Tensor, "*batch"], sizes: Sequence[int]
+) -> tuple[Int[Tensor, "*batch"], Float[Tensor, "*batch"]]:
+    """The chunk of each time in [0, 1], and its time within the chunk, of a sequence in chunks of `sizes` frames.
+
+    A time between the last frame of a chunk and the first of the next is that of the nearer one; a frame's is the
+    frame's in its chunk, to the bit.
+    """
+    counts = torch.tensor(sizes, device=times.device)
+    ends = counts.cumsum(0)
+    position = _snapped_positions(times, int(ends[-1]))
+    chunks = torch.searchsorted(ends, position.round().long(), right=True)
+    own = torch.minimum((position - (ends - counts)[chunks]).clamp(min=0.0), counts[chunks] - 1.0)
+    return chunks, own / (counts[chunks] - 1).clamp(min=1)
+
+
+def _snapped_positions(times: Float[Tensor, "*batch"], num_frames: int) -> Float[Tensor, "*batch"]:
+    """Frame positions from the first frame to the last; those of frames are whole."""
     position = frame_positions(times, num_frames).clamp(0.0, num_frames - 1)
     frame = position.round()
-    position = torch.where((position - frame).abs() < FRAME_TOLERANCE, frame, position)
-    return position.floor().long(), position.ceil().long()
+    return torch.where((position - frame).abs() < FRAME_TOLERANCE, frame, position)
 
 
 def network_times(times: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
@@ -54,16 +77,8 @@ def parse_frames(spec: str, num_frames: int, option: str = "--frames") -> list[i
     `spec` is 'start:stop:step', 'start:stop', one index 'i', or '::' for all frames; `option` is named in errors.
     Raises ValueError if the text is malformed, the step is below 1, a frame lies beyond the sequence, or none is left.
     """
-    match = _SLICE.fullmatch(spec.strip())
-    if match is None:
-        raise ValueError(f"{option}: expected 'start:stop:step' of whole numbers, found {spec!r}")
-    single, start_text, stop_text, step_text = match.groups()
-    if single is not None:
-        start, stop, step = int(single), int(single) + 1, 1
-    else:
-        start = int(start_text or 0)
-        stop = int(stop_text or num_frames)
-        step = 1 if step_text in (None, "") else _step(step_text, spec, option)
+    start, given_stop, step = _parsed(spec, option)
+    stop = num_frames if given_stop is None else given_stop
     if stop > num_frames:
         raise ValueError(
             f"{option}: expected frames below {num_frames}, found {spec!r}: there are fewer frames than asked for"
@@ -71,6 +86,48 @@ def parse_frames(spec: str, num_frames: int, option: str = "--frames") -> list[i
     if start >= stop:
         raise ValueError(f"{option}: expected at least one of the {num_frames} frames, found {spec!r}, which is empty")
     return list(range(start, stop, step))
+
+
+def split_frames(spec: str, num_frames: int, chunks: int, option: str = "--frames") -> list[str]:
+    """Split the `num_frames` frames that `spec` selects into chunks, one after the other, as even as they can be."""
+    start, _, step = _parsed(spec, option)
+    edges = [start + step * (num_frames * chunk // chunks) for chunk in range(chunks + 1)]
+    return [f"{first}:{after - step + 1}:{step}" for first, after in pairwise(edges)]
+
+
+def join_frames(specs: Sequence[str], option: str = "--frames") -> str:
+    """What selects the frames of several chunks of a sequence: the inverse of `split_frames`.
+
+    Raises ValueError unless each chunk goes on where the one before it ends, in the same step.
+    """
+    for before, after in pairwise(specs):
+        start, stop, step = _parsed(before, option)
+        goes_on = None if stop is None else start + step * len(range(start, stop, step))
+        found, _, its_step = _parsed(after, option)
+        if (goes_on, step) != (found, its_step):
+            raise ValueError(
+                f"{option}: expected chunks that go on where the one before them ends, in its step, found {before} "
+                f"and {after}"
+            )
+    start, _, step = _parsed(specs[0], option)
+    _, stop, _ = _parsed(specs[-1], option)
+    return f"{start}:{'' if stop is None else stop}:{step}"
+
+
+def first_frame(spec: str, option: str = "--frames") -> int:
+    """The first frame that `spec` selects."""
+    return _parsed(spec, option)[0]
+
+
+def _parsed(spec: str, option: str) -> tuple[int, int | None, int]:
+    """Start, stop (None for the end) and step."""
+    match = _SLICE.fullmatch(spec.strip())
+    if match is None:
+        raise ValueError(f"{option}: expected 'start:stop:step' of whole numbers, found {spec!r}")
+    single, start, stop, step = match.groups()
+    if single is not None:
+        return int(single), int(single) + 1, 1
+    return int(start or 0), int(stop) if stop else None, _step(step, spec, option) if step else 1
 
 
 def _step(text: str, spec: str, option: str) -> int:

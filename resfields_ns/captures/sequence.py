@@ -4,7 +4,7 @@ Notation: a sequence has N frames. A frame position is where a moment lies among
 its time in [0, 1] is the position / (N - 1). Images and their cameras stand in normalised space.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -194,6 +194,17 @@ class Capture(Sequence):
     image_scale: float = 1.0
     clouds: tuple[Path, ...] | None = None
     meshes: tuple[Path, ...] | None = None
+
+    def between(self, start: int, stop: int) -> "Capture":
+        """Its frames from `start` to before `stop`, counted from 0, and the images nearest to them."""
+        shown = [image for image in self.images if start <= image.frame < stop]
+        return replace(
+            self,
+            frames=Frames(self.frames.numbers[start:stop], self.frames.rate),
+            images=tuple(replace(image, frame_position=image.frame_position - start) for image in shown),
+            clouds=None if self.clouds is None else self.clouds[start:stop],
+            meshes=None if self.meshes is None else self.meshes[start:stop],
+        )
 
     @property
     def holds_floats(self) -> bool:

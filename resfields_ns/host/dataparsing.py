@@ -58,7 +58,7 @@ def host_outputs(sequence: Sequence) -> DataparserOutputs:
             [image.camera for image in sequence.images], times_from_frames(positions, sequence.num_frames)
         ),
         scene_box=SceneBox(aabb=torch.from_numpy(sequence.box).float()),
-        metadata={_KEY: sequence},
+        metadata=metadata_of(sequence),
         dataparser_transform=torch.from_numpy(to_normalised.matrix[:3] * scale).float(),
         dataparser_scale=1.0 / scale,
     )
@@ -66,7 +66,12 @@ def host_outputs(sequence: Sequence) -> DataparserOutputs:
 
 def with_sequence(outputs: DataparserOutputs, sequence: Sequence) -> DataparserOutputs:
     """Outputs of a dataparser, once more is known of their sequence."""
-    return replace(outputs, metadata={_KEY: sequence})
+    return replace(outputs, metadata=metadata_of(sequence))
+
+
+def metadata_of(sequence: Sequence) -> dict[str, Any]:
+    """What the host carries from a dataparser to datasets and models."""
+    return {_KEY: sequence}
 
 
 @overload

@@ -46,6 +46,8 @@ RENAMED_STATE = {
     r"_model\.density\.": "_model.field.density.",
 }
 """Patterns at the start of names in a pipeline's state, and what stands in their place now."""
+CHUNKS = "_model.chunks."
+"""How names of the models begin that a joined run holds."""
 
 
 _NOW = {f"{_PACKAGE}.{old}{end}": f"{_PACKAGE}.{new}{end}" for old, new in MOVED.items() for end in ("", "Config")}
@@ -102,7 +104,13 @@ def renewed_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def check_resumable(state: Mapping[str, Tensor]) -> None:
-    """Raise ValueError for the state of a pipeline whose optimizers hold numbers of parameters that are no more."""
+    """Raise ValueError for the state of a pipeline that no optimizer can go on with: of a joined run, or one whose
+    parameters are no more those that it holds numbers of."""
+    if any(name.startswith(CHUNKS) for name in state):
+        raise ValueError(
+            "expected a run that was trained as one, found a joined run, which is not trained further: train the runs "
+            "that it was made of, and join them again (rf-join)"
+        )
     if _single_deviations(state):
         raise ValueError(
             "--load-dir: expected a run of this version, found one that an earlier version trained in residual chunks "

@@ -15,6 +15,7 @@ from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttrib
 from nerfstudio.models.base_model import Model
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+from tyro.conf import Suppress
 
 from resfields_ns import timeline
 from resfields_ns.captures.sequence import Capture
@@ -153,6 +154,17 @@ class DynamicModelConfig(SequenceModelConfig):
     hull_least_views: int = option(2, least=0, most=255, acts=_uses_hull)
     """Cameras that must see a place for the hull to hold it, in frames that have so many: what one alone sees are
     columns behind its subject."""
+
+    joined: Suppress[tuple[int, ...]] = ()
+    """Frames of each of the runs that a run was joined from, one after the other; of any other run nothing."""
+
+    def setup(self, **kwargs: Any) -> Any:
+        """Build the model, of a joined run that which holds those of its chunks."""
+        if not self.joined:
+            return super().setup(**kwargs)
+        from resfields_ns.models.joined_model import JoinedModel
+
+        return JoinedModel(self, **kwargs)
 
     @property
     def parameter_groups(self) -> frozenset[str]:
@@ -382,7 +394,7 @@ class DynamicModel(Model, SurfaceModel):
 
     @property
     def _takes_eikonal_loss(self) -> bool:
-        return self.field.density.is_distance and self.config.eikonal_loss_weight > 0.0
+        return _has_distances(self.config) is None
 
     @property
     def surface_box(self) -> Float[Tensor, "2 3"]:
