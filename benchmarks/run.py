@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 import tyro
 
-from benchmarks.engines.cluster import ClusterConfig, run_on_cluster
-from benchmarks.engines.local import run_locally, visible_gpus
 from benchmarks.measure import row_settings
 from benchmarks.records import RESULTS, Record, read_records
 from benchmarks.report import table_lines
 from benchmarks.table import Row
 from benchmarks.tables import find_table
 from resfields_ns.commands.command_line import run_command
+from resfields_ns.engines.cluster import ClusterConfig, run_on_cluster
+from resfields_ns.engines.local import run_locally, visible_gpus
 
 
 def check_record(name: str, record: Record, settings: dict[str, Any]) -> None:

@@ -92,7 +92,7 @@ def split_frames(spec: str, num_frames: int, chunks: int, option: str = "--frame
     """Split the `num_frames` frames that `spec` selects into chunks, one after the other, as even as they can be."""
     start, _, step = _parsed(spec, option)
     edges = [start + step * (num_frames * chunk // chunks) for chunk in range(chunks + 1)]
-    return [f"{first}:{after - step + 1}:{step}" for first, after in pairwise(edges)]
+    return [_spec(first, after - step + 1, step) for first, after in pairwise(edges)]
 
 
 def join_frames(specs: Sequence[str], option: str = "--frames") -> str:
@@ -111,7 +111,7 @@ def join_frames(specs: Sequence[str], option: str = "--frames") -> str:
             )
     start, _, step = _parsed(specs[0], option)
     _, stop, _ = _parsed(specs[-1], option)
-    return f"{start}:{'' if stop is None else stop}:{step}"
+    return _spec(start, stop, step)
 
 
 def first_frame(spec: str, option: str = "--frames") -> int:
@@ -128,6 +128,10 @@ def _parsed(spec: str, option: str) -> tuple[int, int | None, int]:
     if single is not None:
         return int(single), int(single) + 1, 1
     return int(start or 0), int(stop) if stop else None, _step(step, spec, option) if step else 1
+
+
+def _spec(start: int, stop: int | None, step: int) -> str:
+    return f"{start}:{'' if stop is None else stop}" + ("" if step == 1 else f":{step}")
 
 
 def _step(text: str, spec: str, option: str) -> int:

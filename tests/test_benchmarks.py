@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from benchmarks import figures, report, run, step_ratio, time_to_quality
-from benchmarks.engines.cluster import ClusterConfig, run_on_cluster
-from benchmarks.engines.local import run_locally, visible_gpus
 from benchmarks.measure import method_config, row_config, row_settings
 from benchmarks.overrides import flatten, override
 from benchmarks.paper import BASELINES
 from benchmarks.records import RESULTS, read_records, write_record
 from benchmarks.table import Column, Row, Table
 from benchmarks.tables import all_tables, find_table
+from resfields_ns.engines.cluster import ClusterConfig, run_on_cluster
+from resfields_ns.engines.local import run_locally, visible_gpus
 from tests.cases import over
 from tests.tiny_tables import TABLES
 

@@ -25,6 +25,7 @@ _MAY_IMPORT = {
     "options": set(),
     "timeline": set(),
     "files": set(),
+    "engines": set(),
     "functional": {"timeline"},
     "layers": {"functional", "options", "timeline"},
     "fields": {"functional", "layers", "options", "timeline"},
@@ -44,7 +45,7 @@ _MAY_IMPORT = {
         *("captures", "data", "dataparsers", "fields", "files", "functional", "host", "layers", "method_configs"),
         *("models", "pipelines", "timeline"),
     },
-    "commands": {"captures", "export", "files", "host", "options", "released", "report", "timeline"},
+    "commands": {"captures", "engines", "export", "files", "host", "options", "released", "report", "timeline"},
 }
 """Every room of the package, and what it may import beside itself."""
 

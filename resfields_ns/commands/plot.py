@@ -29,7 +29,9 @@ def plot(run: Annotated[Path, tyro.conf.Positional], output_dir: Path = Path("pl
     trained = load_trained_run(config_of_run(run))
     figures = coefficient_figures(trained)
     if not figures:
-        raise ValueError(f"{run}: expected a run with residual layers that are made of coefficients, found none")
+        raise ValueError(
+            f"{run}: expected a run that was trained as one, with residual layers made of coefficients, found none"
+        )
     for name, figure in figures.items():
         with write_aside(output_dir / f"{name}.png") as partial:
             figure.savefig(partial, dpi=150)

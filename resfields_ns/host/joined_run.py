@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
+from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.pipelines.base_pipeline import Pipeline
 from torch import Tensor
 
@@ -112,17 +113,30 @@ def join_runs(runs: Many[Path], output_dir: Path) -> Path:
     return run
 
 
+def frames_and_model(config: TrainerConfig, where: str) -> tuple[ChoosesFrames, JoinsChunks]:
+    """The configs of a run that say which frames it is trained on, and whether it is joined.
+
+    Raises ValueError, naming `where`, for a run of another kind than can be joined.
+    """
+    datamanager = config.pipeline.datamanager
+    dataparser = datamanager.dataparser if isinstance(datamanager, VanillaDataManagerConfig) else None
+    model = config.pipeline.model
+    if not (
+        isinstance(config, ResFieldsTrainerConfig)
+        and isinstance(dataparser, ChoosesFrames)
+        and isinstance(model, JoinsChunks)
+    ):
+        raise ValueError(
+            f"{where}: expected a method of dynamic scenes, whose runs are joined, got {config.method_name}"
+        )
+    return dataparser, model
+
+
 def _read(run: Path) -> _Chunk:
     """A run that can be a chunk."""
     config = read_config(run / "config.yml", str(run))
-    datamanager = getattr(config.pipeline, "datamanager", None)
-    model, dataparser = getattr(config.pipeline, "model", None), getattr(datamanager, "dataparser", None)
-    if (
-        not isinstance(config, ResFieldsTrainerConfig)
-        or not isinstance(model, JoinsChunks)
-        or not isinstance(dataparser, ChoosesFrames)
-    ):
-        raise ValueError(f"{run}: expected a run of a dynamic scene, which can be joined, found {config.method_name}")
+    dataparser, model = frames_and_model(config, str(run))
+    assert isinstance(config, ResFieldsTrainerConfig)
     if model.joined:
         raise ValueError(f"{run}: expected a run that was trained as one, found a joined one: join those it is made of")
     if not (run / RECORD).is_file():

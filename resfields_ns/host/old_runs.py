@@ -103,17 +103,17 @@ def renewed_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renewed
 
 
-def check_resumable(state: Mapping[str, Tensor]) -> None:
+def check_resumable(state: Mapping[str, Tensor], where: str) -> None:
     """Raise ValueError for the state of a pipeline that no optimizer can go on with: of a joined run, or one whose
-    parameters are no more those that it holds numbers of."""
+    parameters are no more those that it holds numbers of; `where` names it."""
     if any(name.startswith(CHUNKS) for name in state):
         raise ValueError(
-            "expected a run that was trained as one, found a joined run, which is not trained further: train the runs "
-            "that it was made of, and join them again (rf-join)"
+            f"{where}: expected a run that was trained as one, found a joined run, which is not trained further: train "
+            "those that it was made of, and join them again (rf-join)"
         )
     if _single_deviations(state):
         raise ValueError(
-            "--load-dir: expected a run of this version, found one that an earlier version trained in residual chunks "
+            f"{where}: expected a run of this version, found one that an earlier version trained in residual chunks "
             "alone, with two shared weights a layer: it can be rendered and evaluated; to train on, start anew"
         )
 

@@ -6,6 +6,7 @@ from nerfstudio.utils import comms
 
 from resfields_ns.host.checkpoints import checkpoint_of, hold_run, load_checkpoint
 from resfields_ns.host.config_file import read_config
+from resfields_ns.host.old_runs import check_resumable
 from resfields_ns.host.processes import launch_training
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 
@@ -29,6 +30,7 @@ def resume_run(run: Path) -> None:
     config.load_dir = config.found_at(run, rendering=False, option=str(run))
     assert config.load_step is not None
     state = load_checkpoint(checkpoint_of(config.load_dir, config.load_step))
+    check_resumable(state["pipeline"], str(run))
     if "optimizers" not in state or ("total_steps" not in state and began_with is not None):
         raise ValueError(
             f"{config.load_dir}: expected checkpoints that tell how far their run goes, found others: "

@@ -219,7 +219,7 @@ def _state(file: Any, wanted: dict[str, Tensor], points: set[str]) -> dict[str, 
     for name, tensor in wanted.items():
         if (shape := tuple(file.get_slice(name).get_shape())) != tensor.shape:
             raise ValueError(f"{name}: expected a tensor of {tuple(tensor.shape)}, found {shape}")
-    state = {name: file.get_tensor(name) for name in wanted}
+    state = {name: file.get_tensor(name).clone() for name in wanted}  # one that is empty shares another's memory
     for name, tensor in state.items():
         if tensor.dtype != wanted[name].dtype or not tensor.isfinite().all():
             raise ValueError(f"{name}: expected finite numbers of {wanted[name].dtype}, found others")

@@ -11,7 +11,7 @@ from nerfstudio.data.datasets.base_dataset import InputDataset
 from nerfstudio.models.base_model import Model
 from nerfstudio.pipelines.base_pipeline import Pipeline
 from nerfstudio.utils.eval_utils import eval_load_checkpoint
-from torch import Tensor, nn
+from torch import Tensor
 
 from resfields_ns.captures.sequence import Sequence
 from resfields_ns.host.config_file import read_config
@@ -64,9 +64,7 @@ class TrainedRun:
 
         Raises ValueError if the run has no residual layers to do that with.
         """
-        field = self.model.field
-        assert isinstance(field, nn.Module)
-        most = largest_rank(field)
+        most = largest_rank(self.model)
         if most == 0 and (scale != 1.0 or rank is not None):
             raise ValueError(
                 "--residual-scale, --residual-rank: expected a run with residual layers, low-rank and without chunks, "
@@ -74,7 +72,7 @@ class TrainedRun:
             )
         if rank is not None:
             Limits(least=0, most=most).check("--residual-rank", rank)
-        show_residuals(field, scale, most if rank is None else rank)
+        show_residuals(self.model, scale, most if rank is None else rank)
 
     def go_between(self, shapes: tuple[int, int] | None) -> None:
         """Let time run from the codes of one shape straight to those of another, where two are given.

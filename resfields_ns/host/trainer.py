@@ -292,7 +292,7 @@ class ResFieldsTrainer(Trainer):
             learn_codes_alone(self.pipeline.model, path or self.config.weights_of)
         if path is not None:
             state = load_checkpoint(path)
-            check_resumable(state["pipeline"])
+            check_resumable(state["pipeline"], "--load-dir")
             self.total_steps += state["step"] + 1
         groups = {
             name: {**group, "scheduler": replace(group["scheduler"], max_steps=self.total_steps)}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from resfields_ns.functional.residual_weights import frame_similarity
 from resfields_ns.host.trained_run import TrainedRun
 from resfields_ns.layers import coefficients_of_frames
+from resfields_ns.models.joined_model import JoinedModel
 
 Curve = tuple[list[float], list[float]]
 """Places and values."""
@@ -32,7 +33,9 @@ def plot_curves(curves: Mapping[str, Curve], along: str, scale: Literal["linear"
 
 
 def coefficient_figures(run: TrainedRun) -> dict[str, Figure]:
-    """`plot_coefficients` of every layer of a run whose residual is made of some, by its name."""
+    """`plot_coefficients` of every layer of a run whose residual is made of some, by its name; none of a joined run."""
+    if isinstance(run.model, JoinedModel):
+        return {}
     field = run.model.field
     assert isinstance(field, nn.Module)
     numbers = list(run.sequence.frames.numbers)

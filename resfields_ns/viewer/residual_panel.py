@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from resfields_ns.layers import coefficients_of_frames, largest_rank, shown_parts
+from resfields_ns.models.joined_model import JoinedModel
 from resfields_ns.viewer.residual_figures import coefficients_figure, similarity_figure
 
 if TYPE_CHECKING:
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
 
 
 def add_residual_panel(viewer: "Viewer", numbers: Sequence[int]) -> None:
-    """Add a folder to the panel where the model's field has coefficients over time; training does not see what it sets.
+    """Add a folder to the panel where the model has a field with coefficients over time; training does not see what it
+    sets.
 
     Args:
         viewer: the host's
         numbers: of the frames, by which plots call them
     """
+    if isinstance(viewer.pipeline.model, JoinedModel):
+        return  # its fields are of chunks of the time
     field = viewer.pipeline.model.field
     assert isinstance(field, nn.Module)
     if not coefficients_of_frames(field, len(numbers)):

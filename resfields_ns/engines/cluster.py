@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.records import ROOT
-
 
 @dataclass(frozen=True)
 class ClusterConfig:
@@ -50,8 +48,7 @@ def run_on_cluster(
     )
     with executor.batch():
         submitted = {
-            name: executor.submit(submitit.helpers.CommandFunction(list(command), cwd=ROOT))
-            for name, command in commands.items()
+            name: executor.submit(submitit.helpers.CommandFunction(list(command))) for name, command in commands.items()
         }
     failed = []
     for name, job in submitted.items():

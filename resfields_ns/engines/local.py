@@ -9,8 +9,6 @@ from queue import SimpleQueue
 
 import torch
 
-from benchmarks.records import ROOT
-
 
 def visible_gpus() -> list[str]:
     """What `CUDA_VISIBLE_DEVICES` may name, one entry a GPU."""
@@ -24,6 +22,8 @@ def run_locally(
 ) -> list[str]:
     """Run commands by name and return the names of those that failed; the others go on.
 
+    Where this process is stopped, so are those that run (SIGTERM), which are waited for; no others are started.
+
     Args:
         commands: what to run
         logs: folder for what each prints
@@ -35,6 +35,7 @@ def run_locally(
     free: SimpleQueue[dict[str, str]] = SimpleQueue()
     for job in range(jobs):
         free.put({"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {})
+    running: set[subprocess.Popen[bytes]] = set()
     logs.mkdir(parents=True, exist_ok=True)
 
     def fails(name: str) -> bool:
@@ -42,15 +43,22 @@ def run_locally(
         print(f"{name}: started", flush=True)
         with log.open("w", encoding="utf8") as file:
             environment = {**os.environ, "OMP_NUM_THREADS": str(threads), **device}
-            code = subprocess.run(
-                commands[name], cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT
-            ).returncode
+            with subprocess.Popen(commands[name], env=environment, stdout=file, stderr=subprocess.STDOUT) as process:
+                running.add(process)
+        running.remove(process)
+        code = process.returncode
         free.put(device)
         print(f"{name}: " + (f"failed, see {log}: {_last_line(log)}" if code else "done"), flush=True)
         return code != 0
 
     with ThreadPoolExecutor(jobs) as pool:
-        return [name for name, failed in zip(commands, pool.map(fails, commands), strict=True) if failed]
+        try:
+            return [name for name, failed in zip(commands, pool.map(fails, commands), strict=True) if failed]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(running):
+                process.terminate()
+            raise
 
 
 def _last_line(log: Path) -> str:
