@@ -4,10 +4,15 @@ import pytest
 import torch
 
 from resfields_ns.timeline import (
+    chunks_and_times,
+    first_frame,
     frame_positions,
     frames_from_times,
+    join_frames,
     neighbouring_frames,
     network_times,
+    parse_frames,
+    split_frames,
     times_from_frames,
 )
 
@@ -69,3 +74,28 @@ def test_between_frames_both_are_neighbours(share: float) -> None:
 
 def test_networks_see_times_from_minus_one_to_one() -> None:
     assert network_times(torch.tensor([0.0, 0.25, 0.5, 1.0])).tolist() == [-1.0, -0.5, 0.0, 1.0]
+
+
+def test_frames_of_chunks_are_frames_of_the_whole() -> None:
+    for sizes in ((2, 2), (50, 3, 100), (2,) * 300, (333, 333, 334)):
+        whole = torch.arange(sum(sizes))
+        chunks, times = chunks_and_times(times_from_frames(whole, sum(sizes)), sizes)
+        assert chunks.tolist() == [chunk for chunk, size in enumerate(sizes) for _ in range(size)]
+        assert torch.equal(times, torch.cat([times_from_frames(torch.arange(size), size) for size in sizes]))
+
+
+def test_between_chunks_the_nearer_frame_counts() -> None:
+    positions = torch.tensor([0.5, 1.4, 1.6, 2.5, 3.5, 4.5])
+    chunks, times = chunks_and_times(positions / 5, (2, 4))
+    assert chunks.tolist() == [0, 0, 1, 1, 1, 1]
+    torch.testing.assert_close(times, torch.tensor([0.5, 1.0, 0.0, 0.5 / 3, 1.5 / 3, 2.5 / 3]))
+
+
+@pytest.mark.parametrize("spec", ["::", "3:20", "3:20:4", "1::2"])
+@pytest.mark.parametrize("chunks", [1, 2, 3])
+def test_chunks_of_frames_are_joined_again(spec: str, chunks: int) -> None:
+    frames = parse_frames(spec, 21)
+    specs = split_frames(spec, len(frames), chunks)
+    assert [frame for chunk in specs for frame in parse_frames(chunk, 21)] == frames
+    assert parse_frames(join_frames(specs), 21) == frames
+    assert [first_frame(chunk) for chunk in specs] == sorted(first_frame(chunk) for chunk in specs)
