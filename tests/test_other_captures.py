@@ -228,6 +228,20 @@ def test_every_second_frame(name: str, captures: dict[str, Path]) -> None:
 
 
 @over("name", {name: name for name in FORMATS})
+def test_chunks_of_frames_are_parts_of_the_whole(name: str, captures: dict[str, Path]) -> None:
+    """In its space, with its cameras, and of its images those of their frames: what `rf-join` asks for."""
+    whole = sequence_of(FORMATS[name].parse(captures[name]), Capture)
+    for start, stop in ((0, 2), (2, 4)):
+        chunk = sequence_of(FORMATS[name].parse(captures[name], frames=f"{start}:{stop}"), Capture)
+        part = whole.between(start, stop)
+        assert chunk.frames.numbers == part.frames.numbers
+        assert [image.file for image in chunk.images] == [image.file for image in part.images]
+        assert [image.frame_position for image in part.images] == [image.frame_position for image in chunk.images]
+        assert np.array_equal(chunk.box, whole.box)
+        assert np.array_equal(chunk.to_world.matrix, whole.to_world.matrix)
+
+
+@over("name", {name: name for name in FORMATS})
 def test_the_rate_is_that_of_the_frames(name: str, captures: dict[str, Path]) -> None:
     """Videos of 30 frames a second tell; times in [0, 1] and numbers do not."""
     rates = [sequence_of(FORMATS[name].parse(captures[name], frames=frames)).frames.rate for frames in ("::", "::2")]

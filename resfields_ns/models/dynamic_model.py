@@ -155,7 +155,7 @@ class DynamicModelConfig(SequenceModelConfig):
     """Cameras that must see a place for the hull to hold it, in frames that have so many: what one alone sees are
     columns behind its subject."""
 
-    joined: Suppress[tuple[int, ...]] = ()
+    joined: Suppress[tuple[int, ...]] = option((), least=2)
     """Frames of each of the runs that a run was joined from, one after the other; of any other run nothing."""
 
     def setup(self, **kwargs: Any) -> Any:

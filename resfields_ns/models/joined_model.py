@@ -26,7 +26,8 @@ class JoinedModel(DynamicModel):
         Model.populate_modules(self)
         self.background_field = self.colour_correction = self.camera_refinement = None
         capture, config = sequence_of(self.kwargs["metadata"], Capture), replace(self.config, joined=())
-        assert sum(self.config.joined) == self.num_frames
+        if (expected := sum(self.config.joined)) != self.num_frames:
+            raise ValueError(f"--data: expected {expected} frames, as the run was joined of, found {self.num_frames}")
         chunks = [capture.between(*ends) for ends in pairwise(accumulate(self.config.joined, initial=0))]
         self.chunks = nn.ModuleList(
             DynamicModel(config, self.scene_box, self.num_train_data, metadata_of(chunk)) for chunk in chunks
