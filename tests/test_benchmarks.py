@@ -1,8 +1,11 @@
 """The runner of the paper's tables: expansion, strict overrides, records, engines, pages."""
 
 import json
+import os
 import re
+import signal
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +22,7 @@ from benchmarks.table import Column, Row, Table
 from benchmarks.tables import all_tables, find_table
 from resfields_ns.engines.cluster import ClusterConfig, run_on_cluster
 from resfields_ns.engines.local import run_locally, visible_gpus
+from resfields_ns.host.stops import Stopped, ended_by_sigterm
 from tests.cases import over
 from tests.tiny_tables import TABLES
 
@@ -211,6 +215,23 @@ def test_jobs_take_the_gpus_in_turn(tmp_path: Path) -> None:
     failed = run_locally(commands, tmp_path / "logs", jobs=None, threads=1, gpus=["3", "5"])
     assert failed == []
     assert {file.read_text() for file in files} == {"3", "5"}
+
+
+def test_where_the_engine_is_stopped_so_is_what_runs(tmp_path: Path) -> None:
+    """And nothing else is started."""
+    script = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
+    files = [tmp_path / "first", tmp_path / "second"]
+    commands = {file.name: [sys.executable, "-c", script, str(file)] for file in files}
+
+    def stop() -> None:
+        while not files[0].exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop).start()
+    with pytest.raises(Stopped), ended_by_sigterm():
+        run_locally(commands, tmp_path / "logs", jobs=1, threads=1, gpus=[])
+    assert not files[1].exists()
 
 
 def test_visible_gpus_are_named_as_cuda_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
