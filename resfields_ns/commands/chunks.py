@@ -7,6 +7,7 @@ import tyro
 
 from resfields_ns.commands.command_line import run_command
 from resfields_ns.engines.cluster import ClusterConfig, run_on_cluster
+from resfields_ns.options import Limits
 
 _TRAIN = "from nerfstudio.scripts.train import entrypoint; entrypoint()"
 
@@ -34,6 +35,11 @@ def chunks(
         engine: Where: on this machine, or on a cluster through submitit (pip install 'resfields-ns[cluster]').
         cluster: What a chunk asks of the cluster.
     """
+    Limits(least=1).check("--threads", threads)
+    if jobs is not None:
+        Limits(least=1).check("--jobs", jobs)
+    if engine == "local" and cluster != ClusterConfig():
+        raise ValueError("--cluster: expected nothing with --engine local, where it does nothing; submitit asks for it")
     from resfields_ns.engines.local import run_locally, visible_gpus  # these are slow to import
     from resfields_ns.host.chunk_plan import plan_chunks
     from resfields_ns.host.joined_run import join_runs

@@ -19,7 +19,10 @@ from resfields_ns.timeline import chunks_and_times
 
 
 class JoinedModel(DynamicModel):
-    """Shows at each time what the model of its chunk shows, to the bit; it cannot be trained."""
+    """Shows at each time what the model of its chunk shows, to the bit; it cannot be trained.
+
+    Fields and samplers are those of the chunks; it has none of its own.
+    """
 
     def populate_modules(self) -> None:
         """Build the models of the chunks."""
