@@ -226,6 +226,13 @@ def test_chunks_that_cannot_be_are_refused(count: int, arguments: list[str], mes
         plan_chunks([_METHOD, *data, *arguments], count)
 
 
+@pytest.mark.parametrize("options", [("--jobs", "0"), ("--threads", "0"), ("--cluster.partition", "gpu")])
+def test_options_that_do_nothing_are_refused(options: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        _run(chunks, "--chunks", "2", *options, "--", _METHOD)
+    assert capsys.readouterr().err.startswith(f"Error: {options[0].partition('.')[0]}: expected ")
+
+
 def test_other_tasks_are_refused() -> None:
     with pytest.raises(ValueError, match="^METHOD: expected a method of dynamic scenes, .* got video-resfields"):
         plan_chunks(["video-resfields"], 2)
