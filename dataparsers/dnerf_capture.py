@@ -1,6 +1,7 @@
 """D-NeRF's captures (Pumarola et al. 2021): one image a moment, each from a place of its own.
 
-Cameras are told as in nerfstudio's `transforms.json`, which is read too where its frames have a time.
+Cameras are told as in nerfstudio's `transforms.json`, which is read too. Where no training image has a time, as in
+NeRF's captures (Mildenhall et al. 2020), the scene stands still: all images are of one frame.
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ _LISTS = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}
 @dataclass
 class DNeRFCaptureConfig(Options, DataParserConfig):
     """A capture with D-NeRF's `transforms_train.json`, `transforms_val.json` and `transforms_test.json`, or with
-    nerfstudio's `transforms.json` and a time for each of its frames."""
+    nerfstudio's `transforms.json`; each frame of a scene that moves has a time."""
 
     prefix: ClassVar[str] = "--"
 
@@ -62,9 +63,9 @@ class DNeRFCapture(SequenceDataParser):
         """The capture, with the images of one split."""
         config = self.config
         train = _Shots.read(config.data, "train")
-        moments = Moments.choose(train.times(), config.frames)
+        moments = Moments.choose(train.times(train.moves), config.frames)
         shots = train if split == "train" else _Shots.read(config.data, split)
-        times = shots.times()
+        times = shots.times(train.moves)
         used = np.flatnonzero(moments.chosen(times) if split == "train" else moments.covered(times)).tolist()
         if not used:
             raise ValueError(f"{shots.path}: expected images at the times of --frames {config.frames}, found none")
@@ -131,8 +132,16 @@ class _Shots:
             raise ValueError(f"{one_file}: {keys[0]}: expected one or more files, found none")
         return cls(one_file, content, [index for index, file in enumerate(files) if file in listed])
 
-    def times(self) -> Float64[np.ndarray, "images"]:
-        """When they were taken."""
+    @property
+    def moves(self) -> bool:
+        """Whether one of them has a time."""
+        frames = (self._frame(index) for index in self.chosen)
+        return any(isinstance(frame, dict) and "time" in frame for frame in frames)
+
+    def times(self, told: bool) -> Float64[np.ndarray, "images"]:
+        """When they were taken; all at 0 in a capture that does not tell."""
+        if not told:
+            return np.zeros(len(self.chosen))
         times = np.array([read_number(self._frame(i), "time", self._name(i)) for i in self.chosen])
         for index in np.flatnonzero((times < 0.0) | (times > 1.0))[:1]:
             raise ValueError(f"{self._name(self.chosen[index])}: time: expected 0 to 1, found {times[index]}")

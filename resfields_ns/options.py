@@ -6,7 +6,7 @@ option acts depends on others, also on those of the configs that hold its config
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -75,7 +75,7 @@ def option(
         default, factory: one of the two, as for a dataclass's field
         least, above, most, below: bounds of a number, or of each of several
         acts: what may keep it, and all options below it, from acting
-        data: what the data must have for it to act, as the pipeline calls it
+        data: what the data must have for it, and all options below it, to act, as the pipeline calls it
         outlasts: for a number of training steps: what it means that the run has no more of them
     """
     obstacles = acts if isinstance(acts, tuple) else (acts,)
@@ -164,6 +164,10 @@ class Options:
         acts = (self.below[name],) if name in self.below else () if entry is None else Traits.of(entry).acts
         return next((why for obstacle in acts if (why := obstacle(self)) is not None), None)
 
+    def needed_data(self, name: str) -> str | None:
+        """What the data must have for an option to act, as the pipeline calls it."""
+        return Traits.of(_entries(self)[name]).data if name in _entries(self) else None
+
 
 class PartOptions(Options):
     """A choice among parts that have options of their own, flat on the command line.
@@ -232,7 +236,12 @@ Holder = tuple[Options, str]
 
 
 def settings(
-    config: Any, preset: Any, path: str = "", obstacle: str | None = None, holders: tuple[Holder, ...] = ()
+    config: Any,
+    preset: Any,
+    path: str = "",
+    obstacle: str | None = None,
+    data: str | None = None,
+    holders: tuple[Holder, ...] = (),
 ) -> Iterator[Setting]:
     """Every option of a tree of configs beside that of its preset.
 
@@ -247,11 +256,13 @@ def settings(
         expected, entry = expected_of.get(name), entries.get(name)
         found = (holder.obstacle(way + name) for holder, way in holders)
         why = obstacle or next((each for each in found if each is not None), None)
+        needed = data or (config.needed_data(name) if isinstance(config, Options) else None)
         if _is_inner(value):
             inner = tuple((holder, f"{way}{name}.") for holder, way in holders)
-            yield from settings(value, expected, f"{path}{name}.", why, inner)
+            yield from settings(value, expected, f"{path}{name}.", why, needed, inner)
         else:
-            yield Setting(path + name, value, expected, Traits() if entry is None else Traits.of(entry), why)
+            traits = Traits() if entry is None else Traits.of(entry)
+            yield Setting(path + name, value, expected, replace(traits, data=needed), why)
 
 
 def check_tree(config: Any) -> None:

@@ -63,6 +63,11 @@ def _snapped_positions(times: Float[Tensor, "*batch"], num_frames: int) -> Float
     return torch.where((position - frame).abs() < FRAME_TOLERANCE, frame, position)
 
 
+def known_times(times: Float[Tensor, "*batch"], num_frames: int) -> Float[Tensor, "*batch"]:
+    """Times at which a sequence is known: one of a single frame is asked at its own time, whatever time it is."""
+    return times if num_frames > 1 else torch.zeros_like(times)
+
+
 def network_times(times: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """Map times in [0, 1] to the network's input range [-1, 1]."""
     return 2.0 * times - 1.0

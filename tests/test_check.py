@@ -59,12 +59,13 @@ def test_only_the_broken_camera_is_blamed(capture: Path, name: str) -> None:
     assert all(problem.text.startswith(message.partition(":")[0]) for problem in _problems(capture))
 
 
-@pytest.mark.parametrize(("frames", "others"), [("2", ["one frame only"]), ("::", [])])
-def test_one_camera_that_stands_still(demo_capture: Path, frames: str, others: list[str]) -> None:
+@pytest.mark.parametrize("frames", ["2", "::"])
+def test_one_camera_that_stands_still(demo_capture: Path, frames: str) -> None:
     problems = _problems(demo_capture, "--frames", frames, "--train-cameras", "cam_train_3")
     assert {problem.level for problem in problems} == {"warning"}
-    expected = ["training images from two places see 0 % of the scene box together", *others]
-    assert [problem.text for problem in problems] == expected
+    assert [problem.text for problem in problems] == [
+        "training images from two places see 0 % of the scene box together"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -139,11 +139,6 @@ def test_errors_name_the_option(options: dict[str, Any], message: str) -> None:
         _start(DynamicFieldConfig(**(_SMALL | options)))
 
 
-def test_a_sequence_has_frames() -> None:
-    with pytest.raises(ValueError, match="^num_frames: expected a sequence of at least 2 frames, got 1$"):
-        DynamicFieldConfig().setup(num_frames=1, density=LaplaceDensity(0.1))
-
-
 @over("make", COLOURS)
 def test_colours_are_colours(make: type[nn.Module]) -> None:
     torch.manual_seed(0)

@@ -72,14 +72,6 @@ def test_what_cannot_be_learned_is_refused(kind: str, demo_capture: Path, tmp_pa
         config.setup(local_rank=0, world_size=1).setup()
 
 
-def test_one_frame_is_refused_by_its_option(demo_capture: Path, tmp_path: Path) -> None:
-    config = _config(demo_capture, tmp_path)
-    datamanager: Any = config.pipeline.datamanager
-    datamanager.dataparser.frames = "0:1"
-    with pytest.raises(ValueError, match=f"^{demo_capture}: --frames: expected at least 2 frames, found 1"):
-        config.setup(local_rank=0, world_size=1).setup()
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

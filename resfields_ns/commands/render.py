@@ -101,6 +101,8 @@ class RenderTime(RenderSweep):
     def cameras_and_fps(self, run: Any) -> tuple[Any, float]:
         """The camera at the times of the frames and between them."""
         Limits(above=0).check("--fps", self.fps)
+        if run.num_frames == 1:
+            print("One frame: the movie is a single picture; rf-render orbit turns about the scene.")
         return self.sweep(run, run.camera(self.camera)), self.fps
 
 

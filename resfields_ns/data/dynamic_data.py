@@ -32,7 +32,7 @@ class DynamicDataManagerConfig(SequenceDataManagerConfig):
     """Rays a training step (paper, A.4)."""
     eval_num_rays_per_batch: int = option(1100, least=1)
     """Rays of an evaluation batch."""
-    frames_per_batch: int = option(16, least=1)
+    frames_per_batch: int = option(16, least=1, data="second frame")
     """Frames that a training step looks at, equally often; few frames make long runs of one time, which are fast."""
     background_margin: float = option(1.0, above=0, most=1, data="masks")
     """How far from the foreground, as a share of the longer image side, the background half of the rays may pass."""

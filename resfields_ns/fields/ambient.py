@@ -24,6 +24,8 @@ class AmbientConfig(PointMapConfig):
     prefix: ClassVar[str] = "ambient."
     needs_time: ClassVar[bool] = False
     """Whether the condition must be the time."""
+    is_of_moment: ClassVar[bool] = False
+    """Whether it tells nothing but moments apart."""
 
 
 class AmbientCoordinates(PointMap):
@@ -71,6 +73,8 @@ class NoAmbient(SpatiallyConstantAmbient):
 class MomentAmbientConfig(AmbientConfig):
     """The time of TNeRF (paper, A.4), the latent code of DyNeRF (Li et al. 2022)."""
 
+    is_of_moment: ClassVar[bool] = True
+
     _target: type = field(default_factory=lambda: MomentAmbient)
     num_frequencies: int = option(0, least=0)
     """Frequencies of the encoding of the moment: 6 for a time, 0 for a latent code."""
@@ -92,6 +96,8 @@ class MomentAmbient(SpatiallyConstantAmbient):
 @dataclass
 class SlicingNetworkConfig(AmbientConfig):
     """Coordinates that depend on point and moment (Park et al. 2021b; Cai et al. 2022)."""
+
+    is_of_moment: ClassVar[bool] = True
 
     _target: type = field(default_factory=lambda: SlicingNetwork)
     num_coordinates: int = option(2, least=1)

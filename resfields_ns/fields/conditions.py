@@ -92,18 +92,19 @@ class Condition(Part, ABC):
 
 
 class TimeCondition(Condition):
-    """Time in [-1, 1]."""
+    """Time in [-1, 1]; over one frame always -1."""
 
     is_time = True
     num_times = 1
 
     def __init__(self, config: TimeConditionConfig, num_frames: int) -> None:
-        del config, num_frames
+        del config
         super().__init__(dim=1)
+        self.num_frames = num_frames
 
     def forward(self, times: Float[Tensor, "segments"]) -> Float[Tensor, "segments 1"]:
         """What the network sees of times in [0, 1]."""
-        return timeline.network_times(times)[:, None]
+        return timeline.network_times(timeline.known_times(times, self.num_frames))[:, None]
 
 
 class ReleasedTimeCondition(Condition):

@@ -5,7 +5,7 @@ weights may carry residuals. Methods differ in the parts alone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -13,15 +13,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
 from nerfstudio.field_components.field_heads import FieldHeadNames
+from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
-from resfields_ns.fields.ambient import AmbientConfig
+from resfields_ns.fields.ambient import AmbientConfig, NoAmbientConfig
 from resfields_ns.fields.colour import FeatureColour, ViewBasisColour, ViewDependentColour
 from resfields_ns.fields.conditions import ConditionConfig
 from resfields_ns.fields.densities import Density
 from resfields_ns.fields.parts import AmbientOptions, ConditionOptions, WarpOptions
-from resfields_ns.fields.sequence_field import SequenceField
-from resfields_ns.fields.warps import WarpConfig
+from resfields_ns.fields.sequence_field import SequenceField, plain_over_one_frame
+from resfields_ns.fields.warps import IdentityWarpConfig, WarpConfig
 from resfields_ns.functional.segments import ConditionedPoints, TimedPoints
 from resfields_ns.layers import (
     BasicEncoding,
@@ -55,9 +56,9 @@ class DynamicFieldConfig(ResidualOptions, InstantiateConfig):
     """Parts and sizes of a dynamic field; the defaults are the paper's TNeRF (A.4)."""
 
     _target: type = field(default_factory=lambda: DynamicField)
-    condition: ConditionConfig = option(factory=ConditionOptions, acts=_condition_is_seen)
+    condition: ConditionConfig = option(factory=ConditionOptions, acts=_condition_is_seen, data="second frame")
     """What tells warp and ambient coordinates the moment."""
-    warp: WarpConfig = field(default_factory=WarpOptions)
+    warp: WarpConfig = option(factory=WarpOptions, data="second frame")
     """From observed to canonical points."""
     ambient: AmbientConfig = field(default_factory=lambda: AmbientOptions(kind="moment", num_frequencies=6))
     """What the MLP sees beside the canonical point."""
@@ -69,7 +70,7 @@ class DynamicFieldConfig(ResidualOptions, InstantiateConfig):
     """Random directions of the Gaussian encoding."""
     gaussian_scale: float = option(1.0, above=0, acts=when("encoding", "gaussian"))
     """Standard deviation of the Gaussian encoding's frequencies, in periods per scene unit."""
-    residual_layers: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+    residual_layers: tuple[int, ...] = option((1, 2, 3, 4, 5, 6, 7), data="second frame")
     """Layers (0 to num_layers) whose weights carry a time-dependent residual; none is the plain baseline."""
     num_layers: int = option(8, least=1)
     """Hidden layers of the MLP."""
@@ -104,22 +105,30 @@ class DynamicFieldConfig(ResidualOptions, InstantiateConfig):
         return encoded or chosen(self.warp).has_window or chosen(self.ambient).has_window
 
 
+def _standing_still(config: DynamicFieldConfig) -> DynamicFieldConfig:
+    """The config without what is for changes over time: residuals, and parts that see nothing new but the moment."""
+    if chosen(config.warp).sees_condition:
+        CONSOLE.print("One frame: points stay where they are, as a warp is for what changes over time.")
+    ambient = NoAmbientConfig() if chosen(config.ambient).is_of_moment else config.ambient
+    return replace(plain_over_one_frame(config, 1), warp=IdentityWarpConfig(), ambient=ambient)
+
+
 class DynamicField(SequenceField):
     """A number (signed distance or unclamped density), its spatial gradient, density and colour of a point at a time.
 
     Args:
         config: parts and sizes
-        num_frames: frames of the sequence, at least 2
+        num_frames: frames of the sequence; over one, what is for changes over time is left out
         density: what the number is
 
     Raises:
-        ValueError: if there are fewer frames, or the MLP is too narrow for its skip connection
+        ValueError: if the MLP is too narrow for its skip connection
     """
 
     def __init__(self, config: DynamicFieldConfig, num_frames: int, density: Density) -> None:
         super().__init__()
-        if num_frames < 2:
-            raise ValueError(f"num_frames: expected a sequence of at least 2 frames, got {num_frames}")
+        if num_frames == 1:
+            config = _standing_still(config)
         self.config = config
         self.num_frames = num_frames
         self.condition = config.condition.setup(num_frames=num_frames)

@@ -14,6 +14,7 @@ from torch import Tensor
 from resfields_ns.fields.value_field import Quantity, ValueField
 from resfields_ns.functional.segments import TimedPoints
 from resfields_ns.options import Options, option
+from resfields_ns.timeline import known_times
 
 
 @dataclass
@@ -46,13 +47,13 @@ class HashGridField(ValueField):
 
     Args:
         config: sizes
-        num_frames: frames of the sequence; time is one of the grid's axes, so they do not matter
+        num_frames: frames of the sequence; time is one of the grid's axes, so it matters alone whether it is one
         quantity: what is learnt, of two coordinates
     """
 
     def __init__(self, config: HashGridFieldConfig, num_frames: int, quantity: Quantity) -> None:
         super().__init__(quantity)
-        del num_frames
+        self.num_frames = num_frames
         assert quantity.num_coordinates == 2, "a hash grid has three axes, of which one is time"
         implementation: Literal["tcnn", "torch"] = "tcnn" if TCNN_EXISTS and torch.cuda.is_available() else "torch"
         self.encoding = HashEncoding(
@@ -72,6 +73,6 @@ class HashGridField(ValueField):
 
     def values(self, points: TimedPoints) -> Float[Tensor, "points values"]:
         """The values at points in [-1, 1]; beyond, those of the border."""
-        times = points.segments.expand(points.segments.times)[:, None]
+        times = points.segments.expand(known_times(points.segments.times, self.num_frames))[:, None]
         inputs = torch.cat((times, 0.5 * (points.positions + 1.0)), dim=1).clamp(0.0, 1.0)
         return self.mlp(self.encoding(inputs)).float()

@@ -107,3 +107,7 @@ class AmbientOptions(PartOptions, AmbientConfig):
     """moving-grid: grids, each 1.5 times as fine as the one before."""
     log2_table_size: int | None = None
     """moving-grid: binary logarithm of the most entries that a grid has."""
+
+    def needed_data(self, name: str) -> str | None:
+        """What tells moments apart needs two."""
+        return "second frame" if self.part.is_of_moment else super().needed_data(name)

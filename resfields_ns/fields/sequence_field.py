@@ -7,16 +7,33 @@ order. Both get the same answers.
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
 from nerfstudio.cameras.rays import RaySamples
 from nerfstudio.field_components.field_heads import FieldHeadNames
 from nerfstudio.fields.base_field import Field
+from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from resfields_ns.functional.segments import TimedPoints
+from resfields_ns.layers import ResidualOptions
+
+Config = TypeVar("Config", bound=ResidualOptions)
+
+
+def plain_over_one_frame(config: Config, num_frames: int) -> Config:
+    """The config of a field's MLP over so many frames: over one, its residual layers are plain, which one line tells.
+
+    There is no other moment at which their weights could differ.
+    """
+    if num_frames > 1 or not config.residual_layers:
+        return config
+    layers = ", ".join(map(str, config.residual_layers))
+    CONSOLE.print(f"One frame: layers {layers} are plain, as residuals are for what changes over time.")
+    return replace(config, residual_layers=())
 
 
 class SequenceField(Field, ABC):

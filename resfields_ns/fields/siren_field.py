@@ -2,17 +2,16 @@
 
 from abc import ABC
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
-from resfields_ns import timeline
 from resfields_ns.fields.conditions import Condition, TimeCondition, TimeConditionConfig
+from resfields_ns.fields.sequence_field import plain_over_one_frame
 from resfields_ns.fields.value_field import Quantity, ValueField
 from resfields_ns.functional.jets import Jet
 from resfields_ns.functional.segments import TimedPoints
@@ -111,10 +110,8 @@ class MLPField(ValueField, ABC):
     ) -> None:
         super().__init__(quantity)
         self.condition = condition
-        if num_frames == 1 and config.residual_layers and self.condition.is_time:
-            layers = ", ".join(map(str, config.residual_layers))
-            CONSOLE.print(f"One frame: layers {layers} are plain, as residuals are for what changes over time.")
-            config = replace(config, residual_layers=())
+        if condition.is_time:
+            config = plain_over_one_frame(config, num_frames)
         num_codes = condition.dim - condition.num_times
         sizes = [num_codes + encoded_dim, *[config.hidden_dim] * config.num_layers, quantity.num_values]
         self.mlp = kind(list(zip(sizes, sizes[1:], strict=False)), config.layer_maker(num_frames))
@@ -159,7 +156,7 @@ class SirenField(MLPField):
         """The values with their first and second derivatives by time in [0, 1], where that is asked for, and by each
         coordinate of the points."""
         segments, positions = points.segments, points.positions
-        times = segments.expand(timeline.network_times(segments.times))[:, None]
+        times = segments.expand(self.condition(segments.times))
         directions = torch.eye(1 + positions.shape[1], dtype=positions.dtype, device=positions.device)
         directions[0, 0] = 2.0  # of the network's time by time
         directions = self.input_scale * (directions if with_time else directions[1:])

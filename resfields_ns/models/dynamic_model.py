@@ -114,7 +114,7 @@ class DynamicModelConfig(SequenceModelConfig):
     matrix with an offset. Pictures show the scene as the first camera sees it."""
     refine_poses: bool = False
     """Learn how each training camera but the first is moved and turned against its calibration."""
-    refine_times: bool = option(False, acts=_tells_moments_apart)
+    refine_times: bool = option(False, acts=_tells_moments_apart, data="second frame")
     """Learn by how much the clock of each training camera but the first is behind. A training step then looks at so
     many images as it else does at frames."""
     initial_beta: float = option(0.1, above=0, acts=_IS_DISTANCE)

@@ -207,7 +207,7 @@ class Moment:
     Args:
         frame: position among the capture's frames
         number: of the frame in the capture
-        views: all training images of the frame, and the test images taken at its time
+        views: training images of the frame, and test images taken at its time; of very many some, spread evenly
         cloud: points of the surface, where the capture has clouds
     """
 
@@ -240,7 +240,9 @@ def _read_moment(capture: CheckedCapture, frame: int) -> Moment:
         path = capture.train.clouds[frame]
         cloud = read_points(path).double().numpy()
     images = [image for image in capture.images if image.frame == frame and _is_of_moment(capture, image)]
-    return Moment(frame, capture.train.frames.numbers[frame], [read_view(capture, image) for image in images], cloud)
+    spread = np.linspace(0, len(images) - 1, min(len(images), _MOST_VIEWS)).round().astype(int)
+    views = [read_view(capture, images[index]) for index in spread]
+    return Moment(frame, capture.train.frames.numbers[frame], views, cloud)
 
 
 def _is_of_moment(capture: CheckedCapture, image: CapturedImage) -> bool:

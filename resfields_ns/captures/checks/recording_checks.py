@@ -56,9 +56,9 @@ def check_contrast(capture: CheckedCapture, moments: list[Moment]) -> Iterator[F
 def check_times(capture: CheckedCapture, moments: list[Moment]) -> list[Finding]:
     """Find gaps between frames, frames that cameras lack, and images that repeat the one before."""
     del moments
-    findings = [Finding("info", _TIMES, f"{capture.num_frames} frames")]
     if capture.num_frames == 1:
-        findings.append(Finding("warning", _TIMES, "one frame only", "choose more frames if the scene moves"))
+        return [Finding("info", _TIMES, "one frame: a scene that stands still")]
+    findings = [Finding("info", _TIMES, f"{capture.num_frames} frames")]
     findings += _gaps(capture)
     findings += _missing_frames(capture)
     findings += _frozen_cameras(capture)
