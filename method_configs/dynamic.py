@@ -118,6 +118,57 @@ tnerf_resfields_rgbd = method_specification(
 )
 
 
+_nerf = DynamicModelConfig(
+    field=DynamicFieldConfig(
+        num_frequencies=10,
+        hidden_dim=256,
+        skip_layers=(5,),
+        activation="relu",
+        feature_dim=256,
+        colour="view",
+    ),
+    density="nerf",
+    sampler=SamplerConfig(kind="hierarchical", num_samples=64, num_fine_samples=128),
+    coarse_network=True,
+    colour_loss="l2",
+    whole_pictures=True,
+    opacity_loss_weight=0.0,
+    coarse_loss_weight=1.0,
+    surface_density=10.0,
+    window_steps=0,
+)
+
+nerf_resfields = method_specification(
+    replace(_tnerf, method_name="nerf-resfields", max_num_iterations=300_000, pipeline=_pipeline(_nerf, rays=4096)),
+    "NeRF (Mildenhall et al. 2020) with residual layers: a coarse and a fine network, the L2 loss of whole pictures.",
+)
+
+nerf_resfields_small = method_specification(
+    replace(
+        _tnerf_small,
+        method_name="nerf-resfields-small",
+        pipeline=_pipeline(
+            replace(
+                _nerf,
+                field=replace(
+                    _nerf.field,
+                    num_frequencies=6,
+                    num_layers=4,
+                    hidden_dim=64,
+                    skip_layers=(),
+                    feature_dim=64,
+                    residual_layers=(1, 2, 3),
+                ),
+                sampler=SamplerConfig(kind="hierarchical", num_samples=24, num_fine_samples=24),
+            ),
+            rays=384,
+        ),
+        optimizers=_tnerf_small.optimizers | {"field": decaying_adam(4e-3)},
+    ),
+    "nerf-resfields sized for two CPU cores and minutes.",
+)
+
+
 def _method(name: str, field: DynamicFieldConfig, description: str) -> MethodSpecification:
     """A method of the paper's size that differs from TNeRF in its field alone."""
     config = replace(_tnerf, method_name=name, pipeline=_pipeline(DynamicModelConfig(field=field)))

@@ -23,6 +23,14 @@ def masked_l1(
     return mean_of_rows(difference, foreground)
 
 
+def masked_l2(
+    rgb: Float[Tensor, "rays 3"], target: Float[Tensor, "rays 3"], foreground: Float[Tensor, "rays"]
+) -> Float[Tensor, ""]:
+    """Mean squared colour difference over the foreground (Mildenhall et al. 2020); 0 where there is none."""
+    difference = (rgb - target).square().mean(dim=-1)
+    return mean_of_rows(difference, foreground)
+
+
 def opacity_cross_entropy(
     accumulation: Float[Tensor, "rays"], foreground: Float[Tensor, "rays"], margin: float = 1e-3
 ) -> Float[Tensor, ""]:

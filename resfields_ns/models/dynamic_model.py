@@ -38,6 +38,7 @@ from resfields_ns.models.background import background_loss, render_background, w
 from resfields_ns.models.camera_refinement import CameraRefinement
 from resfields_ns.models.colour_correction import ColourCorrection
 from resfields_ns.models.level_grid import LEVELS_AT_ONCE, LevelGrid, in_chunks, level_grid
+from resfields_ns.models.ray_losses import IS_DISTANCE, RayLossOptions, colour_loss, has_distances, pass_losses
 from resfields_ns.models.rendering import NEGLIGIBLE_WEIGHT, Rays, Rendering, raw_anywhere, render, rendered_normals
 from resfields_ns.models.samplers import (
     CarveHull,
@@ -67,9 +68,6 @@ SAMPLERS: dict[str, type[Sampler]] = {
 }
 
 
-_IS_DISTANCE = when("density", "volsdf")
-
-
 def _has_window(config: "DynamicModelConfig") -> str | None:
     return None if config.field.has_window else "no encoding of the field opens from coarse to fine"
 
@@ -87,15 +85,11 @@ def _tells_moments_apart(config: "DynamicModelConfig") -> str | None:
     return None if sees_condition or has_residuals else "nothing of the field changes between frames"
 
 
-def _has_distances(config: "DynamicModelConfig") -> str | None:
-    return _IS_DISTANCE(config) or when_any("eikonal_loss_weight")(config)
-
-
 @dataclass
-class DynamicModelConfig(SequenceModelConfig):
+class DynamicModelConfig(RayLossOptions, SequenceModelConfig):
     """A dynamic field seen through a density; the defaults are the paper's."""
 
-    below: ClassVar[Mapping[str, Obstacle]] = {"sampler.num_picture_samples": _has_distances}
+    below: ClassVar[Mapping[str, Obstacle]] = {"sampler.num_picture_samples": has_distances}
 
     _target: type = dataclasses.field(default_factory=lambda: DynamicModel)
     field: DynamicFieldConfig = dataclasses.field(default_factory=DynamicFieldConfig)
@@ -104,6 +98,9 @@ class DynamicModelConfig(SequenceModelConfig):
     """What the field's number is: a signed distance (VolSDF, paper Table 3) or a density (NeRF, Table A.7)."""
     sampler: SamplerConfig = dataclasses.field(default_factory=SamplerConfig)
     """Where rays are sampled."""
+    coarse_network: bool = option(False, acts=when("sampler.kind", "hierarchical"))
+    """Let a second network of the field's sizes, which learns from the coarse pass alone, say where the fine pass looks
+    (Mildenhall et al. 2020), in place of one network for both."""
     background: Literal["color", "plate", "field"] = "color"
     """What is behind the scene in training images: nothing that counts, as masks tell, a clean plate of each camera
     that stands still, or a field of all that is outside the scene's box. The last two train without masks."""
@@ -117,29 +114,10 @@ class DynamicModelConfig(SequenceModelConfig):
     refine_times: bool = option(False, acts=_tells_moments_apart, data="second frame")
     """Learn by how much the clock of each training camera but the first is behind. A training step then looks at so
     many images as it else does at frames."""
-    initial_beta: float = option(0.1, above=0, acts=_IS_DISTANCE)
+    initial_beta: float = option(0.1, above=0, acts=IS_DISTANCE)
     """Start of the VolSDF density's scale beta, in scene units."""
     surface_density: float = option(0.001, above=0, acts=when("density", "nerf"))
     """NeRF density at which a surface is extracted (the released code's)."""
-    opacity_loss_weight: float = option(0.1, least=0, data="masks or background")
-    """Weight of the cross-entropy between rendered opacity and mask, or what surely hides or shows the background."""
-    eikonal_loss_weight: float = option(0.1, least=0, acts=_IS_DISTANCE)
-    """Weight of the eikonal loss on signed distances."""
-    eikonal_fraction: float = option(1.0, above=0, most=1, acts=(_IS_DISTANCE, when_any("eikonal_loss_weight")))
-    """Share of the samples on which the eikonal loss is taken; they alone pay for a spatial gradient."""
-    depth_loss_weight: float = option(0.0, least=0)
-    """Weight of the L1 loss on the distance along rays, for captures with depth (paper, A.5: 0.1)."""
-    sparsity_loss_weight: float = option(0.0, least=0, acts=_IS_DISTANCE)
-    """Weight of the loss against surfaces in unseen space (paper, A.5: 0.1)."""
-    sparsity_start_step: int = option(
-        70_000,
-        least=0,
-        acts=(_IS_DISTANCE, when_any("sparsity_loss_weight")),
-        outlasts="the sparsity loss is never taken",
-    )
-    """Step from which the sparsity loss is taken."""
-    coarse_loss_weight: float = option(0.1, least=0, acts=when("sampler.kind", "hierarchical"))
-    """Weight of the colour loss on passes before the last, for samplers with several (Barron et al. 2021)."""
     window_steps: int = option(
         50_000, least=0, acts=_has_window, outlasts="the encodings do not open to their finest waves"
     )
@@ -186,7 +164,7 @@ class DynamicModelConfig(SequenceModelConfig):
     def check_options(self) -> None:
         """Raise ValueError for samplers that the other options leave without what they need."""
         super().check_options()
-        if self.sampler.kind == "learned-occupancy" and (reason := _has_distances(self)):
+        if self.sampler.kind == "learned-occupancy" and (reason := has_distances(self)):
             raise ValueError(f"model.sampler.kind: learned-occupancy needs signed distances, but {reason}")
 
     def uses_plates(self, capture: Capture) -> bool:
@@ -240,6 +218,10 @@ class DynamicModel(Model, SurfaceModel):
         self.field: DynamicField = self.config.field.setup(num_frames=self.num_frames, density=density)
         box = self.scene_box.aabb.to(torch.float32)
         self.sampler = SAMPLERS[self.config.sampler.kind](self.config.sampler, box, self.num_frames)
+        self.coarse_field: DynamicField | None = None
+        if self.config.coarse_network and self.sampler.num_refinements > 0:
+            density = DENSITIES[self.config.density](self.config)
+            self.coarse_field = self.field.config.setup(num_frames=self.num_frames, density=density)
         self.background_field = BackgroundField() if self.config.background == "field" else None
         capture = sequence_of(self.kwargs["metadata"], Capture)
         self.colour_correction: ColourCorrection | None = None
@@ -250,9 +232,14 @@ class DynamicModel(Model, SurfaceModel):
         if self.config.refine_poses or self.config.refine_times:
             self.camera_refinement = CameraRefinement(capture, self.config.refine_poses, self.config.refine_times)
 
+    @property
+    def _fields(self) -> nn.ModuleList:
+        """The field, and that of the coarse pass where it has one of its own."""
+        return nn.ModuleList([self.field] if self.coarse_field is None else [self.field, self.coarse_field])
+
     def get_param_groups(self) -> dict[str, list[nn.Parameter]]:
         """The parameters of the field, and of what learns at a rate of its own."""
-        groups = parameter_groups(self.field, rest="field")
+        groups = parameter_groups(self._fields, rest="field")
         if self.background_field is not None:
             groups["background"] = list(self.background_field.parameters())
         if self.colour_correction is not None:
@@ -285,7 +272,7 @@ class DynamicModel(Model, SurfaceModel):
         """Set what depends on the training step: the encodings' window and the losses taken."""
         self.step = step
         window_steps = self.config.window_steps
-        set_progress(self.field, min(step / window_steps, 1.0) if window_steps > 0 else 1.0)
+        set_progress(self._fields, min(step / window_steps, 1.0) if window_steps > 0 else 1.0)
 
     def start_from_hull(self, carve_hull: CarveHull) -> None:
         """Tell the sampler which space masks, or views, leave empty, and fit the field to the visual hull of masks."""
@@ -295,7 +282,9 @@ class DynamicModel(Model, SurfaceModel):
 
             hull = carve_hull(HULL_START_RESOLUTION, False)
             config = self.config
-            fit_to_hull(self.field, hull, self.sampler.box, config.hull_start_steps, config.hull_start_rate)
+            for field in self._fields:
+                assert isinstance(field, DynamicField)
+                fit_to_hull(field, hull, self.sampler.box, config.hull_start_steps, config.hull_start_rate)
 
     def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Any]:
         """Render R rays: rgb [R, 3], accumulation [R, 1], depth along the ray [R, 1].
@@ -365,7 +354,7 @@ class DynamicModel(Model, SurfaceModel):
     def _render(self, rays: Rays) -> Rendering:
         background, levels = self._background(rays), _LEVELS.get()
         given = background.detach() if isinstance(background, Tensor) else background
-        rendering = render(self.field, self.sampler, rays, given, self._gradient_share, levels)
+        rendering = render(self.field, self.sampler, rays, given, self._gradient_share, levels, self.coarse_field)
         rendering = dataclasses.replace(rendering, background=background)
         if not self.takes_sparsity_loss:
             return rendering
@@ -452,30 +441,16 @@ class DynamicModel(Model, SurfaceModel):
             return terms | self._full_precision_losses(rendering, batch)
 
     def _full_precision_losses(self, rendering: Rendering, batch: dict[str, Any]) -> dict[str, Tensor]:
-        config = self.config
-        target = batch["image"].to(self.device)
-        everywhere = torch.ones_like(target[:, 0])
-        foreground = batch["mask"].to(target) if "mask" in batch else everywhere
-        terms = {"colour": losses.masked_l1(self._as_seen(rendering.rgb, batch), target, foreground)}
-        if "mask" in batch and config.opacity_loss_weight > 0.0:
-            opacity = losses.opacity_cross_entropy(rendering.accumulation[:, 0], foreground)
-            terms["opacity"] = config.opacity_loss_weight * opacity
-        if "hidden" in batch and config.opacity_loss_weight > 0.0:
-            hidden, seen = batch["hidden"].to(target), batch["seen"].to(target)
-            opacity = losses.opacity_where_known(rendering.accumulation[:, 0], hidden, seen)
-            terms["opacity"] = config.opacity_loss_weight * opacity
-        if not self.training:
-            return terms
-        for coarse in rendering.coarse:
+        config, grey = self.config, self._grey
+        batch = {name: values.to(self.device) for name, values in batch.items()}
+        terms = pass_losses(config, rendering, self._as_seen(rendering.rgb, batch), batch, grey)
+        for coarse in rendering.coarse if self.training else ():
             rgb = self._as_seen(coarse.rgb, batch)
-            terms["coarse_colour"] = config.coarse_loss_weight * losses.masked_l1(rgb, target, foreground)
-        if config.depth_loss_weight > 0.0:
-            depth = batch["depth"].to(target)
-            valid = (depth > 0.0) & (foreground > 0.0)
-            terms["depth"] = config.depth_loss_weight * losses.depth_l1(rendering.distance[:, 0], depth, valid)
-        if rendering.gradient is not None:
-            eikonal = losses.eikonal(rendering.gradient, rendering.in_scene)
-            terms["eikonal"] = config.eikonal_loss_weight * eikonal
+            if self.coarse_field is None:
+                of_pass = {"colour": colour_loss(config, rgb, batch, grey)}
+            else:
+                of_pass = pass_losses(config, coarse, rgb, batch, grey)
+            terms |= {f"coarse_{name}": config.coarse_loss_weight * term for name, term in of_pass.items()}
         if rendering.raw_anywhere is not None:
             sparsity = losses.sparsity(rendering.raw, rendering.raw_anywhere)
             terms["sparsity"] = config.sparsity_loss_weight * sparsity

@@ -80,6 +80,7 @@ def render(
     background: Float[Tensor, "rays 3"] | float,
     gradient_share: float | None = None,
     levels: LevelGrid | None = None,
+    coarse_field: DynamicField | None = None,
 ) -> Rendering:
     """Sample rays, and again where the sampler refines.
 
@@ -90,6 +91,7 @@ def render(
         background: colour or grey in [0, 1] behind it
         gradient_share: of the samples of a ray, for which the gradient in space is taken; None for none
         levels: signed distances at the only time of a picture's rays, to find the surface without asking the field
+        coarse_field: what passes before the last see, if it is not the field
     """
     cameras = rays.origins.detach(), rays.directions.detach(), rays.times.detach()  # where to look is not learned
     if levels is not None:
@@ -99,8 +101,9 @@ def render(
         weights = _weights_between(field, samples, _raw(field, rays, samples))
         samples = sampler.at_surface(samples, weights, sampler.num_surface_samples)
     coarse: list[Rendering] = []
+    seen, share = (field, None) if coarse_field is None else (coarse_field, gradient_share)
     for _ in range(sampler.num_refinements):
-        coarse.append(_render_samples(field, rays, samples, background, None))
+        coarse.append(_render_samples(seen, rays, samples, background, share))
         samples = sampler.refine(samples, coarse[-1].weights.detach())
     return replace(_render_samples(field, rays, samples, background, gradient_share), coarse=tuple(coarse))
 
