@@ -24,7 +24,7 @@ from resfields_ns.models.sound_model import SoundModelConfig
 from resfields_ns.models.video_model import VideoModelConfig
 from resfields_ns.models.wave_model import WaveModelConfig
 from tests.family import Family
-from tests.ray_family import RAY_FAMILY
+from tests.ray_family import RAY_FAMILY, STILL_FAMILY
 from tests.scene_flow_family import SCENE_FLOW_FAMILY
 from tests.sdf_family import SDF_FAMILY
 from tests.sound_family import SOUND_FAMILY
@@ -59,14 +59,11 @@ def family_of(method: MethodSpecification) -> Family:
 
 @dataclass(frozen=True)
 class Variant:
-    """A method with one of the changes that its family knows."""
+    """A method with one of the changes that a family knows."""
 
     method: MethodSpecification
+    family: Family
     change: Callable[[ModelConfig], None]
-
-    @property
-    def family(self) -> Family:
-        return family_of(self.method)
 
     def config(self, data: Path, output_dir: Path) -> ResFieldsTrainerConfig:
         """A tiny configuration."""
@@ -75,10 +72,12 @@ class Variant:
         return tiny_config(method, data, output_dir)
 
 
+BEFORE_STILL_SCENES = ("nerf-resfields", "tnerf-resfields-small", "hypernerf-resfields", "grid-resfields-small")
 VARIANTS = {
-    f"{name}-{variant}": Variant(method, change)
+    f"{name}-{variant}": Variant(method, family, change)
     for name, method in METHODS.items()
-    for variant, change in family_of(method).variants.items()
+    for family in (family_of(method), *([STILL_FAMILY] if name in BEFORE_STILL_SCENES else []))
+    for variant, change in family.variants.items()
 }
 
 

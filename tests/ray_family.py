@@ -22,6 +22,8 @@ def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConf
     pipeline.chamfer_resolution, pipeline.surface_points = 24, 5_000
     datamanager.train_num_rays_per_batch = 64
     model.sampler.num_samples = 8
+    if model.sampler.kind == "hierarchical":
+        model.sampler.num_fine_samples = 8
     model.hull_start_steps = min(model.hull_start_steps, 5)
     if model.background == "field":
         model.background_start_steps = 2
@@ -56,3 +58,11 @@ RAY_FAMILY = Family(
     learning=Learning("tnerf-resfields", "chamfer_l1_x1000", change=-150.0, learning_rate=2e-3),
     outputs={"normals": 3},
 )
+
+STILL_FAMILY = replace(
+    RAY_FAMILY,
+    write_data=partial(write_demo_capture, seed=0, num_frames=1, size=32),
+    variants={"still": lambda model: None},
+    frames=(0,),
+)
+"""The same methods before a scene that stands still."""

@@ -2,41 +2,50 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from resfields_ns.functional.losses import depth_l1, eikonal, masked_l1, opacity_cross_entropy, sparsity
+from resfields_ns.functional.losses import depth_l1, eikonal, masked_l1, masked_l2, opacity_cross_entropy, sparsity
 from resfields_ns.functional.metrics import mask_iou, masked_psnr, psnr
 from resfields_ns.pipelines.surface_metrics import chamfer_l1
+from tests.cases import over
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def test_masked_l1_agrees_with_a_loop() -> None:
+COLOUR_LOSSES = {"l1": (masked_l1, abs), "l2": (masked_l2, lambda difference: difference**2)}
+
+
+@over("losses", COLOUR_LOSSES)
+def test_colour_losses_agree_with_a_loop(losses: tuple[Callable[..., Tensor], Callable[[float], float]]) -> None:
+    loss, of_difference = losses
     rgb, target = _random(9, 3), _random(9, 3, seed=1)
     foreground = torch.tensor([1.0, 0, 0, 1, 1, 0, 1, 0, 0], dtype=torch.float64)
     differences = [
-        abs(rgb[ray, channel].item() - target[ray, channel].item())
+        of_difference(rgb[ray, channel].item() - target[ray, channel].item())
         for ray in range(9)
         for channel in range(3)
         if foreground[ray] == 1.0
     ]
-    assert masked_l1(rgb, target, foreground).item() == pytest.approx(sum(differences) / len(differences), rel=1e-12)
+    assert loss(rgb, target, foreground).item() == pytest.approx(sum(differences) / len(differences), rel=1e-12)
 
 
-def test_masked_l1_ignores_the_background() -> None:
+@over("losses", COLOUR_LOSSES)
+def test_colour_losses_ignore_the_background(losses: tuple[Callable[..., Tensor], Any]) -> None:
     rgb, target, foreground = _random(8, 3).requires_grad_(), _random(8, 3, seed=1), torch.arange(8).double() % 2
-    (gradient,) = torch.autograd.grad(masked_l1(rgb, target, foreground), rgb)
+    (gradient,) = torch.autograd.grad(losses[0](rgb, target, foreground), rgb)
     assert ((gradient != 0.0).all(dim=1) == (foreground == 1.0)).all()
     assert (gradient[foreground == 0.0] == 0.0).all()
 
 
-def test_masked_l1_without_foreground_is_zero() -> None:
-    assert masked_l1(_random(5, 3), _random(5, 3, seed=1), torch.zeros(5, dtype=torch.float64)).item() == 0.0
+@over("losses", COLOUR_LOSSES)
+def test_colour_losses_without_foreground_are_zero(losses: tuple[Callable[..., Tensor], Any]) -> None:
+    assert losses[0](_random(5, 3), _random(5, 3, seed=1), torch.zeros(5, dtype=torch.float64)).item() == 0.0
 
 
 def test_opacity_cross_entropy_agrees_with_a_loop() -> None:

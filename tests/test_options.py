@@ -70,6 +70,8 @@ tnerf      | model.background field   | model.colour-correction gain      | back
 tnerf      | model.background plate   | model.background-start-steps 2    | background is plate, not field
 tnerf      | model.background plate   | --optimizers.background.optimizer.lr 1.0 | the model has no parameters in
 tnerf      |                          | model.coarse-loss-weight 0.2      | sampler.kind is uniform, not hierarchical
+tnerf      |                          | model.coarse-network True         | sampler.kind is uniform, not hierarchical
+tnerf      | model.background field   | model.whole-pictures True         | background is field, not color
 tnerf      |                          | model.sampler.num-fine-samples 2  | kind is uniform, not hierarchical
 tnerf      |                          | model.sampler.renewal-steps 2     | kind is uniform, not learned-occupancy
 tnerf      | model.sampler.kind hierarchical | model.sampler.num-surface-samples 8 | kind is hierarchical
@@ -167,6 +169,7 @@ _NEEDS_DATA = {
     **{f"{of}-resfields --pipeline.{row}": "second frame" for of, rows in _OF_MOMENTS.items() for row in rows},
     "--pipeline.model.opacity-loss-weight 0.5": "masks or background",
     "--pipeline.datamanager.background-margin 0.5": "masks",
+    "--pipeline.model.whole-pictures True": "masks",
     "owlii --mask-threshold 5": "masks",
     "owlii --depth-kind ray": "depth",
     "owlii --depth-unit 0.01": "depth",
