@@ -22,6 +22,7 @@ def _shrink(pipeline: VanillaPipelineConfig, datamanager: VanillaDataManagerConf
     pipeline.chamfer_resolution, pipeline.surface_points = 24, 5_000
     datamanager.train_num_rays_per_batch = 64
     model.sampler.num_samples = 8
+    model.field.hidden_dim = min(model.field.hidden_dim, 128)
     if model.sampler.kind == "hierarchical":
         model.sampler.num_fine_samples = 8
     model.hull_start_steps = min(model.hull_start_steps, 5)

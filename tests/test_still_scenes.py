@@ -132,17 +132,3 @@ def test_what_is_set_for_changes_over_time_is_refused(
     setattr(holder, name, value)
     with pytest.raises(ValueError, match=f"^--pipeline.{option}: expected .* as it does nothing while .* second frame"):
         config.setup(local_rank=0, world_size=1).setup()
-
-
-def test_resuming_equals_not_stopping(tiny_data: Callable[[Family], Path], tmp_path: Path) -> None:
-    def run(name: str, steps: int, load_dir: Path | None = None) -> Any:
-        config = tiny_config(METHODS["nerf-resfields-small"], tiny_data(STILL_FAMILY), tmp_path / name)
-        config.max_num_iterations, config.load_dir = steps, load_dir
-        for group in config.optimizers.values():
-            group["scheduler"] = None
-        return trained(config)
-
-    whole, first = run("whole", 4), run("first", 2)
-    resumed = run("resumed", 2, first.checkpoint_dir)
-    for name, expected in whole.pipeline.state_dict().items():
-        assert torch.equal(expected, resumed.pipeline.state_dict()[name]), name

@@ -24,6 +24,7 @@ from resfields_ns.models.dynamic_model import DynamicModelConfig
 from tests.cases import over
 from tests.family import Family
 from tests.methods import CHANGED, FAMILIES, METHODS, VARIANTS, family_of, seed_everything, tiny_config, trained
+from tests.ray_family import STILL_FAMILY
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,14 @@ def test_a_hundred_steps_improve_the_metric(
     assert change * np.sign(learning.change) >= abs(learning.change)
 
 
-@over("method", METHODS | CHANGED)
-def test_resuming_equals_not_stopping(method, tiny_data: Callable[[Family], Path], tmp_path: Path) -> None:
-    data = tiny_data(family_of(method))
+RESUMED = {name: (method, family_of(method)) for name, method in (METHODS | CHANGED).items()}
+RESUMED["still-scene"] = METHODS["nerf-resfields-small"], STILL_FAMILY
+
+
+@over("case", RESUMED)
+def test_resuming_equals_not_stopping(case, tiny_data: Callable[[Family], Path], tmp_path: Path) -> None:
+    method, family = case
+    data = tiny_data(family)
     whole_config = tiny_config(method, data, tmp_path / "whole")
     whole = trained(whole_config)
 
