@@ -96,8 +96,12 @@ def test_one_frame_has_no_residuals_no_warp_and_one_look(config, capsys: pytest.
     assert capsys.readouterr().out.count("One frame: layers") == 1
     positions = torch.rand(2, 3).repeat(3, 1)
     points = TimedPoints(positions, TimeSegments(torch.tensor([0.0, 0.3, 1.0]), (2, 2, 2)))
-    first, *others = field.raw_and_feature(points)[1].split(2)
+    number, feature = field.raw_and_feature(points)
+    first, *others = feature.split(2)
     assert all(torch.allclose(first, other) for other in others)
+    loss = number.sum() + field.colour(feature, positions).sum()
+    parameters = set(field.parameters()) - set(field.density.parameters())
+    assert all(each is not None for each in torch.autograd.grad(loss, list(parameters), allow_unused=True))
 
 
 @pytest.fixture(scope="module")

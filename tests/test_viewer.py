@@ -51,6 +51,14 @@ def shown_time(panel: TimePanel) -> float:
     return panel.viewer.control_panel.time
 
 
+@pytest.mark.parametrize("num_frames", [1, 2])
+def test_one_frame_has_no_sliders_of_time(num_frames: int) -> None:
+    with time_panel(num_frames) as panel:
+        host = panel.viewer.control_panel
+        host.update_control_panel()
+        assert {panel.frame.visible, panel.play.visible, host._time.gui_handle.visible} == {num_frames > 1}
+
+
 def test_every_frame_is_shown_at_exactly_its_time() -> None:
     with time_panel(30) as panel:
         for frame in [*range(1, 30), 0]:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from resfields_ns.fields.ambient import AmbientConfig, NoAmbientConfig
 from resfields_ns.fields.colour import FeatureColour, ViewBasisColour, ViewDependentColour
-from resfields_ns.fields.conditions import ConditionConfig
+from resfields_ns.fields.conditions import ConditionConfig, TimeConditionConfig
 from resfields_ns.fields.densities import Density
 from resfields_ns.fields.parts import AmbientOptions, ConditionOptions, WarpOptions
 from resfields_ns.fields.sequence_field import SequenceField, plain_over_one_frame
@@ -109,8 +109,10 @@ def _standing_still(config: DynamicFieldConfig) -> DynamicFieldConfig:
     """The config without what is for changes over time: residuals, and parts that see nothing new but the moment."""
     if chosen(config.warp).sees_condition:
         CONSOLE.print("One frame: points stay where they are, as a warp is for what changes over time.")
-    ambient = NoAmbientConfig() if chosen(config.ambient).is_of_moment else config.ambient
-    return replace(plain_over_one_frame(config, 1), warp=IdentityWarpConfig(), ambient=ambient)
+    config = replace(plain_over_one_frame(config, 1), warp=IdentityWarpConfig())
+    if not chosen(config.ambient).is_of_moment:
+        return config
+    return replace(config, condition=TimeConditionConfig(), ambient=NoAmbientConfig())
 
 
 class DynamicField(SequenceField):

@@ -26,7 +26,8 @@ class TimePanel:
 
     Args:
         viewer: the host's
-        num_frames: frames of the sequence; a single one needs no elements but those of shapes, and shows no others
+        num_frames: frames of the sequence; a single one needs no elements but those of shapes, and shows no others, nor
+            the viewer's own time slider
         rate: frames a second that it was taken at; None where nothing tells
         shapes: what browsers can play by themselves
     """
@@ -55,6 +56,8 @@ class TimePanel:
         if self.shapes is not None:
             self.shapes.in_browser.on_update(lambda _: self._start_or_stop())
         viewer.control_panel._time.gui_handle.on_update(self._follow_time)
+        viewer.control_panel._time_enabled = moves
+        viewer.control_panel._time.set_hidden(not moves)
 
     def show(self, position: float) -> None:
         """Show a moment: frame i at position i, in between what lies between."""
