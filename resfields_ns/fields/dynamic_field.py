@@ -109,10 +109,9 @@ def _standing_still(config: DynamicFieldConfig) -> DynamicFieldConfig:
     """The config without what is for changes over time: residuals, and parts that see nothing new but the moment."""
     if chosen(config.warp).sees_condition:
         CONSOLE.print("One frame: points stay where they are, as a warp is for what changes over time.")
-    config = replace(plain_over_one_frame(config, 1), warp=IdentityWarpConfig())
-    if not chosen(config.ambient).is_of_moment:
-        return config
-    return replace(config, condition=TimeConditionConfig(), ambient=NoAmbientConfig())
+    ambient = NoAmbientConfig() if chosen(config.ambient).is_of_moment else config.ambient
+    condition = config.condition if chosen(ambient).sees_condition else TimeConditionConfig()
+    return replace(plain_over_one_frame(config, 1), condition=condition, warp=IdentityWarpConfig(), ambient=ambient)
 
 
 class DynamicField(SequenceField):
