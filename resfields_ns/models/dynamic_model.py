@@ -383,7 +383,7 @@ class DynamicModel(Model, SurfaceModel):
 
     @property
     def _takes_eikonal_loss(self) -> bool:
-        return _has_distances(self.config) is None
+        return has_distances(self.config) is None
 
     @property
     def surface_box(self) -> Float[Tensor, "2 3"]:
