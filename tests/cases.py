@@ -15,9 +15,11 @@ from resfields_ns.fields.ambient import AmbientConfig, MomentAmbientConfig, NoAm
 from resfields_ns.fields.bijective_warp import BijectiveWarpConfig
 from resfields_ns.fields.colour import FeatureColour, ViewBasisColour, ViewDependentColour
 from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
+from resfields_ns.fields.dynamic_field import DynamicField
 from resfields_ns.fields.hexplane import HexPlaneConfig
 from resfields_ns.fields.moving_grid import MovingGridConfig
 from resfields_ns.fields.warps import IdentityWarpConfig, SE3WarpConfig, TranslationWarpConfig, WarpConfig
+from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.layers import (
     MLP,
     PlainLinear,
@@ -223,3 +225,13 @@ PIXEL_SAMPLERS: dict[str, Callable[[Tensor], PixelSampler]] = {
     "uniform": lambda masks: UniformPixels(FRAME_INDEX, *masks.shape[1:]),
     "foreground_balanced": lambda masks: ForegroundBalancedPixels(masks, FRAME_INDEX, background_margin=1.0),
 }
+
+
+def field_values_and_gradients(field: DynamicField, points: Tensor) -> list[Tensor]:
+    """What a field says at 96 points of three moments, and gradients of a loss on all of that."""
+    segments = TimeSegments(torch.tensor([0.0, 0.3, 1.0], device=points.device), (32, 16, 48))
+    raw, gradient, feature = field.raw_gradient_and_feature(TimedPoints(points, segments))
+    loss = (gradient.norm(dim=-1) - 1.0).square().mean() + field.density(raw).mean() + feature.square().mean()
+    used = [parameter for parameter in field.parameters() if parameter.requires_grad]
+    gradients = torch.autograd.grad(loss, used, allow_unused=True)
+    return [raw, gradient, feature, *(g for g in gradients if g is not None)]

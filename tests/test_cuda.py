@@ -6,14 +6,12 @@ from typing import Literal
 
 import pytest
 import torch
-from torch import Tensor
 
 from resfields_ns.fields.densities import LaplaceDensity
-from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
-from resfields_ns.functional.segments import TimedPoints, TimeSegments
+from resfields_ns.fields.dynamic_field import DynamicFieldConfig
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from resfields_ns.models.graphed_losses import TARGETS, GraphedLosses, fixed_losses
-from tests.cases import fill_parameters, over
+from tests.cases import field_values_and_gradients, fill_parameters, over
 from tests.family import Family
 from tests.methods import FIELDS, METHODS, VARIANTS, Variant, tiny_config, trained
 from tests.ray_family import RAY_FAMILY
@@ -27,18 +25,9 @@ def test_fields_and_their_gradients_agree(config: DynamicFieldConfig) -> None:
     field = config.setup(num_frames=5, density=LaplaceDensity(0.1))
     fill_parameters(field, scale=0.1)
     points = torch.rand(96, 3) * 2.0 - 1.0
-    on_cpu = _values_and_gradients(field, points)
-    for mine, theirs in zip(_values_and_gradients(field.cuda(), points.cuda()), on_cpu, strict=True):
+    on_cpu = field_values_and_gradients(field, points)
+    for mine, theirs in zip(field_values_and_gradients(field.cuda(), points.cuda()), on_cpu, strict=True):
         assert ((mine.cpu() - theirs).norm() / theirs.norm().clamp(min=1e-6)).item() < 1e-3
-
-
-def _values_and_gradients(field: DynamicField, points: Tensor) -> list[Tensor]:
-    segments = TimeSegments(torch.tensor([0.0, 0.3, 1.0], device=points.device), (32, 16, 48))
-    raw, gradient, feature = field.raw_gradient_and_feature(TimedPoints(points, segments))
-    loss = (gradient.norm(dim=-1) - 1.0).square().mean() + field.density(raw).mean() + feature.square().mean()
-    used = [parameter for parameter in field.parameters() if parameter.requires_grad]
-    gradients = torch.autograd.grad(loss, used, allow_unused=True)
-    return [raw, gradient, feature, *(g for g in gradients if g is not None)]
 
 
 @over("config", FIELDS)
@@ -47,9 +36,9 @@ def test_mixed_precision_is_close(config: DynamicFieldConfig) -> None:
     field = config.setup(num_frames=5, density=LaplaceDensity(0.1)).cuda()
     fill_parameters(field, scale=0.1)
     points = torch.rand(96, 3, device="cuda") * 2.0 - 1.0
-    exact = _values_and_gradients(field, points)
+    exact = field_values_and_gradients(field, points)
     with torch.autocast("cuda"):
-        close = _values_and_gradients(field, points)
+        close = field_values_and_gradients(field, points)
     for mine, theirs in zip(close, exact, strict=True):
         assert ((mine - theirs).norm() / theirs.norm().clamp(min=1e-6)).item() < 0.05
 

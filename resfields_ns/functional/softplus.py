@@ -12,8 +12,8 @@ EXACT = 40.0  # b z above which a(z) is z to the last digit, of float64 too
 
 
 def softplus(z: Float[Tensor, "*batch"], sharpness: float) -> Float[Tensor, "*batch"]:
-    """a(z); half types are computed in float32."""
-    return F.softplus(z.float() if z.element_size() < 4 else z, sharpness, EXACT)
+    """a(z); float16 is computed in float32."""
+    return F.softplus(z.float() if z.dtype == torch.float16 else z, sharpness, EXACT)
 
 
 class _SoftplusAndSlope(torch.autograd.Function):
@@ -37,6 +37,6 @@ def softplus_and_slope(
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
     """a(z) and s(z), cheaper in time and memory than automatic differentiation of `torch.nn.functional.softplus`.
 
-    Half types are computed in float32.
+    Float16 is computed in float32.
     """
-    return _SoftplusAndSlope.apply(z.float() if z.element_size() < 4 else z, sharpness)  # pyright: ignore[reportReturnType]
+    return _SoftplusAndSlope.apply(z.float() if z.dtype == torch.float16 else z, sharpness)  # pyright: ignore[reportReturnType]

@@ -46,6 +46,8 @@ class SequenceModelConfig(Options, ModelConfig):
     """The base of configs of models, which find by themselves what rays meet and weigh their losses."""
 
     prefix: ClassVar[str] = "model."
+    takes_bfloat16: ClassVar[bool] = False
+    """Whether products of bfloat16, of eight binary digits, are enough for it."""
 
     enable_collider: Suppress[bool] = False
     collider_params: Suppress[dict[str, float] | None] = None

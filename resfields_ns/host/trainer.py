@@ -35,6 +35,7 @@ from resfields_ns.host.checkpoints import (
 from resfields_ns.host.dataparsing import SequenceDataParser
 from resfields_ns.host.finite_numbers import broken_parameter, broken_step, not_finite
 from resfields_ns.host.foreign_warnings import quiet_host
+from resfields_ns.host.half_precision import no_half_precision, without_notice_of_the_host
 from resfields_ns.host.host_configs import (
     SequenceLoggingConfig,
     SequenceMachineConfig,
@@ -89,6 +90,10 @@ def _is_one_process(config: "ResFieldsTrainerConfig") -> str | None:
     return None if count == 1 else f"{count} processes train"
 
 
+def _has_half_precision(config: "ResFieldsTrainerConfig") -> str | None:
+    return no_half_precision(config.machine, config.pipeline.model)
+
+
 def _evaluates_batches(config: "ResFieldsTrainerConfig") -> str | None:
     return _evaluated(config) or unless("steps_per_eval_batch", 0)(config)
 
@@ -129,8 +134,9 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
     """Steps between evaluations of an image."""
     steps_per_eval_all_images: int = option(25_000, least=0, acts=_evaluated)
     """Steps between evaluations of all images."""
-    mixed_precision: bool = option(False, acts=unless("machine.device_type", "cpu"))
-    """Compute in half precision where torch finds it safe; on a GPU."""
+    mixed_precision: bool = option(False, acts=_has_half_precision)
+    """Compute products in half precision: on a GPU float16; on a CPU bfloat16, for scenes seen by cameras, where the
+    processor is fast at it."""
     use_grad_scaler: bool = option(False, acts=(unless("machine.device_type", "cpu"), when("mixed_precision", False)))
     """Scale gradients without mixed precision too, which always scales them."""
     load_step: int | None = option(None, least=0, acts=when_any("load_dir"))
@@ -266,7 +272,10 @@ class ResFieldsTrainer(Trainer):
         quiet_host()
         launched = join_launched(config.machine.device_type)
         config.timestamp = from_first(config.timestamp)
-        super().__init__(config, local_rank if launched is None else launched, world_size=1)
+        rank = local_rank if launched is None else launched
+        without_notice_of_the_host(lambda: super(ResFieldsTrainer, self).__init__(config, rank, world_size=1))
+        if config.mixed_precision and config.machine.device_type == "cpu":  # bfloat16 has the range of float32
+            self.mixed_precision, self.grad_scaler = True, type(self.grad_scaler)(enabled=False)
         self._stops = Stops(when_asked=self._end_pause)
         self._saved_step: int | None = None
         restore_random_state(from_first(capture_random_state()))

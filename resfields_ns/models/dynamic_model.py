@@ -90,6 +90,7 @@ class DynamicModelConfig(RayLossOptions, SequenceModelConfig):
     """A dynamic field seen through a density; the defaults are the paper's."""
 
     below: ClassVar[Mapping[str, Obstacle]] = {"sampler.num_picture_samples": has_distances}
+    takes_bfloat16: ClassVar[bool] = True
 
     _target: type = dataclasses.field(default_factory=lambda: DynamicModel)
     field: DynamicFieldConfig = dataclasses.field(default_factory=DynamicFieldConfig)
