@@ -384,7 +384,7 @@ def test_without_masks_the_subject_is_learned_before_its_own_background(
 ) -> None:
     psnr, overlap = _learned(background, room, tmp_path)
     assert overlap > baseline[1] + 0.3
-    assert psnr > baseline[0] + 2.0
+    assert psnr > baseline[0] + 1.0
 
 
 def test_a_subject_that_never_leaves_its_place_is_learned(tmp_path: Path) -> None:
