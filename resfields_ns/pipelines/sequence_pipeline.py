@@ -166,9 +166,7 @@ class SequencePipeline(VanillaPipeline, ABC):
         grad_scaler: GradScaler | None = None,
     ) -> None:
         del world_size
-        torch.set_flush_denormal(
-            True
-        )  # sharp softplus makes many numbers below 1e-38, which some processors crawl over
+        torch.set_flush_denormal(True)  # some processors crawl over the tiny numbers of a sharp softplus
         join_launched(torch.device(device).type)
         super().__init__(config, cast(str, device), test_mode, 1, local_rank, grad_scaler)
         processes = num_processes()
