@@ -4,7 +4,7 @@ from typing import Any
 
 from benchmarks.captures import CAPTURE_COLUMNS
 from benchmarks.table import Column, Row, Table
-from benchmarks.video import PARAMETERS_COLUMN, TIME_COLUMN, field_options
+from benchmarks.video import PARAMETERS_COLUMN, field_options
 
 SIZE: dict[str, Any] = {
     "max_num_iterations": 1000,
@@ -37,7 +37,6 @@ view too, or of the direction through a learned basis of 8 functions (NeX). Widt
             Column("foreground PSNR", "results.psnr_foreground"),
             *CAPTURE_COLUMNS[1:],
             PARAMETERS_COLUMN,
-            TIME_COLUMN,
         ),
         rows=tuple(_row(shown, colour) for shown, colour in COLOURS.items()),
     ),
