@@ -27,7 +27,7 @@ tnerf      |                          | --load-step 5                     | load
 tnerf      | --load-dir run           | --load-checkpoint step.ckpt       | load-dir is run
 tnerf      | --vis tensorboard        | --start-paused True               | vis is tensorboard
 tnerf      | --vis tensorboard        | --viewer.websocket-port 7010      | vis is tensorboard
-sdf | --machine.device-type cpu | --mixed-precision True | is cpu, whose bfloat16 is too
+sdf | --machine.device-type cpu | --mixed-precision True | machine.device-type is cpu, whose bfloat16 is too
 tnerf      | --machine.device-type cpu | --use-grad-scaler True            | machine.device-type is cpu
 tnerf      |                          | --load-scheduler False            | load-dir is None and load-checkpoint is None
 tnerf      | --vis viewer             | --log-gradients True              | vis is viewer
