@@ -17,6 +17,17 @@ SIZE: dict[str, Any] = {
 COLOURS = {"of the point": "feature", "and of the direction": "view", "through a learned basis": "view-basis"}
 
 
+NOTES = """
+Where the creature is, both heads that see the direction gain 0.3 dB; over whole pictures they lose as much at the
+silhouette, which varies from run to run. A creature that stands still (`rf-demo-data still --frames 1 --size 100
+--shine 0.5 --cameras 30`, every fifth camera held out, 1,500 steps of `tnerf-resfields-small` with 4 hidden layers of
+64, seed 0): 17.46 dB on the foreground by the colour of the point, 17.94 through the basis; 22.80 and 22.51 over whole
+pictures; Chamfer 48.2 and 41.2. Highlights come out faint by both in so few steps.
+
+![Three held-out views: as they are, by colours of points, through a learned basis](../shine.png)
+"""
+
+
 def _row(shown: str, colour: str) -> Row:
     sizes = field_options(num_layers=4, hidden_dim=64, feature_dim=64, skip_layers=(), residual_layers=(1, 2, 3))
     return Row((shown,), "tnerf-resfields-small", SIZE | sizes | field_options(colour=colour))
@@ -39,5 +50,6 @@ view too, or of the direction through a learned basis of 8 functions (NeX). Widt
             PARAMETERS_COLUMN,
         ),
         rows=tuple(_row(shown, colour) for shown, colour in COLOURS.items()),
+        notes=NOTES,
     ),
 )
