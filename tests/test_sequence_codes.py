@@ -1,5 +1,6 @@
 """Codes of sequences beside the time: several mesh sequences in one field."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from resfields_ns.commands import fit
 from resfields_ns.data.coordinate_data import CoordinateDataManagerConfig
 from resfields_ns.data.sdf_data import SDFDataManagerConfig
 from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig
+from resfields_ns.host.run_record import RECORD, RecordedSequenceConfig
 from resfields_ns.host.trained_run import TrainedRun, load_trained_run
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.layers import SequenceTable
@@ -106,6 +108,15 @@ def test_a_run_knows_its_sequences_without_their_data(learnt: Path, tmp_path: Pa
     shutil.rmtree(folder / "data")
     config = folder / learnt.relative_to(_folder(learnt))
     np.testing.assert_allclose(_levels(load_trained_run(config), 5), _levels(load_trained_run(learnt), 5))
+
+
+@pytest.mark.parametrize("lengths", [[4, 3], [12, -1], [11, 0], [], [4, "3", 4], 11])
+def test_a_record_whose_sequences_are_broken(lengths: object, learnt: Path, tmp_path: Path) -> None:
+    record = json.loads((learnt.parent / RECORD).read_text())
+    record["train"]["lengths"] = lengths
+    (tmp_path / RECORD).write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=f"{RECORD}: expected (lengths of sequences of 11 frames|the record of a run)"):
+        RecordedSequenceConfig(data=tmp_path / RECORD).setup().get_dataparser_outputs("train")
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,13 @@ class PlacesShapes(Protocol):
     space: tuple[float, float, float, float] | None
 
 
+@runtime_checkable
+class ChoosesSequences(Protocol):
+    """The config of a dataparser that can read several sequences of a folder."""
+
+    sequences: str
+
+
 def fit_shapes(
     config_path: Path, data: Path, frames: str, sequences: str, output_dir: Path, steps: int, learning_rate: float
 ) -> None:
@@ -49,8 +56,8 @@ def fit_shapes(
     if not isinstance(dataparser, PlacesShapes):
         raise ValueError(f"--load-config: expected a run that was trained on meshes, found {type(dataparser).__name__}")
     dataparser.frames, dataparser.eval_frames = frames, "::"
-    if hasattr(dataparser, "sequences"):
-        vars(dataparser)["sequences"] = sequences
+    if isinstance(dataparser, ChoosesSequences):
+        dataparser.sequences = sequences
     elif sequences != "::":
         raise ValueError(f"--sequences: expected a run of mesh-sequence, found {type(dataparser).__name__}")
     to_run = run.sequence.to_world.inverse

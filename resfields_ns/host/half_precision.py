@@ -41,4 +41,4 @@ def without_notice_of_the_host(make: Callable[[], None]) -> None:
     """Let the host make its trainer, which says of every CPU that it has no mixed precision."""
     with CONSOLE.capture() as told:
         make()
-    CONSOLE.out(told.get().replace(_DISABLED, ""), end="")
+    CONSOLE.out(told.get().replace(_DISABLED, ""), end="", highlight=False)

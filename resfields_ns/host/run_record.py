@@ -170,9 +170,9 @@ def _sequence(content: dict[str, Any], data: Path, path: Path) -> Sequence:
     kept = _KeptMeshes(path.with_name(POINTS)) if "points" in content else _MissingMeshes(data, len(numbers))
     if len(kept) != len(numbers):
         raise ValueError(f"{path.with_name(POINTS)}: expected {len(numbers)} frames, found {len(kept)}")
-    lengths = tuple(content.get("lengths") or ()) or None
-    if sum(lengths or numbers[:0]) not in (0, len(numbers)):
-        raise ValueError(f"{path}: expected sequences of {len(numbers)} frames, found lengths of {sum(lengths or ())}")
+    lengths = None if content.get("lengths") is None else tuple(content["lengths"])
+    if lengths is not None and (min(lengths, default=0) < 1 or sum(lengths) != len(numbers)):
+        raise ValueError(f"{path}: expected lengths of sequences of {len(numbers)} frames together, found {lengths}")
     meshes = NormalisedSequence(kept, list(range(len(kept))), normalisation, lengths)
     return Surfaces(images=shown, **common, meshes=meshes)
 

@@ -91,7 +91,8 @@ def _is_one_process(config: "ResFieldsTrainerConfig") -> str | None:
 
 
 def _has_half_precision(config: "ResFieldsTrainerConfig") -> str | None:
-    return no_half_precision(config.machine, config.pipeline.model)
+    asked = config.mixed_precision  # a processor is tried only then
+    return no_half_precision(config.machine, config.pipeline.model) if asked else None
 
 
 def _evaluates_batches(config: "ResFieldsTrainerConfig") -> str | None:
