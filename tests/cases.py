@@ -206,7 +206,7 @@ AMBIENTS: dict[str, AmbientConfig] = {
     "moving_grid": MovingGridConfig(resolution=3, num_grids=3, features=2, log2_table_size=7),
 }
 
-DENSITIES: dict[str, Density] = {"volsdf": LaplaceDensity(0.1), "nerf": ReLUDensity(0.001)}
+DENSITIES: dict[str, Density] = {"volsdf": LaplaceDensity(0.1), "nerf": ReLUDensity(0.001, scale=2.0)}
 
 SAMPLERS: dict[str, Callable[..., Sampler]] = {
     kind: partial(make, SamplerConfig(num_samples=12, num_fine_samples=7, resolution=8))

@@ -79,14 +79,23 @@ def test_surface_is_closed_and_within_box_and_unit_sphere(demo_capture: Path) ->
             assert np.linalg.norm(points, axis=1).max() < 1.0
 
 
+@pytest.mark.parametrize("num_poses", [0, 4])
 @pytest.mark.parametrize("seed", range(5))
-def test_motion_is_periodic_and_large_but_not_wild(seed: int) -> None:
-    creature = Creature.from_seed(seed)
+def test_motion_is_periodic_and_large_but_not_wild(seed: int, num_poses: int) -> None:
+    creature = Creature.from_seed(seed, num_poses)
     np.testing.assert_allclose(creature.vertices_at(0.0), creature.vertices_at(1.0), atol=1e-9)
     poses = np.stack([creature.vertices_at(phase) for phase in np.linspace(0.0, 1.0, 30, endpoint=False)])
     assert np.linalg.norm(poses - poses[0], axis=-1).max() > 0.4
     assert np.linalg.norm(np.diff(poses, axis=0), axis=-1).max() < 0.35
     assert np.linalg.norm(poses, axis=-1).max() < 1.0
+
+
+def test_poses_follow_one_another_and_do_not_repeat() -> None:
+    one, many = Creature.from_seed(0), Creature.from_seed(0, num_poses=20)
+    assert np.array_equal(one.spots, many.spots) and np.array_equal(one.palette, many.palette)
+    poses = np.stack([many.vertices_at(index / 20) for index in range(20)])
+    apart = np.linalg.norm(poses[:, None] - poses, axis=-1).max(axis=-1)
+    assert apart[~np.eye(20, dtype=bool)].min() > 0.1
 
 
 def test_refuses_a_folder_in_use(tmp_path: Path) -> None:
@@ -125,6 +134,7 @@ def test_a_failed_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ({"seed": -1}, "--seed: expected at least 0, got -1"),
         ({"num_frames": 0}, "--frames: expected at least 1, got 0"),
         ({"size": 8}, "--size: expected 16 to 2048, got 8"),
+        ({"num_poses": -1}, "--poses: expected at least 0, got -1"),
         ({"shine": 1.5}, "--shine: expected 0 to 1, got 1.5"),
         ({"size": 100000}, "--size: expected 16 to 2048, got 100000"),
     ],

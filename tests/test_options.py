@@ -59,6 +59,7 @@ tnerf      | model.refine-poses True  | --optimizers.camera-times.optimizer.lr 1
 tnerf      | field.ambient.kind none field.residual-layers | model.refine-times True | nothing of the field changes
 tnerf      | model.density nerf       | model.initial-beta 0.2            | density is nerf, not volsdf
 tnerf      |                          | model.surface-density 0.2         | density is volsdf, not nerf
+tnerf      |                          | model.density-scale 7.5           | density is volsdf, not nerf
 tnerf      | model.density nerf       | model.eikonal-loss-weight 0.2     | density is nerf, not volsdf
 tnerf      | model.density nerf       | model.eikonal-fraction 0.2        | density is nerf, not volsdf
 tnerf      | model.eikonal-loss-weight 0 | model.eikonal-fraction 0.2        | eikonal-loss-weight is 0.0

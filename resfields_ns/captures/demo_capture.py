@@ -41,23 +41,25 @@ def write_demo_capture(
     show_progress: bool = False,
     shine: float = 0.0,
     num_cameras: int = 4,
+    num_poses: int = 0,
 ) -> list[str]:
     """Write a capture of `num_frames` frames of `size` x `size` pixels to the folder `out`; one seed, the same bytes.
 
     Highlights of the lights take the share `shine` of colours, and depend on the direction of view. Training cameras
-    stand evenly around. Returns the names of all cameras.
-    The folder appears only once it is whole. Raises ValueError if it exists and is not empty, or a number is too
-    small or too large.
+    stand evenly around. The creature swings once, or goes through `num_poses` random poses. Returns the names of all
+    cameras. The folder appears only once it is whole. Raises ValueError if it exists and is not empty, or a number is
+    too small or too large.
     """
     _check_request(out, seed, num_frames, size)
     Limits(least=0, most=1).check("--shine", shine)
     Limits(least=1, most=100).check("--cameras", num_cameras)
+    Limits(least=0).check("--poses", num_poses)
     partial = out.with_name(out.name + ".partial")
     if partial.exists():  # as earlier versions left it
         raise ValueError(f"{partial}: expected no such folder, found one left by a run that was stopped: delete it")
     with write_aside(out) as partial:
         cameras = _cameras(num_cameras, num_frames, size)
-        _write_capture(partial, Creature.from_seed(seed), seed, cameras, num_frames, show_progress, shine)
+        _write_capture(partial, Creature.from_seed(seed, num_poses), seed, cameras, num_frames, show_progress, shine)
     return list(cameras)
 
 

@@ -1,7 +1,8 @@
 """A small textured creature that waves, bends and twists: the subject of the demo capture.
 
 Its rest shape is a smooth union of round parts, standing upright along +y and facing +z, about 1.6 units tall.
-Motion and texture are functions of the rest position p; the phase runs from 0 to 1 once over the sequence.
+Motion and texture are functions of the rest position p; the phase runs from 0 to 1 once over the sequence, whose end
+joins its beginning.
 """
 
 from dataclasses import dataclass
@@ -32,25 +33,30 @@ _CENTRAL_PARTS = [
 
 @dataclass(frozen=True)
 class Creature:
-    """Rest surface (closed, triangles), and what the seed decides: phases of the motion, colours and spots."""
+    """Rest surface (closed, triangles), and what the seed decides: motion, colours and spots."""
 
     rest_vertices: Float[np.ndarray, "vertices 3"]
     faces: Int[np.ndarray, "faces 3"]
     phases: Float[np.ndarray, "4"]
+    poses: Float[np.ndarray, "poses 4"]
     palette: Float[np.ndarray, "4 3"]
     spots: Float[np.ndarray, "spots 3"]
 
     @classmethod
-    def from_seed(cls, seed: int) -> "Creature":
-        """The creature of a seed: the same one each time, and a differently coloured and moving one for each seed."""
+    def from_seed(cls, seed: int, num_poses: int = 0) -> "Creature":
+        """The creature of a seed: the same one each time, and a differently coloured and moving one for each seed.
+
+        With `num_poses` it goes through so many random poses one after another, in place of swinging once.
+        """
         rng = np.random.default_rng(seed)
         vertices, faces = _rest_mesh()
         spots = vertices[rng.choice(len(vertices), size=26, replace=False)]
-        return cls(vertices, faces, rng.uniform(0.0, 1.0, size=4), _palette(rng.uniform()), spots)
+        phases, palette = rng.uniform(0.0, 1.0, size=4), _palette(rng.uniform())
+        return cls(vertices, faces, phases, rng.uniform(-1.0, 1.0, size=(num_poses, 4)), palette, spots)
 
     def vertices_at(self, phase: float) -> Float[np.ndarray, "vertices 3"]:
         """Positions of the vertices at a phase of the motion."""
-        swing = np.sin(2.0 * np.pi * (phase + self.phases))
+        swing = self._swing(phase)
         p = self.rest_vertices.copy()
         side = np.sign(p[:, 0])
         reach = _smoothstep(np.abs(p[:, 0]), 0.24, 0.62) * _smoothstep(p[:, 1], -0.20, 0.0) * (p[:, 1] < 0.45)
@@ -63,6 +69,14 @@ class Creature:
         p = _rotate(p, np.array([0.0, -0.5, 0.0]), (1, 2), 0.16 * (1.0 + swing[3]) * above_feet)
         p = _rotate(p, np.zeros(3), (2, 0), 0.65 * swing[3] * _smoothstep(p[:, 1], -0.5, 0.7))
         return _POSED_SCALE * (p - _POSED_CENTRE)
+
+    def _swing(self, phase: float) -> Float[np.ndarray, "4"]:
+        """How far right arm, left arm, tail and body have swung, -1 to 1."""
+        if len(self.poses) == 0:
+            return np.sin(2.0 * np.pi * (phase + self.phases))
+        passed, way = divmod(phase * len(self.poses), 1.0)
+        start, end = self.poses[[int(passed) % len(self.poses), (int(passed) + 1) % len(self.poses)]]
+        return start + (end - start) * _smoothstep(np.full(4, way), 0.0, 1.0)
 
     def colours(self, rest_points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points 3"]:
         """RGB in 0..1 of the surface at rest positions."""

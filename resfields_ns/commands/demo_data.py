@@ -15,6 +15,7 @@ def demo_data(
     size: int = 128,
     shine: float = 0.0,
     cameras: int = 4,
+    poses: int = 0,
 ) -> None:
     """Write a made-up capture of a moving creature, seen by training cameras around it and one test camera.
 
@@ -27,11 +28,19 @@ def demo_data(
         size: Width and height of the images in pixels.
         shine: Share of highlights in the colours, up to 1: they depend on the direction of view.
         cameras: Number of training cameras.
+        poses: Number of random poses that the creature goes through; 0 lets it swing once.
     """
     from resfields_ns.captures.demo_capture import write_demo_capture  # slow to import, and not needed for --help
 
     names = write_demo_capture(
-        out, seed=seed, num_frames=frames, size=size, show_progress=True, shine=shine, num_cameras=cameras
+        out,
+        seed=seed,
+        num_frames=frames,
+        size=size,
+        show_progress=True,
+        shine=shine,
+        num_cameras=cameras,
+        num_poses=poses,
     )
     print(f"Wrote {frames} frames of {len(names)} cameras to {out}")
     print_training(out, names, "tnerf-resfields-small")

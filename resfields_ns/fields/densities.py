@@ -91,34 +91,38 @@ class LaplaceDensity(Density):
 
 
 class ReLUDensity(Density):
-    """max(raw, 0) (Mildenhall et al. 2020).
+    """max(scale x raw, 0) (Mildenhall et al. 2020, whose scale is 1).
+
+    What is opaque has densities of 100 and more. A network whose number is the density itself must first learn so
+    large an output, which takes longer than a short training.
 
     Args:
         surface_density: density at which a surface is extracted, in the inverse of scene units
+        scale: density of the number 1
     """
 
     PER_DISTANCE = 100.0  # a field that starts as a known shape gains this density per unit of distance inside it
     is_distance: ClassVar[bool] = False
     outward: ClassVar[float] = -1.0
 
-    def __init__(self, surface_density: float) -> None:
+    def __init__(self, surface_density: float, scale: float = 1.0) -> None:
         super().__init__()
-        self.surface_density = surface_density
+        self.surface_density, self.scale = surface_density, scale
 
     def forward(self, raw: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """The positive part."""
-        return torch.relu(raw)
+        return torch.relu(self.scale * raw)
 
     def depth(
         self, start: Float[Tensor, "*batch"], end: Float[Tensor, "*batch"], length: Float[Tensor, "*batch"]
     ) -> Float[Tensor, "*batch"]:
         """Optical depth of pieces of rays along which the number goes evenly from `start` to `end`."""
-        return linear_depth(start, end, length)
+        return linear_depth(self.scale * start, self.scale * end, length)
 
     def level(self, raw: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """What is missing to the density of a surface."""
-        return self.surface_density - raw
+        return self.surface_density - self.scale * raw
 
     def from_level(self, level: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Dense inside, negative outside."""
-        return self.surface_density - self.PER_DISTANCE * level
+        return (self.surface_density - self.PER_DISTANCE * level) / self.scale

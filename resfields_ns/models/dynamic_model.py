@@ -58,7 +58,7 @@ _LEVELS: ContextVar[LevelGrid | None] = ContextVar("levels", default=None)  # of
 BACKGROUNDS = {"white": 1.0, "black": 0.0}
 DENSITIES: dict[str, Callable[["DynamicModelConfig"], Density]] = {
     "volsdf": lambda config: LaplaceDensity(config.initial_beta),
-    "nerf": lambda config: ReLUDensity(config.surface_density),
+    "nerf": lambda config: ReLUDensity(config.surface_density, config.density_scale),
 }
 SAMPLERS: dict[str, type[Sampler]] = {
     "uniform": UniformSampler,
@@ -119,6 +119,8 @@ class DynamicModelConfig(RayLossOptions, SequenceModelConfig):
     """Start of the VolSDF density's scale beta, in scene units."""
     surface_density: float = option(0.001, above=0, acts=when("density", "nerf"))
     """NeRF density at which a surface is extracted (the released code's)."""
+    density_scale: float = option(1.0, above=0, acts=when("density", "nerf"))
+    """NeRF density of the field's number 1: a large one, as 100, makes surfaces opaque within a short training."""
     window_steps: int = option(
         50_000, least=0, acts=_has_window, outlasts="the encodings do not open to their finest waves"
     )
