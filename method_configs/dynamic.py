@@ -159,6 +159,7 @@ nerf_resfields_small = method_specification(
                     feature_dim=64,
                     residual_layers=(1, 2, 3),
                 ),
+                density_scale=100.0,
                 sampler=SamplerConfig(kind="hierarchical", num_samples=24, num_fine_samples=24),
             ),
             rays=384,

@@ -29,7 +29,7 @@ from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
 from resfields_ns.models.camera_refinement import CameraRefinement
 from resfields_ns.models.dynamic_model import DynamicModelConfig
-from resfields_ns.models.graphed_losses import fixed_losses
+from resfields_ns.models.fixed_losses import fixed_losses
 from resfields_ns.models.rendering import Rays, render
 from resfields_ns.models.samplers import SamplerConfig, UniformSampler
 from resfields_ns.pipelines.dynamic_pipeline import DynamicPipeline, DynamicPipelineConfig

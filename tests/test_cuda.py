@@ -10,7 +10,7 @@ import torch
 from resfields_ns.fields.densities import LaplaceDensity
 from resfields_ns.fields.dynamic_field import DynamicFieldConfig
 from resfields_ns.models.dynamic_model import DynamicModelConfig
-from resfields_ns.models.graphed_losses import TARGETS, GraphedLosses, fixed_losses
+from resfields_ns.models.fixed_losses import TARGETS, GraphedLosses, fixed_losses
 from tests.cases import field_values_and_gradients, fill_parameters, over
 from tests.family import Family
 from tests.methods import FIELDS, METHODS, VARIANTS, Variant, tiny_config, trained

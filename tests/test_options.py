@@ -40,6 +40,8 @@ video      | --steps-per-eval-batch 0 | --pipeline.datamanager.eval-samples-per-
 tnerf      |                          | --machine.machine-rank 1          | num-machines is 1
 tnerf      |                          | --machine.dist-url tcp://here:1   | num-devices and num-machines are 1
 tnerf      | --machine.num-devices 2  | --pipeline.cuda-graph True        | 2 processes train
+tnerf      | --machine.num-devices 2  | model.compile True                | 2 processes train
+tnerf      | model.compile True       | --pipeline.cuda-graph True        | model.compile is True, not False
 tnerf      | --machine.num-devices 3  | --start-paused True               | 3 processes train
 tnerf      | --vis viewer             | --logging.relative-log-dir logs   | vis is viewer and logging.profiler is basic
 tnerf      | --vis viewer --logging.local-writer.enable False | --logging.steps-per-log 5 | vis is viewer and

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.table import Column, Row, Table
+from benchmarks.tables.family import DENSITIES
 from benchmarks.video import PARAMETERS_COLUMN, clip_options, field_options
 from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig
 
@@ -159,7 +160,7 @@ task, and few. A sound's frames are windows, those of shapes by codes are shapes
                 "PSNR of held-out views, Chamfer L1 x 1000",
                 "tnerf-resfields-small",
                 "demo",
-                _SCENE | {"pipeline.model.density": "nerf"},
+                _SCENE | DENSITIES["nerf"],
                 48,
                 148,
             ),

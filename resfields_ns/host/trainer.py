@@ -108,6 +108,7 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
         "logging.relative_log_dir": _has_log_folder,
         "logging.steps_per_log": _logs_steps,
         "pipeline.cuda_graph": _is_one_process,
+        "pipeline.model.compile": _is_one_process,
         "pipeline.datamanager.eval_num_rays_per_batch": _evaluates_batches,
         "pipeline.datamanager.eval_samples_per_batch": _evaluates_batches,
         "viewer.image_format": _in_new_viewer,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 Kind = Literal["gain", "affine"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Correction:
     """A linear map of colours, or one for each of several colours.
 

@@ -136,6 +136,9 @@ class DynamicModelConfig(RayLossOptions, SequenceModelConfig):
     """Cameras that must see a place for the hull to hold it, in frames that have so many: what one alone sees are
     columns behind its subject."""
 
+    compile: bool = False
+    """Compile a training step (torch.compile), which takes minutes before the first one: for long trainings."""
+
     joined: Suppress[tuple[int, ...]] = option((), least=2)
     """Frames of each of the runs that a run was joined from, one after the other; of any other run nothing."""
 
@@ -212,7 +215,7 @@ class DynamicModel(Model, SurfaceModel):
         config.check(capture)
         self.num_frames = capture.num_frames
         super().__init__(config, scene_box, num_train_data, metadata=metadata, **kwargs)
-        self.step = 0
+        self.sparsity_began = config.sparsity_start_step == 0
 
     def populate_modules(self) -> None:
         """Build field, sampler and, where there are some, corrections of cameras."""
@@ -273,7 +276,7 @@ class DynamicModel(Model, SurfaceModel):
 
     def set_step(self, step: int) -> None:
         """Set what depends on the training step: the encodings' window and the losses taken."""
-        self.step = step
+        self.sparsity_began = step >= self.config.sparsity_start_step
         window_steps = self.config.window_steps
         set_progress(self._fields, min(step / window_steps, 1.0) if window_steps > 0 else 1.0)
 
@@ -351,8 +354,7 @@ class DynamicModel(Model, SurfaceModel):
     @property
     def takes_sparsity_loss(self) -> bool:
         """At this step."""
-        weight, start = self.config.sparsity_loss_weight, self.config.sparsity_start_step
-        return self.training and weight > 0.0 and self.step >= start
+        return self.training and self.config.sparsity_loss_weight > 0.0 and self.sparsity_began
 
     def _render(self, rays: Rays) -> Rendering:
         background, levels = self._background(rays), _LEVELS.get()

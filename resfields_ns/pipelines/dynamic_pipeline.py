@@ -22,8 +22,8 @@ from resfields_ns.functional.threads import side_by_side
 from resfields_ns.host.ray_bundles import ray_times
 from resfields_ns.models.background import fit_background, what_hides
 from resfields_ns.models.dynamic_model import DynamicModel
-from resfields_ns.models.graphed_losses import GraphedLosses
-from resfields_ns.options import Options, option
+from resfields_ns.models.fixed_losses import CompiledLosses, FixedLosses, GraphedLosses, no_compiler
+from resfields_ns.options import Options, option, when
 from resfields_ns.pipelines.sequence_pipeline import MESHES, SequencePipeline, evaluate_images, own_images
 
 
@@ -37,7 +37,7 @@ class DynamicPipelineConfig(Options, VanillaPipelineConfig):
     """Marching-cubes cells along the longest side of the scene box for the Chamfer distance."""
     surface_points: int = option(100_000, least=1, data="clouds")
     """Random points of the extracted surface at which it is compared; as many as in the released evaluation."""
-    cuda_graph: bool = False
+    cuda_graph: bool = option(False, acts=when("model.compile", False))
     """Record a training step once and replay it, on a GPU: steps of small methods take a fraction of the time."""
 
 
@@ -55,13 +55,24 @@ class DynamicPipeline(SequencePipeline):
         self.datamanager.prepare = self._prepare
         if self.test_mode == "val":
             self.datamanager.load()  # now that the model has not refused the capture
-        self.graphed_losses: GraphedLosses | None = None
-        if self.config.cuda_graph and self.test_mode == "val":
+        self.fixed_losses = self._fixed_losses() if self.test_mode == "val" else None
+
+    def _fixed_losses(self) -> FixedLosses | None:
+        """What makes the losses of a step faster where its shapes are known beforehand, if that is asked for."""
+        device, sizes = self.model.device, self.datamanager.train_rays.segment_sizes
+        if self.model.config.compile:
+            if num_processes() > 1:
+                raise ValueError(f"pipeline.model.compile: expected one process, got {num_processes()}")
+            if reason := no_compiler(device):
+                raise ValueError(f"pipeline.model.compile: expected a compiler (on a CPU g++), but: {reason}")
+            return CompiledLosses(self.model, sizes)
+        if self.config.cuda_graph:
             if num_processes() > 1:
                 raise ValueError(f"pipeline.cuda-graph: expected one process, got {num_processes()}")
-            if self.model.device.type != "cuda":
-                raise ValueError(f"pipeline.cuda-graph: expected a GPU, got {self.model.device.type}")
-            self.graphed_losses = GraphedLosses(self.model, self.datamanager.train_rays.segment_sizes)
+            if device.type != "cuda":
+                raise ValueError(f"pipeline.cuda-graph: expected a GPU, got {device.type}")
+            return GraphedLosses(self.model, sizes)
+        return None
 
     def _prepare(self, train_rays: RayBatches) -> None:
         """Let batches have what the model's losses and background need; where the scene has its own, masks are left."""
@@ -78,12 +89,12 @@ class DynamicPipeline(SequencePipeline):
             train_rays.draw_images()
 
     def losses_of_step(self, step: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-        """Outputs, losses and metrics of a training step, from its graph where there is one."""
-        if self.graphed_losses is None:
+        """Outputs, losses and metrics of a training step, of fixed shapes where that is asked for."""
+        if self.fixed_losses is None:
             return super().losses_of_step(step)
         rays, batch = self.datamanager.next_train(step)
         times = ray_times(rays, self.model.config.fallback_time)
-        losses = self.graphed_losses(rays.origins, rays.directions, times, batch)
+        losses = self.fixed_losses(rays.origins, rays.directions, times, batch)
         return {}, losses, self.model.get_metrics_dict({}, batch)
 
     def missing_data(self) -> dict[str, str]:

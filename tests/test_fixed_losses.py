@@ -1,16 +1,21 @@
 """Losses of steps whose shapes are known beforehand equal those of steps that look which rays meet the scene."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from torch import Tensor
+from torch._dynamo.backends.debugging import aot_eager
 
 from resfields_ns.functional.segments import TimeSegments
 from resfields_ns.host.ray_bundles import ray_times
+from resfields_ns.models import fixed_losses as fixed_losses_module
 from resfields_ns.models.dynamic_model import DynamicModelConfig
-from resfields_ns.models.graphed_losses import TARGETS, fixed_losses
+from resfields_ns.models.fixed_losses import TARGETS, CompiledLosses, fixed_losses
 from resfields_ns.pipelines.dynamic_pipeline import DynamicPipeline, DynamicPipelineConfig
 from tests.family import Family
 from tests.methods import METHODS, seed_everything, tiny_config
@@ -24,6 +29,7 @@ def pipeline(request: pytest.FixtureRequest, tiny_data: Callable[[Family], Path]
     model = config.pipeline.model
     assert isinstance(model, DynamicModelConfig)
     model.sampler.kind, model.colour_correction = request.param
+    model.field.num_layers, model.field.skip_layers, model.field.residual_layers = 3, (), (1, 2)
     seed_everything()
     made = config.pipeline.setup(device="cpu")
     made._start_from_hull(0)
@@ -67,6 +73,43 @@ def test_the_sizes_of_segments_are_those_of_the_batch(pipeline: DynamicPipeline,
     bundle, _ = rays.sample()
     sizes = tuple(size for size in rays.segment_sizes if size > 0)
     assert TimeSegments.from_times(ray_times(bundle, 0.0)).sizes == sizes
+
+
+def test_compiled_losses_and_gradients_are_those_of_the_step(
+    pipeline: DynamicPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As traced, without the minutes that a compiler takes; nothing is traced twice but for a loss that begins."""
+    traces: list[int] = []
+
+    def count(graph: Any, inputs: Any) -> Any:
+        traces.append(len(inputs))
+        return aot_eager(graph, inputs)
+
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # checks of shapes cannot be traced
+    monkeypatch.setattr(fixed_losses_module, "compiled", partial(torch.compile, dynamic=False, backend=count))
+    model, sizes = pipeline.model, pipeline.datamanager.train_rays.segment_sizes
+    model.config.sparsity_loss_weight, model.config.sparsity_start_step = 0.1, 2
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    compiled = CompiledLosses(model, sizes)
+    traced = []
+    for step in range(4):
+        model.set_step(step)
+        rays, batch = pipeline.datamanager.next_train(step)
+        inputs = rays.origins, rays.directions, ray_times(rays, 0.0)
+        targets = {name: batch[name] for name in TARGETS if name in batch}
+        torch.manual_seed(step)
+        slow = fixed_losses(model, sizes, *inputs, targets)
+        torch.manual_seed(step)
+        fast = compiled(*inputs, batch)
+        gradients = [
+            torch.autograd.grad(torch.stack([*losses.values()]).sum(), parameters, materialize_grads=True)
+            for losses in (slow, fast)
+        ]
+        assert slow.keys() == fast.keys() and ("sparsity" in fast) == (step >= 2)
+        torch.testing.assert_close(fast, slow, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-5)
+        traced.append(len(traces))
+    assert 0 < traced[0] == traced[1] < traced[2] == traced[3]
 
 
 def test_a_graph_needs_a_gpu(pipeline: DynamicPipeline) -> None:

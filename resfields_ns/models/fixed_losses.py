@@ -1,4 +1,6 @@
-"""A training step's losses as two CUDA graphs, one forward and one backward: a GPU need not wait for Python."""
+"""A training step's losses with shapes that are the same at every step: as two CUDA graphs, or compiled."""
+
+from abc import ABC, abstractmethod
 
 import torch
 from jaxtyping import Float
@@ -25,18 +27,22 @@ def fixed_losses(
     return model.training_losses(Rays(origins, directions, times, segments), targets)
 
 
-class GraphedLosses:
-    """`fixed_losses` on a GPU, captured anew when what they are made of changes.
+class FixedLosses(ABC):
+    """`fixed_losses` as something faster, which is made anew when what they are made of changes.
 
     Args:
-        model: on a GPU
+        model: where it will train
         sizes: rays of every frame in a batch, in order of time
     """
 
     def __init__(self, model: DynamicModel, sizes: tuple[int, ...]) -> None:
         self.model = model
         self.sizes = sizes
-        self.captured: tuple[bool, bool] | None = None
+        self.made_for: tuple[bool, bool] | None = None
+
+    @abstractmethod
+    def make(self, losses: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
+        """Something faster than a module that makes tensors of tensors of these shapes."""
 
     def __call__(
         self,
@@ -48,15 +54,49 @@ class GraphedLosses:
         """The losses of rays, and of what the images hold at them."""
         names = [name for name in TARGETS if name in batch]
         inputs = (origins, directions, times, *(batch[name] for name in names))
-        half = torch.is_autocast_enabled("cuda")
-        with torch.autocast("cuda", enabled=half, cache_enabled=False):
-            if self.captured != (state := (half, self.model.takes_sparsity_loss)):
-                self.captured = state
+        device = self.model.device.type
+        half = torch.is_autocast_enabled(device)
+        with torch.autocast(device, enabled=half, cache_enabled=False):
+            if self.made_for != (state := (half, self.model.takes_sparsity_loss)):
+                self.made_for = state
                 self.losses = _Losses(self.model, self.sizes, names)
-                torch.cuda.make_graphed_callables(
-                    self.losses, tuple(tensor.clone() for tensor in inputs), allow_unused_input=True
-                )
-            return dict(zip(self.losses.names, self.losses(*inputs), strict=True))
+                self.faster = self.make(self.losses, inputs)
+            values = self.faster(*inputs)
+        return dict(zip(self.losses.names, values, strict=True))
+
+
+class GraphedLosses(FixedLosses):
+    """As CUDA graphs, one forward and one backward: a GPU need not wait for Python."""
+
+    def make(self, losses: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
+        """The module, which replays its graphs from now on."""
+        torch.cuda.make_graphed_callables(losses, tuple(tensor.clone() for tensor in inputs), allow_unused_input=True)
+        return losses
+
+
+class CompiledLosses(FixedLosses):
+    """Compiled, with random numbers as without: operations on the same numbers become one."""
+
+    def make(self, losses: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
+        """The module's compiled form."""
+        del inputs
+        return compiled(losses)
+
+
+def compiled(module: nn.Module) -> nn.Module:
+    """What does the same, for shapes that stay; it is compiled when it is first called."""
+    made = torch.compile(module, dynamic=False, options={"fallback_random": True})
+    assert isinstance(made, nn.Module)
+    return made
+
+
+def no_compiler(device: torch.device) -> str | None:
+    """Why nothing can be compiled here, or None: it is tried."""
+    try:
+        compiled(nn.Softplus())(torch.zeros(8, device=device))
+    except Exception as error:  # of compilers, their headers, Triton and the system
+        return str(error).strip().splitlines()[0]
+    return None
 
 
 class _Losses(nn.Module):
