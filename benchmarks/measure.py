@@ -43,6 +43,11 @@ def method_config(name: str) -> TrainerConfig:
     return methods[name].load().config
 
 
+def method_names(pipeline: type) -> list[str]:
+    """The registered methods whose pipeline's config is of a class."""
+    return [name for name in sorted(_methods()) if isinstance(method_config(name).pipeline, pipeline)]
+
+
 @cache
 def _methods() -> dict[str, EntryPoint]:
     """Those that are registered: found once, as a table asks for every row."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import figures, report, run, step_ratio, time_to_quality
+from benchmarks import figures, gpu, report, run, step_ratio, time_to_quality
 from benchmarks.measure import method_config, row_config, row_settings
 from benchmarks.overrides import flatten, override
 from benchmarks.paper import BASELINES
@@ -271,6 +271,20 @@ def test_a_page_is_written_from_records() -> None:
     assert page.startswith("# Title\n\n2 of 3 rows, 1 to 2 seeds.\n\nText.")
     assert page.endswith("Notes.\n") and "Processor, 2 cores" in page
     assert table.runs == list(ours)
+
+
+def test_what_a_gpu_does_can_be_tried_in_small_and_a_failed_stage_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "method_names", lambda _: ["tnerf-resfields", "hexplane-resfields"])
+    monkeypatch.setattr(gpu, "ROOT", tmp_path)  # has no tests that need a GPU
+    monkeypatch.setattr(gpu.Bench, "limits", lambda _: map(int, ["none"]))
+    with pytest.raises(SystemExit, match="1"):
+        gpu.main(tmp_path / "gpu.jsonl", dry_run=True)
+    lines = [json.loads(line) for line in (tmp_path / "gpu.jsonl").read_text().splitlines()]
+    assert [line["stage"] for line in lines if "stage" in line] == ["limits"]
+    assert {line["method"] for line in lines if "ms_per_step" in line} >= {"tnerf-resfields", "hexplane-resfields"}
+    assert sum("psnr" in line for line in lines) >= 3 and any("checks" in line for line in lines)
 
 
 def test_the_pages_in_docs_are_those_of_the_records() -> None:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import jaxtyping
 import pytest
 import torch
 
 from resfields_ns.fields.densities import LaplaceDensity
 from resfields_ns.fields.dynamic_field import DynamicFieldConfig
 from resfields_ns.models.dynamic_model import DynamicModelConfig
-from resfields_ns.models.fixed_losses import TARGETS, GraphedLosses, fixed_losses
+from resfields_ns.models.fixed_losses import TARGETS, CompiledLosses, FixedLosses, GraphedLosses, fixed_losses
 from tests.cases import field_values_and_gradients, fill_parameters, over
 from tests.family import Family
 from tests.methods import FIELDS, METHODS, VARIANTS, Variant, tiny_config, trained
@@ -58,11 +59,20 @@ def test_every_variant_trains_and_is_evaluated(
     assert all(name in metrics for name in variant.family.metrics)
 
 
-@pytest.mark.parametrize("mixed_precision", [False, True])
+@pytest.mark.parametrize(
+    ("faster", "mixed_precision"), [(GraphedLosses, False), (GraphedLosses, True), (CompiledLosses, False)]
+)
 @pytest.mark.parametrize("kind", ["uniform", "occupancy"])
-def test_a_graph_has_the_losses_and_gradients_of_the_step_that_it_records(
-    kind: Literal["uniform", "occupancy"], mixed_precision: bool, tiny_data: Callable[[Family], Path], tmp_path: Path
+def test_fixed_losses_and_gradients_are_those_of_the_step_that_they_make_faster(
+    kind: Literal["uniform", "occupancy"],
+    faster: type[FixedLosses],
+    mixed_precision: bool,
+    tiny_data: Callable[[Family], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if faster is CompiledLosses:
+        monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # checks of shapes cannot be traced
     config = tiny_config(METHODS["tnerf-resfields-small"], tiny_data(RAY_FAMILY), tmp_path)
     model = config.pipeline.model
     assert isinstance(model, DynamicModelConfig)
@@ -74,14 +84,14 @@ def test_a_graph_has_the_losses_and_gradients_of_the_step_that_it_records(
     pipeline.train()
     pipeline.model.sampler.eval()
     sizes = pipeline.datamanager.train_rays.segment_sizes
-    graphed = GraphedLosses(pipeline.model, sizes)
+    fixed = faster(pipeline.model, sizes)
     parameters = [parameter for parameter in pipeline.model.parameters() if parameter.requires_grad]
     for _ in range(3):
         bundle, batch = pipeline.datamanager.next_train(0)
         rays = bundle.origins, bundle.directions, bundle.times[:, 0]
         targets = {name: batch[name] for name in TARGETS if name in batch}
         with torch.autocast("cuda", enabled=mixed_precision):
-            replayed, recorded = graphed(*rays, batch), fixed_losses(pipeline.model, sizes, *rays, targets)
+            replayed, recorded = fixed(*rays, batch), fixed_losses(pipeline.model, sizes, *rays, targets)
         gradients = [
             torch.autograd.grad(torch.stack([*losses.values()]).sum(), parameters, materialize_grads=True)
             for losses in (replayed, recorded)

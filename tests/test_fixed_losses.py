@@ -8,7 +8,7 @@ from typing import Any
 import jaxtyping
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._dynamo.backends.debugging import aot_eager
 
 from resfields_ns.functional.segments import TimeSegments
@@ -117,4 +117,18 @@ def test_a_graph_needs_a_gpu(pipeline: DynamicPipeline) -> None:
     assert isinstance(config, DynamicPipelineConfig)
     config.cuda_graph = True
     with pytest.raises(ValueError, match="^pipeline.cuda-graph: expected a GPU, got cpu$"):
+        config.setup(device="cpu")
+
+
+def test_compiling_needs_a_compiler(pipeline: DynamicPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = pipeline.config
+    assert isinstance(config.model, DynamicModelConfig)
+    config.model.compile = True
+
+    def none(_: nn.Module) -> nn.Module:
+        raise RuntimeError("No working C++ compiler found\nin ten lines")
+
+    monkeypatch.setattr(fixed_losses_module, "compiled", none)
+    message = r"^pipeline.model.compile: expected a compiler \(on a CPU g\+\+\), but: No working C\+\+ compiler found$"
+    with pytest.raises(ValueError, match=message):
         config.setup(device="cpu")
