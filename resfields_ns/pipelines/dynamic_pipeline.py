@@ -59,20 +59,20 @@ class DynamicPipeline(SequencePipeline):
 
     def _fixed_losses(self) -> FixedLosses | None:
         """What makes the losses of a step faster where its shapes are known beforehand, if that is asked for."""
+        made = {"model.compile": self.model.config.compile, "cuda-graph": self.config.cuda_graph}
+        name = next((name for name, asked in made.items() if asked), None)
+        if name is None:
+            return None
+        if num_processes() > 1:
+            raise ValueError(f"pipeline.{name}: expected one process, got {num_processes()}")
         device, sizes = self.model.device, self.datamanager.train_rays.segment_sizes
-        if self.model.config.compile:
-            if num_processes() > 1:
-                raise ValueError(f"pipeline.model.compile: expected one process, got {num_processes()}")
-            if reason := no_compiler(device):
-                raise ValueError(f"pipeline.model.compile: expected a compiler (on a CPU g++), but: {reason}")
-            return CompiledLosses(self.model, sizes)
-        if self.config.cuda_graph:
-            if num_processes() > 1:
-                raise ValueError(f"pipeline.cuda-graph: expected one process, got {num_processes()}")
+        if name == "cuda-graph":
             if device.type != "cuda":
                 raise ValueError(f"pipeline.cuda-graph: expected a GPU, got {device.type}")
             return GraphedLosses(self.model, sizes)
-        return None
+        if reason := no_compiler(device):
+            raise ValueError(f"pipeline.model.compile: expected a compiler (on a CPU g++), but: {reason}")
+        return CompiledLosses(self.model, sizes)
 
     def _prepare(self, train_rays: RayBatches) -> None:
         """Let batches have what the model's losses and background need; where the scene has its own, masks are left."""
