@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-FRAME_TOLERANCE = 1e-4  # of the time between frames; float32 times of frames fall well inside it
+FRAME_TOLERANCE = 1e-4  # of the time between frames, where float32 tells times of frames more finely than that
 
 
 def times_from_frames(
@@ -60,7 +60,8 @@ def _snapped_positions(times: Float[Tensor, "*batch"], num_frames: int) -> Float
     """Frame positions from the first frame to the last; those of frames are whole."""
     position = frame_positions(times, num_frames).clamp(0.0, num_frames - 1)
     frame = position.round()
-    return torch.where((position - frame).abs() < FRAME_TOLERANCE, frame, position)
+    rounding = num_frames * 2.0**-22  # of a time of float32 and its position, four times over
+    return torch.where((position - frame).abs() < max(FRAME_TOLERANCE, rounding), frame, position)
 
 
 def known_times(times: Float[Tensor, "*batch"], num_frames: int) -> Float[Tensor, "*batch"]:

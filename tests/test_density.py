@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from resfields_ns.fields.densities import Density, LaplaceDensity
+from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
 from resfields_ns.functional.volume import compositing_weights, laplace_density, laplace_depth
 from tests.cases import DENSITIES, over
 
@@ -130,3 +130,10 @@ def test_the_surface_is_at_level_zero(density: Density) -> None:
 def test_outward_is_the_sign_of_growth(density: Density) -> None:
     inside, outside = density.from_level(torch.tensor([-0.1, 0.1])).tolist()
     assert math.copysign(1.0, outside - inside) == density.outward
+
+
+def test_scale_is_the_density_of_the_number_one() -> None:
+    numbers, levels = torch.tensor([-2.0, 0.0, 1.0, 3.0]), torch.linspace(-0.5, 0.5, 11)
+    plain, scaled = ReLUDensity(0.001), ReLUDensity(0.001, scale=50.0)
+    torch.testing.assert_close(scaled(numbers), torch.tensor([0.0, 0.0, 50.0, 150.0]))
+    torch.testing.assert_close(scaled(scaled.from_level(levels)), plain(plain.from_level(levels)))

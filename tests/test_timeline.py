@@ -17,6 +17,7 @@ from resfields_ns.timeline import (
 )
 
 _LENGTHS = range(1, 501)
+_LONG = (1_601, 5_000, 20_000, 99_999)
 
 
 def test_frames_come_back_from_their_times() -> None:
@@ -55,7 +56,7 @@ def test_times_beyond_the_sequence_belong_to_its_ends() -> None:
 
 
 def test_a_frame_is_its_own_neighbour() -> None:
-    for num_frames in _LENGTHS:
+    for num_frames in (*_LENGTHS, *_LONG):
         frames = torch.arange(num_frames)
         divided_in_float64 = torch.tensor([frame / max(num_frames - 1, 1) for frame in range(num_frames)])
         for times in (times_from_frames(frames, num_frames), divided_in_float64):

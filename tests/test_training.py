@@ -177,6 +177,21 @@ def test_a_kill_leaves_a_whole_checkpoint(demo_capture: Path, tmp_path: Path) ->
         assert torch.load(checkpoint, weights_only=True)["step"] >= 0
 
 
+@pytest.mark.parametrize(("data", "name"), [("clips/clip.mp4", "clips"), ("clip.mp4", "here"), (".", "here")])
+def test_a_run_has_the_name_of_its_datas_folder(
+    data: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    (here / "clips").mkdir(parents=True)
+    for path in (here / "clip.mp4", here / "clips" / "clip.mp4"):
+        path.touch()
+    monkeypatch.chdir(here)
+    config = replace(METHODS["video-resfields-small"].config, output_dir=Path("outputs"), experiment_name=None)
+    config.pipeline = replace(config.pipeline, datamanager=replace(config.pipeline.datamanager, data=Path(data)))
+    config.timestamp = "now"
+    assert config.get_base_dir() == Path("outputs") / name / "video-resfields-small" / "now"
+
+
 def test_load_dir_without_checkpoints_is_an_error(demo_capture: Path, tmp_path: Path) -> None:
     config = tiny_config(METHODS["tnerf-resfields"], demo_capture, tmp_path)
     config.load_dir = tmp_path

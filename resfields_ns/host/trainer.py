@@ -196,6 +196,13 @@ class ResFieldsTrainerConfig(PresetTrainerConfig):
         self.timestamp = from_first(self.timestamp)
         let_host_launch(self.machine)
 
+    def set_experiment_name(self) -> None:
+        """Name the run by the data's folder, as the host does, which finds none in `clip.mp4` or `.`."""
+        data = self.pipeline.datamanager.data
+        if self.experiment_name is None and data is not None:
+            self.experiment_name = (data.resolve().parent if data.is_file() else data.resolve()).stem
+        super().set_experiment_name()
+
     def save_config(self) -> None:
         """Write the config.yml, by the first process or on the first machine alone, which has the run from then on."""
         if comms.is_main_process() and self.machine.machine_rank == 0:
