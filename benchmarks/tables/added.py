@@ -12,7 +12,8 @@ NOTES = """
 Beside the plain network of its width, the residual one is better in every row. Beside the plain network of as many
 parameters, whose products are ten times as many, it is ahead for the video, the sound, the wave and shapes by codes,
 and behind for gradients of a video, signed distances, oriented points, occupancy, scene flow and the dynamic scenes: a
-likely reason is that there it counts how finely space is told, which is a matter of width. Of oriented points both narrow networks keep pieces of surface where there is none.
+likely reason is that there it counts how finely space is told, which is a matter of width. Of oriented points both
+narrow networks keep pieces of surface where there is none.
 Other work shared the machine, so no seconds are given.
 
 DATA is a folder that a checkout makes:
