@@ -6,6 +6,7 @@ python -m benchmarks.figures curves --data bikes.mp4             # Figure 4: run
 python -m benchmarks.figures scaling                             # what residual layers add to a step, from its records
 python -m benchmarks.figures base --data ANIMATION.anime         # Figure A.1: a run of minutes, drawn as it ends
 python -m benchmarks.figures sooner                              # quality over seconds of processor, from its records
+python -m benchmarks.figures long                                # frames of a long motion, from runs of `width-128`
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
+from torch import Tensor
 
 from benchmarks.captures import CHAMFER, METHODS, PSNR, TABLE_3
 from benchmarks.measure import measured, row_settings, run_config, set_up
@@ -29,6 +31,7 @@ from benchmarks.table import Column, Row, Table
 from benchmarks.tables import find_table
 from benchmarks.video import TEST
 from resfields_ns.commands.command_line import run_command
+from resfields_ns.host.trained_run import TrainedRun, load_trained_run
 from resfields_ns.layers import largest_rank, show_residuals
 
 FIGURES = ROOT / "docs" / "figures"
@@ -140,8 +143,45 @@ def sooner(data: Path | None, output_dir: Path) -> Figure:
     return drawing
 
 
+def long(data: Path | None, output_dir: Path) -> Figure:
+    """A long motion from the held-out camera: as it is, by plain and residual layers, and by the base weights alone."""
+    del data
+    plain, residual = (_trained(f"tnerf-resfields_{layers}", output_dir) for layers in ("plain", "1-7"))
+    shown = (10, 60, 160)
+    drawing = Figure(figsize=(10.0, 7.8), layout="constrained")
+    for panels, frame in zip(drawing.subplots(len(shown), 4, squeeze=False), shown, strict=True):
+        truth = plain.eval_dataset[frame]
+        pictures = {
+            f"frame {frame}": torch.where(truth["mask"], truth["image"], 1.0),
+            "plain layers": _picture(plain, frame),
+            "layers 1 to 7 residual": _picture(residual, frame),
+            "their base weights alone": _picture(residual, frame, residual_scale=0.0),
+        }
+        for panel, (name, picture) in zip(panels, pictures.items(), strict=True):
+            panel.set_title(name, fontsize=9)
+            panel.imshow(picture.numpy())
+            panel.axis("off")
+    return drawing
+
+
+@torch.no_grad()
+def _picture(run: TrainedRun, frame: int, residual_scale: float = 1.0) -> Tensor:
+    run.show_residuals(residual_scale, None)
+    camera = run.eval_dataset.cameras[frame : frame + 1].to(run.model.device)
+    return run.model.get_outputs_for_camera(camera)["rgb"].cpu()
+
+
+def _trained(row: str, output_dir: Path) -> TrainedRun:
+    """The run of a row of `width-128`, seed 0."""
+    runs = sorted(output_dir.glob(f"width-128-{row}_seed0/*/*/config.yml"))
+    if not runs:
+        command = f"python -m benchmarks.run width-128 --data DATA --only {row}"
+        raise ValueError(f"--output-dir: expected a run of {row} in {output_dir}, found none; {command}")
+    return load_trained_run(runs[-1])
+
+
 DRAWN: dict[str, Callable[[Path | None, Path], Figure]] = {
-    drawn.__name__: drawn for drawn in (layers, methods, curves, base, sooner, scaling)
+    drawn.__name__: drawn for drawn in (layers, methods, curves, base, sooner, scaling, long)
 }
 
 
@@ -193,7 +233,7 @@ def main(
     """Draw a figure.
 
     Args:
-        name: layers, methods, curves, base, sooner or scaling
+        name: layers, methods, curves, base, sooner, scaling or long
         data: what a figure is run on that no record gives
         output_dir: for the runs themselves
         folder: where the picture goes

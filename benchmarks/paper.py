@@ -61,6 +61,12 @@ FIGURES = (
         "[base.png](../figures/base.png): of signed distances, 500 steps; no surface without residuals",
         "`python -m benchmarks.figures base --data ANIMATION.anime`",
     ),
+    (
+        "Figure A.1",
+        "the same of a dynamic scene, beside plain layers",
+        "[long.png](../figures/long.png): a long motion; the base weights see the time and move too",
+        "`python -m benchmarks.run width-128 --data long`, then `python -m benchmarks.figures long`",
+    ),
     ("Figure A.2", "the authors' rig, a photograph", "nothing to run", ""),
     (
         "none of the paper's",

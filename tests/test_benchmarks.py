@@ -319,6 +319,10 @@ def test_figures_are_drawn_from_records(tmp_path: Path) -> None:
         figures.main("bars", folder=tmp_path)
     with pytest.raises(ValueError, match=r"^--data: expected what base is run on, found none$"):
         figures.main("base", folder=tmp_path)
+    with pytest.raises(
+        ValueError, match=r"--output-dir: expected a run of tnerf-resfields_plain in .*, found none; python"
+    ):
+        figures.main("long", output_dir=tmp_path, folder=tmp_path)
 
 
 def test_a_row_gets_its_own_config() -> None:
