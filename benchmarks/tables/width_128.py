@@ -49,7 +49,7 @@ of 100 frames, 400,000 steps.""",
             for layers, residual_layers in LAYERS.items()
         ),
         notes="""
-![Frames of the held-out camera, true, by plain and by residual layers, and by the base weights alone](../figures/long.png)
+![Frames of the held-out camera: true, plain layers, residual layers, their base weights alone](../figures/long.png)
 
 Plain layers smear what moves fast: an arm is where it was on average of some frames. Other work shared the machine, so
 seconds a step are coarse.
