@@ -27,7 +27,7 @@ from nerfstudio.engine.trainer import Trainer
 
 from benchmarks.measure import method_config, method_names
 from benchmarks.memory import peak_memory_gb
-from benchmarks.records import commit_facts
+from benchmarks.records import ROOT, commit_facts
 from benchmarks.time_to_quality import Clocks, watch
 from resfields_ns.captures.demo_capture import write_demo_capture
 from resfields_ns.data.dynamic_data import DynamicDataManagerConfig
@@ -44,7 +44,6 @@ MODES = {
 }
 """Mixed precision, a CUDA graph, and torch.compile."""
 CUDA = torch.cuda.is_available()
-ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)

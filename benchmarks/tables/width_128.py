@@ -51,8 +51,7 @@ of 100 frames, 400,000 steps.""",
         notes="""
 ![Frames of the held-out camera: true, plain layers, residual layers, their base weights alone](../figures/long.png)
 
-Plain layers smear what moves fast: an arm is where it was on average of some frames. Other work shared the machine, so
-seconds a step are coarse.
+Plain layers smear the arms, which move fastest. Other work shared the machine, so seconds a step are coarse.
 """,
         more_metrics=training_psnr,
     ),

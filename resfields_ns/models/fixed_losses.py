@@ -95,7 +95,7 @@ def no_compiler(device: torch.device) -> str | None:
     try:
         compiled(nn.Softplus())(torch.zeros(8, device=device))
     except Exception as error:  # of compilers, their headers, Triton and the system
-        return str(error).strip().splitlines()[0]
+        return (str(error).strip() or type(error).__name__).splitlines()[0]
     return None
 
 
