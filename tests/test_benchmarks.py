@@ -254,6 +254,36 @@ def test_submitit_runs_commands_and_reports_those_that_fail(tmp_path: Path) -> N
     assert run_on_cluster(commands, tmp_path, None, 1, ClusterConfig(gpus=0)) == ["bad"]
 
 
+def test_a_job_that_has_to_end_lets_its_command_save(tmp_path: Path) -> None:
+    """A command is not killed by the warning that submitit has Slurm send to all processes of a job."""
+    pytest.importorskip("submitit")
+    script = (
+        "import os, pathlib, signal, sys, time\n"
+        "def save(*_):\n    pathlib.Path(sys.argv[2]).touch()\n    sys.exit(143)\n"
+        "signal.signal(signal.SIGTERM, save)\n"
+        "os.kill(os.getpid(), signal.SIGUSR2)\n"
+        "pathlib.Path(sys.argv[1]).touch()\n"
+        "time.sleep(600)"
+    )
+    begun, saved = tmp_path / "begun", tmp_path / "saved"
+
+    def stop() -> None:
+        while not begun.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop).start()
+    with pytest.raises(Stopped), ended_by_sigterm():
+        run_on_cluster(
+            {"run": [sys.executable, "-c", script, str(begun), str(saved)]}, tmp_path, None, 1, ClusterConfig(gpus=0)
+        )
+    for _ in range(1000):
+        if saved.exists():
+            return
+        time.sleep(0.01)
+    raise AssertionError("nothing was saved")
+
+
 def test_a_page_is_written_from_records() -> None:
     paper = {"tnerf": 26.18, "dnerf": 23.36}
     ours = tuple(Row((name,), f"{name}-resfields", paper={"PSNR": value}) for name, value in paper.items())

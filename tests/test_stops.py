@@ -14,7 +14,7 @@ import torch
 from nerfstudio.scripts import train
 from nerfstudio.utils.eval_utils import eval_setup
 
-from resfields_ns.host.checkpoints import hold_run, is_intact, list_checkpoints, load_checkpoint
+from resfields_ns.host.checkpoints import hold_run, is_intact, list_checkpoints, load_checkpoint, release_run
 from resfields_ns.host.resumed_run import resume_run
 from resfields_ns.host.stops import Stopped, ended_by_sigterm
 from resfields_ns.host.trainer import ResFieldsTrainerConfig
@@ -103,6 +103,15 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
     resume_run(stopped.get_base_dir())
     assert "4 of 4 steps are made" in capsys.readouterr().out
     assert (stopped.get_base_dir() / "config.yml").read_bytes() == before
+    _assert_same(whole, stopped)
+
+
+def test_a_run_that_has_saved_nothing_begins_anew(tiny_data: Callable[[Family], Path], tmp_path: Path) -> None:
+    whole, stopped = (_config("video", tiny_data, tmp_path / folder) for folder in ("whole", "stopped"))
+    train.main(whole)
+    stopped.save_config()
+    release_run(stopped.get_base_dir())
+    resume_run(stopped.get_base_dir())
     _assert_same(whole, stopped)
 
 

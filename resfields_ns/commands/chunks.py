@@ -9,8 +9,6 @@ from resfields_ns.commands.command_line import run_command
 from resfields_ns.engines.cluster import ClusterConfig, run_on_cluster
 from resfields_ns.options import Limits
 
-_TRAIN = "from nerfstudio.scripts.train import entrypoint; entrypoint()"
-
 
 def chunks(
     arguments: Annotated[tuple[str, ...], tyro.conf.Positional],
@@ -49,12 +47,8 @@ def chunks(
     commands: dict[str, list[str]] = {}
     for plan, run in zip(plans, runs, strict=True):
         plan.prepare()
-        if plan.has_begun:
-            command = ["-m", "resfields_ns.commands.resume", str(run)]
-        else:
-            command = ["-c", _TRAIN, str(plan.config.method_name), "--load-config", str(run / "config.yml")]
         if not plan.is_finished:
-            commands[run.name] = [sys.executable, *command]
+            commands[run.name] = [sys.executable, "-m", "resfields_ns.commands.resume", str(run)]
     print(f"{len(commands)} of {len(runs)} chunks are not finished", flush=True)
     logs = runs[0].parent / "logs"
     failed: list[str] = []

@@ -11,6 +11,8 @@ from resfields_ns.commands.command_line import run_command
 def resume(run: Annotated[Path, tyro.conf.Positional]) -> None:
     """Go on with a run that was stopped, to its own end and to the same result as if it had not been.
 
+    One that was stopped before it saved anything begins anew.
+
     Example: rf-resume outputs/demo/tnerf-resfields/2026-01-01_120000
 
     Args:
