@@ -20,6 +20,7 @@ from nerfstudio.utils.eval_utils import eval_setup
 
 from resfields_ns.data.dynamic_dataset import DynamicDataset
 from resfields_ns.host.trainer import capture_random_state, restore_random_state
+from resfields_ns.models import dynamic_model
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from tests.cases import over
 from tests.family import Family
@@ -79,6 +80,21 @@ def test_evaluates(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert facts["seed"] == 0 and facts["steps"] == 4 and facts.items() >= run.family.facts.items()
     pictures = sorted((tmp_path / "pictures").glob("eval_img_*.png"))
     assert len(pictures) == len(results["per_frame"])
+
+
+def test_metrics_are_those_of_an_evaluation_without_pictures(
+    demo_capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which computes no normals of pictures."""
+    pipeline = trained(tiny_config(METHODS["tnerf-resfields"], demo_capture, tmp_path / "outputs")).pipeline
+    expected = pipeline.get_average_eval_image_metrics(output_path=tmp_path / "pictures")
+    assert list((tmp_path / "pictures").glob("*normals*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(dynamic_model, "rendered_normals", lambda *_: pytest.fail("normals were computed"))
+        found = pipeline.get_average_eval_image_metrics()
+    assert found["psnr"] == expected["psnr"] and found["per_frame"] == expected["per_frame"]
+    camera, _ = pipeline.datamanager.next_eval_image(0)
+    assert "normals" in pipeline.eval().model.get_outputs_for_camera(camera)
 
 
 @over("family", {family.learning.method: family for family in FAMILIES.values()})

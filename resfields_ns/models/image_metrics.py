@@ -52,14 +52,16 @@ def colour_corrected_metrics(
 
 
 def images_to_show(outputs: dict[str, Tensor], target: Float[Tensor, "h w 3"]) -> dict[str, Tensor]:
-    """Ground truth beside prediction [h, 2w, 3], and accumulation, depth and normals as colours [h, w, 3]."""
+    """Ground truth beside prediction [h, 2w, 3], and accumulation, depth and any normals as colours [h, w, 3]."""
     accumulation = outputs["accumulation"]
-    return {
+    shown = {
         "img": torch.cat((target, outputs["rgb"]), dim=1),
         "accumulation": colormaps.apply_colormap(accumulation),
         "depth": colormaps.apply_depth_colormap(outputs["depth"], accumulation=accumulation),
-        "normals": 0.5 * (outputs["normals"] + 1.0) * accumulation + (1.0 - accumulation),
     }
+    if "normals" in outputs:
+        shown["normals"] = 0.5 * (outputs["normals"] + 1.0) * accumulation + (1.0 - accumulation)
+    return shown
 
 
 @cache

@@ -1,7 +1,8 @@
 """What has a surface that can be extracted."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Bool, Float
@@ -52,3 +53,16 @@ class SurfaceModel(ABC):
     @abstractmethod
     def surface_colours(self, points: Float[Tensor, "points 3"], time: float) -> Float[Tensor, "points 3"]:
         """RGB in [0, 1] of points on the surface, each seen along its normal."""
+
+
+@contextmanager
+def without_normals(model: object) -> Iterator[None]:
+    """Leave out of the block's pictures the normals that cost extra, of a model that has any."""
+    if not isinstance(model, SurfaceModel):
+        yield
+        return
+    before, model.with_normals = model.with_normals, False
+    try:
+        yield
+    finally:
+        model.with_normals = before

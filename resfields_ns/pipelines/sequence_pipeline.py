@@ -7,6 +7,7 @@ import shlex
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import cached_property
 from importlib.metadata import version
 from itertools import chain
@@ -35,6 +36,7 @@ from resfields_ns.host.finite_numbers import broken_parameter
 from resfields_ns.host.old_runs import renewed_state
 from resfields_ns.host.processes import from_all, join_launched
 from resfields_ns.layers import part_losses
+from resfields_ns.models.surface_model import without_normals
 from resfields_ns.viewer.run_viewer import RunViewer
 
 PACKAGES = ("resfields-ns", "nerfstudio", "torch", "numpy")
@@ -82,13 +84,14 @@ def evaluate_images(
         return model.get_outputs_for_camera(camera), batch
 
     images = own_images(sequence)
-    seen = zip(images, side_by_side(look, images, model.device), strict=True)
-    for image, (outputs, batch) in track(seen, "Evaluating", len(images), transient=True):
-        metrics, pictures = model.get_image_metrics_and_images(outputs, batch)
-        shown = sequence.images[image]
-        results.append({"camera": shown.camera_name, "frame": sequence.frames.numbers[shown.frame], **metrics})
-        if output_path is not None:
-            _save_pictures(pictures, output_path, image)
+    with without_normals(model) if output_path is None else nullcontext():
+        seen = zip(images, side_by_side(look, images, model.device), strict=True)
+        for image, (outputs, batch) in track(seen, "Evaluating", len(images), transient=True):
+            metrics, pictures = model.get_image_metrics_and_images(outputs, batch)
+            shown = sequence.images[image]
+            results.append({"camera": shown.camera_name, "frame": sequence.frames.numbers[shown.frame], **metrics})
+            if output_path is not None:
+                _save_pictures(pictures, output_path, image)
     return results
 
 
