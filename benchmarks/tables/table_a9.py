@@ -5,7 +5,6 @@ from typing import Any
 
 from benchmarks.table import Row, Table
 from benchmarks.video import (
-    LONG_SMALL_SIZE,
     PAPER_SIZE,
     PARAMETERS,
     PARAMETERS_COLUMN,
@@ -14,7 +13,7 @@ from benchmarks.video import (
     VideoSize,
     field_options,
     psnr,
-    taking_longer,
+    small_size,
 )
 
 PAPER = {
@@ -73,4 +72,4 @@ def _table(size: VideoSize) -> Table:
     )
 
 
-TABLES = (_table(replace(PAPER_SIZE, width=256)), _table(taking_longer(LONG_SMALL_SIZE)))
+TABLES = (_table(replace(PAPER_SIZE, width=256)), _table(small_size(6000, 5e-4, long=True)))
