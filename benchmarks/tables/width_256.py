@@ -4,6 +4,7 @@ from typing import Any
 
 from benchmarks.table import Column, Row, Table
 from benchmarks.video import PARAMETERS_COLUMN, PSNR_COLUMNS, TIME_COLUMN, clip_options, field_options
+from resfields_ns.dataparsers.mesh_sequence import MeshSequenceParserConfig
 
 WIDE = field_options(hidden_dim=256)
 LAYERS: dict[str, dict[str, Any]] = {"plain": field_options(residual_layers=()), "1-3": {}}
@@ -50,6 +51,8 @@ every twentieth frame is evaluated, at marching cubes of 96.""",
             PARAMETERS_COLUMN,
             TIME_COLUMN,
         ),
-        rows=_rows("sdf-resfields-small", {"pipeline.datamanager.dataparser.eval_frames": "::20"}),
+        rows=_rows(
+            "sdf-resfields-small", {"pipeline.datamanager.dataparser": MeshSequenceParserConfig(eval_frames="::20")}
+        ),
     ),
 )
