@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_ENDS_SOON = signal.SIGUSR2  # what submitit has Slurm send to all processes of a job 90 s before its time ends
-
 
 @dataclass(frozen=True)
 class ClusterConfig:
@@ -38,8 +36,8 @@ class _Job:
 
 
 def _hear_no_warning() -> None:
-    """Before the command itself: it would be killed by the warning, which is for submitit."""
-    signal.signal(_ENDS_SOON, signal.SIG_IGN)
+    """Ignore what submitit has Slurm send to all processes of a job 90 s before its time ends, and is for submitit."""
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
 
 def run_on_cluster(
