@@ -9,8 +9,8 @@ from torch.nn.functional import normalize
 from resfields_ns.fields.densities import Density, LaplaceDensity, ReLUDensity
 from resfields_ns.fields.dynamic_field import DynamicField, DynamicFieldConfig
 from resfields_ns.functional.segments import TimedPoints
-from resfields_ns.models.level_grid import LevelGrid, level_grid
-from resfields_ns.models.rendering import Rays, Rendering, render
+from resfields_ns.models.level_grid import LevelGrid, shown_levels
+from resfields_ns.models.rendering import NEGLIGIBLE_WEIGHT, Rays, Rendering, render
 from resfields_ns.models.samplers import HierarchicalSampler, OccupancySampler, SamplerConfig, UniformSampler
 from resfields_ns.models.surface_model import SurfaceModel
 
@@ -109,7 +109,7 @@ class _Shown(SurfaceModel):
 @pytest.mark.parametrize("beta", [0.001, 0.004, 0.03])
 def test_a_grid_of_levels_finds_the_surface(kind: type, beta: float, monkeypatch: pytest.MonkeyPatch) -> None:
     field, rays = _field(LaplaceDensity(beta), noise=0.001).eval(), replace(_rays(), times=torch.full((300,), 0.4))
-    levels = level_grid(_Shown(field), 0.4, resolution=64)
+    levels = shown_levels(_Shown(field), 0.4, 64, LaplaceDensity(beta).reach(NEGLIGIBLE_WEIGHT).item())
     many = render(field, UniformSampler(SamplerConfig(num_samples=2000), BOX, 4).eval(), rays, 1.0)
     evaluated, evaluate = [], field.raw_and_feature
 

@@ -37,7 +37,7 @@ from resfields_ns.layers import parameter_groups, set_progress
 from resfields_ns.models.background import background_loss, render_background, what_shows
 from resfields_ns.models.camera_refinement import CameraRefinement
 from resfields_ns.models.colour_correction import ColourCorrection
-from resfields_ns.models.level_grid import LEVELS_AT_ONCE, LevelGrid, in_chunks, level_grid
+from resfields_ns.models.level_grid import LEVELS_AT_ONCE, ShownLevels, in_chunks, shown_levels
 from resfields_ns.models.ray_losses import IS_DISTANCE, RayLossOptions, colour_loss, has_distances, pass_losses
 from resfields_ns.models.rendering import NEGLIGIBLE_WEIGHT, Rays, Rendering, raw_anywhere, render, rendered_normals
 from resfields_ns.models.samplers import (
@@ -54,7 +54,7 @@ from resfields_ns.options import Obstacle, chosen, dashed, option, unless, when,
 
 HULL_START_RESOLUTION = 64
 PICTURE_LEVELS = 64  # cells along the box's longest side
-_LEVELS: ContextVar[LevelGrid | None] = ContextVar("levels", default=None)  # of the picture that is rendered
+_LEVELS: ContextVar[ShownLevels | None] = ContextVar("levels", default=None)  # of the picture that is rendered
 BACKGROUNDS = {"white": 1.0, "black": 0.0}
 DENSITIES: dict[str, Callable[["DynamicModelConfig"], Density]] = {
     "volsdf": lambda config: LaplaceDensity(config.initial_beta),
@@ -268,11 +268,17 @@ class DynamicModel(Model, SurfaceModel):
 
     @torch.no_grad()
     def _renew_occupancy(self, step: int) -> None:
-        assert isinstance(self.sampler, LearnedOccupancySampler) and isinstance(self.field.density, LaplaceDensity)
+        assert isinstance(self.sampler, LearnedOccupancySampler)
         frame = step // self.config.sampler.renewal_steps % self.num_frames
         time = timeline.times_from_frames(torch.tensor(frame), self.num_frames).item()
         level = in_chunks(partial(self.surface_level, time=time), LEVELS_AT_ONCE)
-        self.sampler.renew(frame, level, self.field.density.reach(NEGLIGIBLE_WEIGHT).item())
+        self.sampler.renew(frame, level, self._reach)
+
+    @property
+    def _reach(self) -> float:
+        """Distance from the surface up to which something of it shows, where numbers are distances."""
+        assert isinstance(self.field.density, LaplaceDensity)
+        return self.field.density.reach(NEGLIGIBLE_WEIGHT).item()
 
     def set_step(self, step: int) -> None:
         """Set what depends on the training step: the encodings' window and the losses taken."""
@@ -329,7 +335,7 @@ class DynamicModel(Model, SurfaceModel):
         finally:
             _LEVELS.reset(token)
 
-    def _levels(self, bundle: RayBundle) -> LevelGrid | None:
+    def _levels(self, bundle: RayBundle) -> ShownLevels | None:
         """Of a picture of one time that asks for more of them than the grid does."""
         config = self.config.sampler
         if self.training or config.num_picture_samples == 0 or not self._takes_eikonal_loss:
@@ -338,7 +344,9 @@ class DynamicModel(Model, SurfaceModel):
             return None
         times = ray_times(bundle.flatten(), self.config.fallback_time)
         time = float(times.min())
-        return level_grid(self, time, PICTURE_LEVELS) if time == float(times.max()) else None
+        if time != float(times.max()):
+            return None
+        return shown_levels(self, time, PICTURE_LEVELS, self._reach)
 
     def get_rgba_image(self, outputs: dict[str, Tensor], output_name: str = "rgb") -> Float[Tensor, "*batch 4"]:
         """An output that was rendered over the background, without it: RGBA in [0, 1]."""

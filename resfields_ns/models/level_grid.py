@@ -13,6 +13,7 @@ from resfields_ns.functional.surface_grid import levels_near_surface, levels_whe
 from resfields_ns.models.surface_model import SurfaceModel
 
 LEVELS_AT_ONCE = 65_536  # bounds the memory
+LEAST_SLOPE = 0.7  # of distances that a field has learned, outside its surface
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,40 @@ class LevelGrid:
         return found.view(points.shape[:-1])
 
 
+@dataclass(frozen=True)
+class ShownLevels(LevelGrid):
+    """Levels that know where something of their surface shows."""
+
+    shown: Bool[Tensor, "x y z"]
+    """Points of the grid around which it does."""
+
+    def shown_along(
+        self,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        distances: Float[Tensor, "rays samples"],
+    ) -> Bool[Tensor, "rays samples"]:
+        """Whether something shows at places along rays, as the grid's nearest points tell."""
+        starts, steps = (origins - self.origin) / self.cell + 0.5, directions / self.cell
+        index = torch.zeros_like(distances, dtype=torch.int32)
+        for axis, count in enumerate(self.shown.shape):
+            places = torch.addcmul(starts[:, axis, None], steps[:, axis, None], distances)
+            index = index * count + places.to(torch.int32).clamp_(0, count - 1)
+        return self.shown.flatten().index_select(0, index.flatten()).view(distances.shape)
+
+
+def shown_levels(model: SurfaceModel, time: float, resolution: int, reach: float) -> ShownLevels:
+    """The levels of a model's surface, which shows up to a reach outside it; args are those of `level_grid`."""
+    grid, occupied = _levels_and_occupied(model, time, resolution, LEVELS_AT_ONCE)
+    shown = (occupied & (grid.levels < max(reach, grid.cell)))[None].float()
+    radius = 1 + math.ceil(max(0.0, reach - grid.cell) / (LEAST_SLOPE * grid.cell))
+    for axis, count in enumerate(occupied.shape):
+        size = [1, 1, 1]
+        size[axis] += 2 * min(radius, count)
+        shown = F.max_pool3d(shown, size, stride=1, padding=[side // 2 for side in size])
+    return ShownLevels(grid.levels, grid.origin, grid.cell, shown[0] > 0.0)
+
+
 def level_grid(model: SurfaceModel, time: float, resolution: int, chunk_size: int = LEVELS_AT_ONCE) -> LevelGrid:
     """The levels of a model's surface at a time in [0, 1]; where they have a slope that is known, or tell sides alone,
     near it alone.
@@ -48,6 +83,12 @@ def level_grid(model: SurfaceModel, time: float, resolution: int, chunk_size: in
         resolution: cells along the longest side of its box; the cells are cubes
         chunk_size: points evaluated at once, which bounds the memory
     """
+    return _levels_and_occupied(model, time, resolution, chunk_size)[0]
+
+
+def _levels_and_occupied(
+    model: SurfaceModel, time: float, resolution: int, chunk_size: int
+) -> tuple[LevelGrid, Bool[Tensor, "x y z"]]:
     box = model.surface_box
     cell = float((box[1] - box[0]).max()) / resolution
     counts = [math.ceil(float(side) / cell - 1e-4) + 1 for side in box[1] - box[0]]
@@ -57,7 +98,7 @@ def level_grid(model: SurfaceModel, time: float, resolution: int, chunk_size: in
         levels = levels_where_sides_change(level, occupied, box[0], cell)
     else:
         levels = levels_near_surface(level, occupied, box[0], cell, model.surface_slope)
-    return LevelGrid(levels, box[0], cell)
+    return LevelGrid(levels, box[0], cell), occupied
 
 
 def in_chunks(function: Callable[[Tensor], Tensor], chunk_size: int) -> Callable[[Tensor], Tensor]:

@@ -7,15 +7,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from resfields_ns.fields.dynamic_field import DynamicField
+from resfields_ns.functional.rays import intersect_box, stratum_positions
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.functional.shares import random_rows
 from resfields_ns.functional.volume import composite, compositing_weights
-from resfields_ns.models.level_grid import LevelGrid
-from resfields_ns.models.samplers import SampledRays, Sampler
+from resfields_ns.models.level_grid import ShownLevels
+from resfields_ns.models.samplers import SampledRays, Sampler, Stretches
 
 NEGLIGIBLE_WEIGHT = 1e-4  # of a sample in its pixel
 SAMPLES_AT_ONCE = 8  # of a ray in a picture, front to back
-PIECES = 128  # of a ray, that a grid of levels tells the weights of
+BINS = 128  # of a ray in the box, of which a grid of levels tells where something shows
+PIECES = 48  # of what shows, that it tells the weights of
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def render(
     rays: Rays,
     background: Float[Tensor, "rays 3"] | float,
     gradient_share: float | None = None,
-    levels: LevelGrid | None = None,
+    levels: ShownLevels | None = None,
     coarse_field: DynamicField | None = None,
 ) -> Rendering:
     """Sample rays, and again where the sampler refines.
@@ -122,13 +124,28 @@ def _raw(field: DynamicField, rays: Rays, samples: SampledRays) -> Float[Tensor,
         return field.raw_and_feature(points)[0].view(positions.shape[:2]).float()
 
 
-def _where_levels_show(field: DynamicField, sampler: Sampler, rays: Rays, levels: LevelGrid) -> SampledRays:
+def _where_levels_show(field: DynamicField, sampler: Sampler, rays: Rays, levels: ShownLevels) -> SampledRays:
     """Samples of a picture at the surface, of the rays that come near it."""
-    samples = sampler(rays.origins, rays.directions, rays.times, num_samples=PIECES)
+    samples = sampler.strata(_shown_stretches(sampler, rays, levels), PIECES)
     near = levels.at(_positions(rays, samples))
     weights = _weights_between(field, samples, near)
     shown = ((near < levels.cell).any(dim=1) | (weights.sum(dim=1) > NEGLIGIBLE_WEIGHT)).nonzero()[:, 0]
     return sampler.at_surface(samples.rows(shown), weights[shown], sampler.num_picture_samples)
+
+
+def _shown_stretches(sampler: Sampler, rays: Rays, levels: ShownLevels) -> Stretches:
+    """What of a picture's rays lies where levels show something, and the sampler calls occupied."""
+    near, far = intersect_box(rays.origins, rays.directions, sampler.box)
+    hits = (near < far).nonzero()[:, 0]
+    bins = stratum_positions(1, BINS, False, near.device)
+    distances = near[hits, None] + (far - near)[hits, None] * bins
+    shown = levels.shown_along(rays.origins[hits], rays.directions[hits], distances)
+    of_rays = hits[shown.nonzero()[:, 0]]
+    points = rays.origins[of_rays] + rays.directions[of_rays] * distances[shown][:, None]
+    shown = shown.masked_scatter(shown, sampler.occupied(points[None], rays.times[:1])[0])
+    crossing = shown.any(dim=1)
+    hits = hits[crossing]
+    return Stretches(hits, near[hits], far[hits], shown[crossing])
 
 
 @torch.no_grad()

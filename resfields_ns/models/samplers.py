@@ -162,12 +162,13 @@ class Sampler(nn.Module, ABC):
         directions: Float[Tensor, "rays 3"],
         times: Float[Tensor, "rays"],
         keep_all: bool = False,
-        num_samples: int | None = None,
     ) -> SampledRays:
-        """Equal strata of the stretches, as many as configured by default; positions are random while training."""
-        num_samples = num_samples or self.num_samples
-        found = self.stretches(origins, directions, times, keep_all)
-        shares = stratum_positions(len(found.rays), num_samples, self.training, origins.device)
+        """As many equal strata of the stretches as configured; positions are random while training."""
+        return self.strata(self.stretches(origins, directions, times, keep_all), self.num_samples)
+
+    def strata(self, found: Stretches, num_samples: int) -> SampledRays:
+        """So many samples of stretches, one in each of equal parts."""
+        shares = stratum_positions(len(found.rays), num_samples, self.training, found.near.device)
         return SampledRays(found, shares, (found.length[:, None] / num_samples).expand_as(shares))
 
     def refine(self, samples: SampledRays, weights: Float[Tensor, "hits samples"]) -> SampledRays:
@@ -275,9 +276,9 @@ class OccupancySampler(Sampler):
         self, points: Float[Tensor, "rays samples 3"], times: Float[Tensor, "rays"]
     ) -> Bool[Tensor, "rays samples"]:
         """Whether points lie in an occupied cell of the frame, or of both frames, next to their ray's time."""
-        x, y, z = self._cells(points)
+        cells = self._cells(points)
         earlier, later = timeline.neighbouring_frames(times, len(self.occupancy))
-        return self.occupancy[earlier[:, None], x, y, z] | self.occupancy[later[:, None], x, y, z]
+        return self._look_up(self.occupancy, earlier, cells) | self._look_up(self.occupancy, later, cells)
 
     def looked_at(
         self, points: Float[Tensor, "rays samples 3"], times: Float[Tensor, "rays"]
@@ -285,9 +286,21 @@ class OccupancySampler(Sampler):
         """Whether rays are sampled around points."""
         return self.occupied(points, times)
 
-    def _cells(self, points: Float[Tensor, "*batch 3"]) -> tuple[Int[Tensor, "*batch"], ...]:
-        cells = ((points - self.box[0]) / (self.box[1] - self.box[0]) * self.resolution).long()
-        return cells.clamp(0, self.resolution - 1).unbind(-1)
+    def _cells(self, points: Float[Tensor, "*batch 3"]) -> Int[Tensor, "*batch"]:
+        """The number of the cell of each point in a grid that is flattened."""
+        per_unit = self.resolution / (self.box[1] - self.box[0])
+        x, y, z = ((points - self.box[0]) * per_unit).int().clamp_(0, self.resolution - 1).unbind(-1)
+        return (x * self.resolution + y) * self.resolution + z
+
+    def _look_up(
+        self,
+        grids: Bool[Tensor, "frames x y z"],
+        frames: Int[Tensor, "rays"],
+        cells: Int[Tensor, "rays samples"],
+    ) -> Bool[Tensor, "rays samples"]:
+        """What the grid of each ray's frame says of cells."""
+        numbers = frames[:, None] * grids[0].numel() + cells
+        return grids.flatten().index_select(0, numbers.flatten()).view(cells.shape)
 
 
 class LearnedOccupancySampler(OccupancySampler):
@@ -309,12 +322,12 @@ class LearnedOccupancySampler(OccupancySampler):
         self, points: Float[Tensor, "rays samples 3"], times: Float[Tensor, "rays"]
     ) -> Bool[Tensor, "rays samples"]:
         """What is near the surface of a ray's own frame."""
-        x, y, z = self._cells(points)
         frames, later = timeline.neighbouring_frames(times, len(self.occupancy))
         anywhere = frames != later
         if self.training:
             anywhere = anywhere | (random_rows(len(times), 1, times.device)[:, 0] < ANYWHERE_RAYS)
-        return self.occupied(points, times) & (self.near_surface[frames[:, None], x, y, z] | anywhere[:, None])
+        near = self._look_up(self.near_surface, frames, self._cells(points))
+        return self.occupied(points, times) & (near | anywhere[:, None])
 
     def renew(
         self, frame: int, level: Callable[[Float[Tensor, "points 3"]], Float[Tensor, "points"]], reach: float
