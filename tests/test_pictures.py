@@ -106,9 +106,13 @@ class _Shown(SurfaceModel):
 
 
 @pytest.mark.parametrize("kind", [UniformSampler, OccupancySampler, HierarchicalSampler])
-@pytest.mark.parametrize("beta", [0.001, 0.004, 0.03])
-def test_a_grid_of_levels_finds_the_surface(kind: type, beta: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("beta", "least"), [(0.001, -0.5), (0.004, -0.5), (0.03, -0.5), (0.03, 0.02), (0.1, 0.1)])
+def test_a_grid_of_levels_finds_the_surface(
+    kind: type, beta: float, least: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what shows though its levels reach no surface."""
     field, rays = _field(LaplaceDensity(beta), noise=0.001).eval(), replace(_rays(), times=torch.full((300,), 0.4))
+    field.mlp.layers[-1].bias[0] += least + 0.5
     levels = shown_levels(_Shown(field), 0.4, 64, LaplaceDensity(beta).reach(NEGLIGIBLE_WEIGHT).item())
     many = render(field, UniformSampler(SamplerConfig(num_samples=2000), BOX, 4).eval(), rays, 1.0)
     evaluated, evaluate = [], field.raw_and_feature
@@ -121,6 +125,7 @@ def test_a_grid_of_levels_finds_the_surface(kind: type, beta: float, monkeypatch
     sampler = kind(SamplerConfig(num_samples=24, num_picture_samples=16), BOX, 4).eval()
     found = render(field, sampler, rays, 1.0, levels=levels)
     assert sum(evaluated) <= 16 * len(rays.times)
+    assert many.accumulation.max() > 0.1
     error = (found.rgb - many.rgb).square().mean()
     assert -10.0 * torch.log10(error) > 45.0
     assert (found.accumulation - many.accumulation).abs().mean() < 0.005
