@@ -5,7 +5,6 @@ from typing import Any
 
 from benchmarks.table import Row, Table
 from benchmarks.video import (
-    LONG_SMALL_SIZE,
     PAPER_SIZE,
     PARAMETERS,
     PARAMETERS_COLUMN,
@@ -14,6 +13,7 @@ from benchmarks.video import (
     VideoSize,
     field_options,
     psnr,
+    small_size,
 )
 
 PAPER = {
@@ -37,15 +37,7 @@ def _paper(millions: float, test: float, train: float) -> dict[str, float]:
     return psnr(test, train) | {PARAMETERS: 1e6 * millions}
 
 
-NOTES = """
-As in the paper chunks of residuals, and of both, help (1.3 and 1.6 dB with 4 chunks; paper 2.7 and 4.3). What
-disagrees are the rows with many weights of their own: 4 and 16 chunks of shared weights gain nothing, and 16 chunks
-of both are the worst of the residual networks, on seen pixels as well (21.2 dB), so that they do not overfit but have
-not learnt. With 16 chunks of both the sequence is 16 networks, each of which sees 312 of a step's 5,000 samples; the
-paper's see 12,500 of 200,000, for 100,000 steps. The learning rate is too high for that: with 5e-4 and 6000 steps 16
-chunks of both reach 28.8 dB and 4 chunks 27.2, the paper's order; with 2e-3 and 6000 steps 16 chunks of both, and of
-shared weights, diverge (14.6 dB), while 4 chunks of both reach 26.7 and one 25.1.
-"""
+NOTES = ""
 
 
 def _table(size: VideoSize) -> Table:
@@ -68,8 +60,8 @@ def _table(size: VideoSize) -> Table:
         label_columns=("network", "chunks", "part"),
         columns=(PARAMETERS_COLUMN, *PSNR_COLUMNS, TIME_COLUMN),
         rows=whole + chunked,
-        notes=NOTES if size is LONG_SMALL_SIZE else "",
+        notes=NOTES if size.suffix else "",
     )
 
 
-TABLES = (_table(replace(PAPER_SIZE, width=256)), _table(LONG_SMALL_SIZE))
+TABLES = (_table(replace(PAPER_SIZE, width=256)), _table(small_size(6000, 5e-4, long=True)))
