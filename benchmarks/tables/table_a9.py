@@ -5,6 +5,7 @@ from typing import Any
 
 from benchmarks.table import Row, Table
 from benchmarks.video import (
+    LONG_SMALL_SIZE,
     PAPER_SIZE,
     PARAMETERS,
     PARAMETERS_COLUMN,
@@ -13,7 +14,6 @@ from benchmarks.video import (
     VideoSize,
     field_options,
     psnr,
-    small_size,
 )
 
 PAPER = {
@@ -60,8 +60,8 @@ def _table(size: VideoSize) -> Table:
         label_columns=("network", "chunks", "part"),
         columns=(PARAMETERS_COLUMN, *PSNR_COLUMNS, TIME_COLUMN),
         rows=whole + chunked,
-        notes=NOTES if size.suffix else "",
+        notes=NOTES if size is LONG_SMALL_SIZE else "",
     )
 
 
-TABLES = (_table(replace(PAPER_SIZE, width=256)), _table(small_size(6000, 5e-4, long=True)))
+TABLES = (_table(replace(PAPER_SIZE, width=256)), _table(LONG_SMALL_SIZE))
