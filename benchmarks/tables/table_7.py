@@ -12,11 +12,11 @@ from benchmarks.video import (
     PARAMETERS,
     PARAMETERS_COLUMN,
     PSNR_COLUMNS,
+    SMALL_SIZE,
     VideoSize,
     clip_options,
     field_options,
     psnr,
-    small_size,
 )
 
 PAPER = {
@@ -95,16 +95,14 @@ def _table(size: VideoSize, text: str, rows: tuple[Row, ...], notes: str = "") -
     )
 
 
-SLOW_SIZE = small_size(6000, 5e-4)
-
 TABLES = (
     _table(PAPER_SIZE, "", _rows(PAPER_SIZE, (10, 20, 40, 80), (64, 256), (2, 8, 16, 32))),
     _table(
-        SLOW_SIZE,
+        SMALL_SIZE,
         "Ranks over the inputs of a layer are a 16th of the paper's, as the width is, though 1 at least and doubling "
         "(matrix-matrix 1 to 8 for 10 to 80, Tucker 4 and 16 for 64 and 256); experts are a fifth (1 to 6 in the first "
         "layer for 2 to 32), as the frames are.",
-        _rows(SLOW_SIZE, (1, 2, 4, 8), (4, 16), (1, 2, 3, 6)),
+        _rows(SMALL_SIZE, (1, 2, 4, 8), (4, 16), (1, 2, 3, 6)),
         NOTES,
     ),
 )

@@ -1,7 +1,7 @@
 """Table A.1: how many coefficients T_i, as a share of the frames."""
 
 from benchmarks.table import Row, Table
-from benchmarks.video import PAPER_SIZE, PSNR_COLUMNS, VideoSize, field_options, psnr, small_size
+from benchmarks.video import PSNR_COLUMNS, SIZES, SMALL_SIZE, VideoSize, field_options, psnr
 
 PAPER = {
     100: psnr(39.86, 40.73),
@@ -40,8 +40,8 @@ def _table(size: VideoSize) -> Table:
         label_columns=("network", "T_i"),
         columns=PSNR_COLUMNS,
         rows=(plain, *rows),
-        notes=NOTES if size is not PAPER_SIZE else "",
+        notes=NOTES if size is SMALL_SIZE else "",
     )
 
 
-TABLES = tuple(_table(size) for size in (PAPER_SIZE, small_size(6000, 5e-4)))
+TABLES = tuple(_table(size) for size in SIZES)

@@ -37,15 +37,7 @@ def _paper(millions: float, test: float, train: float) -> dict[str, float]:
     return psnr(test, train) | {PARAMETERS: 1e6 * millions}
 
 
-NOTES = """
-As in the paper chunks of residuals, and of both, help (1.3 and 1.6 dB with 4 chunks; paper 2.7 and 4.3). What
-disagrees are the rows with many weights of their own: 4 and 16 chunks of shared weights gain nothing, and 16 chunks
-of both are the worst of the residual networks, on seen pixels as well (21.2 dB), so that they do not overfit but have
-not learnt. With 16 chunks of both the sequence is 16 networks, each of which sees 312 of a step's 5,000 samples; the
-paper's see 12,500 of 200,000, for 100,000 steps. The learning rate is too high for that: with 5e-4 and 6000 steps 16
-chunks of both reach 28.8 dB and 4 chunks 27.2, the paper's order; with 2e-3 and 6000 steps 16 chunks of both, and of
-shared weights, diverge (14.6 dB), while 4 chunks of both reach 26.7 and one 25.1.
-"""
+NOTES = ""
 
 
 def _table(size: VideoSize) -> Table:
