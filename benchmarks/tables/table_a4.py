@@ -1,7 +1,7 @@
 """Table A.4: how many pixels are not seen."""
 
 from benchmarks.table import Row, Table
-from benchmarks.video import PAPER_SIZE, PSNR_COLUMNS, QUICK_SIZE, VideoSize, clip_options, field_options, psnr
+from benchmarks.video import PSNR_COLUMNS, SIZES, SMALL_SIZE, VideoSize, clip_options, field_options, psnr
 
 PAPER = {
     10: (psnr(32.02, 32.27), psnr(39.86, 40.73), psnr(36.67, 37.36), psnr(43.15, 44.75)),
@@ -51,8 +51,8 @@ def _table(size: VideoSize) -> Table:
             for share, figures in PAPER.items()
             for (name, options), paper in zip(networks.items(), figures, strict=True)
         ),
-        notes=NOTES if size is QUICK_SIZE else "",
+        notes=NOTES if size is SMALL_SIZE else "",
     )
 
 
-TABLES = tuple(_table(size) for size in (PAPER_SIZE, QUICK_SIZE))
+TABLES = tuple(_table(size) for size in SIZES)

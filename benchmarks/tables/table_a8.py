@@ -1,7 +1,7 @@
 """Table A.8: clips of more or fewer independent segments."""
 
 from benchmarks.table import Row, Table
-from benchmarks.video import PAPER_SIZE, PSNR_COLUMNS, QUICK_SIZE, VideoSize, clip_options, field_options, psnr
+from benchmarks.video import PSNR_COLUMNS, SIZES, SMALL_SIZE, VideoSize, clip_options, field_options, psnr
 
 CLIPS = ("unrelated", "six", "one")
 PAPER = {
@@ -51,8 +51,8 @@ def _table(size: VideoSize) -> Table:
             for index, clip in enumerate(CLIPS)
             for rank, figures in PAPER.items()
         ),
-        notes=NOTES if size is QUICK_SIZE else "",
+        notes=NOTES if size is SMALL_SIZE else "",
     )
 
 
-TABLES = tuple(_table(size) for size in (PAPER_SIZE, QUICK_SIZE))
+TABLES = tuple(_table(size) for size in SIZES)
