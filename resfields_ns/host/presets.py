@@ -13,6 +13,7 @@ from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.plugins.types import MethodSpecification
 from tyro.conf import Suppress
 
+from resfields_ns.host.external_methods import quicken_catalogue
 from resfields_ns.options import Options, Setting, as_typed, check_tree, dashed, settings
 
 _PRESETS: dict[str, TrainerConfig] = {}
@@ -67,6 +68,7 @@ class PresetTrainerConfig(Options, TrainerConfig):
 
 def method_specification(config: PresetTrainerConfig, description: str) -> MethodSpecification:
     """A method that the host can register, whose config is its preset."""
+    quicken_catalogue()  # which the host makes once it has loaded all methods
     assert config.method_name is not None
     _PRESETS[config.method_name] = deepcopy(config)
     return MethodSpecification(config=replace(config, preset=config.method_name), description=description)
