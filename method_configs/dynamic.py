@@ -47,7 +47,7 @@ _tnerf = ResFieldsTrainerConfig(
 tnerf_resfields = method_specification(_tnerf, "Dynamic scenes from a few RGB cameras: TNeRF with residual layers.")
 
 _small = DynamicModelConfig(
-    sampler=SamplerConfig(kind="occupancy", num_samples=24, num_picture_samples=8),
+    sampler=SamplerConfig(kind="occupancy", num_samples=24, num_picture_samples=6),
     initial_beta=0.01,
     eikonal_fraction=0.25,
     window_steps=0,

@@ -122,13 +122,40 @@ def test_a_grid_of_levels_finds_the_surface(
         return evaluate(points)
 
     monkeypatch.setattr(field, "raw_and_feature", count)
-    sampler = kind(SamplerConfig(num_samples=24, num_picture_samples=16), BOX, 4).eval()
+    sampler = kind(SamplerConfig(num_samples=24, num_picture_samples=8), BOX, 4).eval()
     found = render(field, sampler, rays, 1.0, levels=levels)
-    assert sum(evaluated) <= 16 * len(rays.times)
+    assert sum(evaluated) <= 8 * len(rays.times)
     assert many.accumulation.max() > 0.1
     error = (found.rgb - many.rgb).square().mean()
     assert -10.0 * torch.log10(error) > 45.0
     assert (found.accumulation - many.accumulation).abs().mean() < 0.005
+
+
+def test_where_levels_show_nothing_a_picture_is_its_background() -> None:
+    density = LaplaceDensity(0.004)
+    field, rays = _field(density, noise=0.001).eval(), replace(_rays(), times=torch.full((300,), 0.4))
+    field.mlp.layers[-1].bias[0] += 2.0
+    levels = shown_levels(_Shown(field), 0.4, 64, density.reach(NEGLIGIBLE_WEIGHT).item())
+    sampler = UniformSampler(SamplerConfig(num_samples=24, num_picture_samples=4), BOX, 4).eval()
+    found = render(field, sampler, rays, 0.7, levels=levels)
+    assert not levels.shown.any() and found.weights.shape == (0, 4)
+    assert (found.rgb == 0.7).all() and (found.accumulation == 0.0).all()
+
+
+@pytest.mark.parametrize("least", [-0.3, 0.02])
+def test_the_box_of_what_shows_holds_all_of_it(least: float) -> None:
+    density = LaplaceDensity(0.02)
+    field = _field(density, noise=0.001).eval()
+    field.mlp.layers[-1].bias[0] += least + 0.5
+    reach = density.reach(NEGLIGIBLE_WEIGHT).item()
+    levels = shown_levels(_Shown(field), 0.4, 48, reach)
+    lower, upper = levels.shown_box
+    assert (lower >= BOX[0]).all() and (upper <= BOX[1]).all() and (upper - lower).prod() < (BOX[1] - BOX[0]).prod()
+    points = (levels.origin + levels.cell * levels.shown.nonzero()).minimum(BOX[1])
+    assert ((points >= lower) & (points <= upper)).all()
+    places = BOX[0] + (BOX[1] - BOX[0]) * torch.rand(20_000, 3)
+    places = places[_Shown(field).surface_level(places, 0.4) < reach]
+    assert len(places) > 100 and ((places >= lower) & (places <= upper)).all()
 
 
 def test_levels_between_the_points_of_a_grid_are_trilinear() -> None:

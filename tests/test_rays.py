@@ -4,12 +4,13 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from resfields_ns.functional.rays import intersect_box, occupied_positions, stratum_positions
+from resfields_ns.functional.rays import between_samples, intersect_box, occupied_positions, stratum_positions
 from resfields_ns.models.samplers import OccupancySampler, SampledRays, Sampler, SamplerConfig, UniformSampler
 from resfields_ns.timeline import times_from_frames
 from tests.cases import SAMPLERS, over
@@ -165,6 +166,19 @@ def test_occupied_bins_get_equal_shares() -> None:
         share = count / row.sum().item()
         found = torch.bincount(hits, minlength=len(row)).double()
         torch.testing.assert_close(found, row.double() * share, atol=1.01, rtol=0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_between_samples_values_go_evenly_from_one_to_the_next(count: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    samples = torch.rand(20, count, generator=generator, dtype=torch.float64).sort(dim=1).values
+    values = torch.randn(20, count, generator=generator, dtype=torch.float64)
+    places = torch.rand(20, 30, generator=generator, dtype=torch.float64) * 1.4 - 0.2
+    before, behind, share = between_samples(samples, places)
+    found = torch.lerp(values.gather(1, before), values.gather(1, behind), share)
+    for row in range(20):
+        expected = np.interp(places[row].numpy(), samples[row].numpy(), values[row].numpy())
+        np.testing.assert_allclose(found[row].numpy(), expected, rtol=0, atol=1e-9)
 
 
 @over("make", SAMPLERS)

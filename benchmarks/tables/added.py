@@ -151,7 +151,7 @@ task, and few. A sound's frames are windows, those of shapes by codes are shapes
                 "PSNR of held-out views, Chamfer L1 x 1000",
                 "tnerf-resfields-small",
                 "demo",
-                _SCENE,
+                _SCENE | {"pipeline.model.sampler.num_picture_samples": 8},
                 48,
                 148,
             ),

@@ -12,6 +12,7 @@ SIZE: dict[str, Any] = {
     "pipeline.datamanager.dataparser.train_cameras": tuple(f"cam_train_{number}" for number in range(1, 13)),
     "pipeline.datamanager.train_num_rays_per_batch": 256,
     "pipeline.model.sampler.num_samples": 16,
+    "pipeline.model.sampler.num_picture_samples": 8,
     "pipeline.model.hull_start_steps": 200,
 }
 COLOURS = {"of the point": "feature", "and of the direction": "view", "through a learned basis": "view-basis"}

@@ -24,6 +24,8 @@ LOSSES: dict[str, Any] = {
     "pipeline.datamanager.dataparser.train_cameras": ("cam_train_1", "cam_train_2", "cam_train_3"),
 }
 
+PICTURES = {"pipeline.model.sampler.num_picture_samples": 8}
+
 
 def _paper(capture: str, residual: bool) -> dict[str, float]:
     lpips, ssim = PAPER[capture][residual]
@@ -68,7 +70,7 @@ The animated fox before three RGB-D cameras, a fourth held out, as in docs/kinec
 over four captures of 150 frames, 600,000 steps.""",
         ("network",),
         tuple(
-            Row((network,), "tnerf-resfields-small", LOSSES | options, _paper("mean", index == 1))
+            Row((network,), "tnerf-resfields-small", LOSSES | PICTURES | options, _paper("mean", index == 1))
             for index, (network, options) in enumerate(NETWORKS.items())
         ),
         """

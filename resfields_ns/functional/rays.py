@@ -81,6 +81,19 @@ def invert_piecewise(
     return lower_edge + within * (upper_edge - lower_edge)
 
 
+def between_samples(
+    samples: Float[Tensor, "rays samples"], places: Float[Tensor, "rays places"]
+) -> tuple[Int[Tensor, "rays places"], Int[Tensor, "rays places"], Float[Tensor, "rays places"]]:
+    """The samples before and behind places, and how much of the way from one to the other lies before each.
+
+    Samples are in order; a place beyond the ends has the first or the last on both sides.
+    """
+    behind = torch.searchsorted(samples, places)
+    before, behind = (behind - 1).clamp(min=0), behind.clamp(max=samples.shape[1] - 1)
+    start, end = samples.gather(1, before), samples.gather(1, behind)
+    return before, behind, ((places - start) / (end - start).clamp(min=1e-9)).clamp(0.0, 1.0)
+
+
 def cell_centres(
     cells: Int[Tensor, "cells"], counts: tuple[int, ...], box: Float[Tensor, "2 3"]
 ) -> Float[Tensor, "cells 3"]:

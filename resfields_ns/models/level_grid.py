@@ -45,6 +45,8 @@ class ShownLevels(LevelGrid):
 
     shown: Bool[Tensor, "x y z"]
     """Points of the grid around which it does."""
+    shown_box: Float[Tensor, "2 3"]
+    """Lower and upper corner of where it does, of no size where nothing does."""
 
     def shown_along(
         self,
@@ -70,7 +72,12 @@ def shown_levels(model: SurfaceModel, time: float, resolution: int, reach: float
         size = [1, 1, 1]
         size[axis] += 2 * min(radius, count)
         shown = F.max_pool3d(shown, size, stride=1, padding=[side // 2 for side in size])
-    return ShownLevels(grid.levels, grid.origin, grid.cell, shown[0] > 0.0)
+    box = grid.origin.expand(2, 3)
+    if len(points := grid.cell * (shown[0] > 0.0).nonzero()) > 0:
+        half = 0.5 * grid.cell
+        box = box + torch.stack((points.amin(dim=0) - half, points.amax(dim=0) + half))
+        box = torch.minimum(torch.maximum(box, model.surface_box[0]), model.surface_box[1])
+    return ShownLevels(grid.levels, grid.origin, grid.cell, shown[0] > 0.0, box)
 
 
 def level_grid(model: SurfaceModel, time: float, resolution: int, chunk_size: int = LEVELS_AT_ONCE) -> LevelGrid:

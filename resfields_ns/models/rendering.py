@@ -1,5 +1,6 @@
 """From rays to pixels: samples of a dynamic field, composited (paper, 4.3 and A.4)."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -7,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from resfields_ns.fields.dynamic_field import DynamicField
-from resfields_ns.functional.rays import intersect_box, stratum_positions
+from resfields_ns.functional.rays import between_samples, intersect_box, stratum_positions
 from resfields_ns.functional.segments import TimedPoints, TimeSegments
 from resfields_ns.functional.shares import random_rows
 from resfields_ns.functional.volume import composite, compositing_weights
@@ -16,7 +17,7 @@ from resfields_ns.models.samplers import SampledRays, Sampler, Stretches
 
 NEGLIGIBLE_WEIGHT = 1e-4  # of a sample in its pixel
 SAMPLES_AT_ONCE = 8  # of a ray in a picture, front to back
-BINS = 128  # of a ray in the box, of which a grid of levels tells where something shows
+BINS_PER_CELL = 2  # of a ray along the longest side of what a grid of levels shows
 PIECES = 48  # of what shows, that it tells the weights of
 
 
@@ -97,7 +98,7 @@ def render(
     """
     cameras = rays.origins.detach(), rays.directions.detach(), rays.times.detach()  # where to look is not learned
     if levels is not None:
-        return _render_samples(field, rays, _where_levels_show(field, sampler, rays, levels), background, None)
+        return _render_levels(field, sampler, rays, background, levels)
     samples = sampler(*cameras, keep_all=rays.segments is not None)
     if sampler.num_surface_samples > 0 and sampler.num_refinements == 0:
         weights = _weights_between(field, samples, _raw(field, rays, samples))
@@ -124,20 +125,47 @@ def _raw(field: DynamicField, rays: Rays, samples: SampledRays) -> Float[Tensor,
         return field.raw_and_feature(points)[0].view(positions.shape[:2]).float()
 
 
-def _where_levels_show(field: DynamicField, sampler: Sampler, rays: Rays, levels: ShownLevels) -> SampledRays:
-    """Samples of a picture at the surface, of the rays that come near it."""
-    samples = sampler.strata(_shown_stretches(sampler, rays, levels), PIECES)
-    near = levels.at(_positions(rays, samples))
-    weights = _weights_between(field, samples, near)
+def _render_levels(
+    field: DynamicField,
+    sampler: Sampler,
+    rays: Rays,
+    background: Float[Tensor, "rays 3"] | float,
+    levels: ShownLevels,
+) -> Rendering:
+    """A picture, its samples drawn where levels show the surface, of the rays that come near it.
+
+    What the field says at the samples puts the levels right that are between them. These tell what every piece of a ray
+    weighs, which the samples before and behind it share.
+    """
+    pieces = sampler.strata(_shown_stretches(sampler, rays, levels), PIECES)
+    near = levels.at(_positions(rays, pieces))
+    weights = _weights_between(field, pieces, near)
     shown = ((near < levels.cell).any(dim=1) | (weights.sum(dim=1) > NEGLIGIBLE_WEIGHT)).nonzero()[:, 0]
-    return sampler.at_surface(samples.rows(shown), weights[shown], sampler.num_picture_samples)
+    pieces, near = pieces.rows(shown), near[shown]
+    samples = sampler.at_surface(pieces, weights[shown], sampler.num_picture_samples)
+    positions = _positions(rays, samples)
+    segments = TimeSegments.from_times(rays.times[samples.rays])
+    _, raw, feature = _geometry(field, positions, segments, None)
+    colours = _colours(field, feature, rays.directions[samples.rays, None], positions)
+    with torch.autocast(positions.device.type, enabled=False):
+        wrong = raw.view(positions.shape[:2]).float() - levels.at(positions)
+        before, behind, share = between_samples(samples.shares, pieces.shares)
+        near = near + torch.lerp(wrong.gather(1, before), wrong.gather(1, behind), share)
+        of_pieces = _weights_between(field, pieces, near)
+        middles = 0.5 * (pieces.edges[:, 1:] + pieces.edges[:, :-1])
+        before, behind, share = between_samples(samples.shares, middles)
+        weights = torch.zeros_like(wrong).scatter_add(1, before, of_pieces * (1.0 - share))
+        weights = weights.scatter_add(1, behind, of_pieces * share)
+    return _composited(rays, samples, positions, segments, raw, colours, weights, background)
 
 
 def _shown_stretches(sampler: Sampler, rays: Rays, levels: ShownLevels) -> Stretches:
     """What of a picture's rays lies where levels show something, and the sampler calls occupied."""
-    near, far = intersect_box(rays.origins, rays.directions, sampler.box)
+    near, far = intersect_box(rays.origins, rays.directions, levels.shown_box)
     hits = (near < far).nonzero()[:, 0]
-    bins = stratum_positions(1, BINS, False, near.device)
+    side = float((levels.shown_box[1] - levels.shown_box[0]).max())
+    num_bins = BINS_PER_CELL * max(1, math.ceil(side / levels.cell))
+    bins = stratum_positions(1, num_bins, False, near.device)
     distances = near[hits, None] + (far - near)[hits, None] * bins
     shown = levels.shown_along(rays.origins[hits], rays.directions[hits], distances)
     of_rays = hits[shown.nonzero()[:, 0]]
@@ -167,18 +195,33 @@ def _render_samples(
     background: Float[Tensor, "rays 3"] | float,
     gradient_share: float | None,
 ) -> Rendering:
-    num_rays = len(rays.times)
     directions = rays.directions[samples.rays, None]
     positions = _positions(rays, samples)
     segments = rays.segments or TimeSegments.from_times(rays.times[samples.rays])
     if field.training or rays.segments is not None:
         gradient, raw, feature = _geometry(field, positions, segments, gradient_share)
-        towards = directions.expand_as(positions).flatten(end_dim=1)
-        colours = field.colour(feature, towards).view(positions.shape).to(positions)
+        colours = _colours(field, feature, directions, positions)
     else:
         gradient, (raw, colours) = None, _until_opaque(field, positions, directions, rays.times[samples.rays], samples)
     with torch.autocast(positions.device.type, enabled=False):
         weights = compositing_weights(field.density(raw.view(positions.shape[:2])), samples.deltas)
+    rendering = _composited(rays, samples, positions, segments, raw, colours, weights, background)
+    in_scene = None if rays.segments is None else samples.stretches.length > 0.0
+    return replace(rendering, gradient=gradient, in_scene=in_scene)
+
+
+def _composited(
+    rays: Rays,
+    samples: SampledRays,
+    positions: Float[Tensor, "hits samples 3"],
+    segments: TimeSegments,
+    raw: Float[Tensor, "points"],
+    colours: Float[Tensor, "hits samples 3"],
+    weights: Float[Tensor, "hits samples"],
+    background: Float[Tensor, "rays 3"] | float,
+) -> Rendering:
+    num_rays = len(rays.times)
+    with torch.autocast(positions.device.type, enabled=False):
         accumulation = _scatter(weights.sum(dim=-1, keepdim=True), samples.rays, num_rays)
         return Rendering(
             rgb=_scatter(composite(weights, colours), samples.rays, num_rays) + background * (1.0 - accumulation),
@@ -190,9 +233,17 @@ def _render_samples(
             weights=weights,
             background=background,
             raw=raw,
-            gradient=gradient,
-            in_scene=None if rays.segments is None else samples.stretches.length > 0.0,
         )
+
+
+def _colours(
+    field: DynamicField,
+    feature: Float[Tensor, "points feature"],
+    directions: Float[Tensor, "hits 1 3"],
+    positions: Float[Tensor, "hits samples 3"],
+) -> Float[Tensor, "hits samples 3"]:
+    towards = directions.expand_as(positions).flatten(end_dim=1)
+    return field.colour(feature, towards).view(positions.shape).to(positions)
 
 
 def _geometry(
@@ -236,9 +287,8 @@ def _until_opaque(
         segments = TimeSegments.from_times(times[rows]).repeat(len(part))
         at = rows[:, None], part
         found, feature = field.raw_and_feature(TimedPoints(positions[at].flatten(end_dim=1), segments))
-        towards = directions[rows].expand(-1, len(part), -1).flatten(end_dim=1)
         raw[at] = found.view(-1, len(part)).to(raw)
-        colours[at] = field.colour(feature, towards).view(-1, len(part), 3).to(colours)
+        colours[at] = _colours(field, feature, directions[rows], positions[at])
         optical_depth[rows] += (field.density(raw[at]) * samples.deltas[at]).sum(dim=1)
         rows = rows[torch.exp(-optical_depth[rows]) > NEGLIGIBLE_WEIGHT]
     return raw.flatten(), colours
