@@ -64,7 +64,6 @@ frames. The paper's figures: means over *bikes* and *cat* at full size, 100,000 
 
 
 SMALL_SIZE, LONG_SMALL_SIZE = small_size(6000, 5e-4), small_size(6000, 5e-4, long=True)
-LONG_QUICK_SIZE = small_size(1500, 2e-3, long=True)
 SIZES = (PAPER_SIZE, SMALL_SIZE)
 
 

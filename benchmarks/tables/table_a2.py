@@ -1,7 +1,7 @@
 """Table A.2: frames that were not seen, by the number of coefficients."""
 
 from benchmarks.table import Row, Table
-from benchmarks.video import LONG_QUICK_SIZE, PAPER_SIZE, PSNR_COLUMNS, VideoSize, clip_options, field_options, psnr
+from benchmarks.video import LONG_SMALL_SIZE, PAPER_SIZE, PSNR_COLUMNS, VideoSize, clip_options, field_options, psnr
 
 PAPER = {
     90: psnr(21.61, 40.90),
@@ -43,8 +43,8 @@ def _table(size: VideoSize) -> Table:
         label_columns=("network", "T_i"),
         columns=PSNR_COLUMNS,
         rows=(plain, *rows),
-        notes=NOTES if size is LONG_QUICK_SIZE else "",
+        notes=NOTES if size is LONG_SMALL_SIZE else "",
     )
 
 
-TABLES = tuple(_table(size) for size in (PAPER_SIZE, LONG_QUICK_SIZE))
+TABLES = tuple(_table(size) for size in (PAPER_SIZE, LONG_SMALL_SIZE))
