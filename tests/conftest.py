@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it when it is first imported
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells let what runs in the background ignore
 
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from tests.family import Family
