@@ -12,7 +12,6 @@ import torch
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it when it is first imported
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells let what runs in the background ignore
 
 from resfields_ns.models.dynamic_model import DynamicModelConfig
 from tests.family import Family
@@ -20,6 +19,8 @@ from tests.kinect_scene import DEVICES, write_capture, write_recordings
 from tests.methods import METHODS, close_event_writers, tiny_config, trained
 from tests.ray_family import RAY_FAMILY
 from tests.video_scene import DISTORTION, make_cameras, write_opencv_yaml, write_videos
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells let what runs in the background ignore
 
 
 @pytest.fixture(autouse=True)
