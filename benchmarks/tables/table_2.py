@@ -106,11 +106,11 @@ NOTES = """
 On this file, at these steps and samples, the released code's plain Siren-128 reaches a Chamfer distance of 23.6, and
 22.1 with residual layers of rank 10.
 
-As in the paper residual layers help at width 128, rank 40 more than rank 10, and rank 10 does little at 256. Chamfer
-distances of seeds 0, 1 and 2: plain 19.1, 18.7, 24.3, rank 10 13.9, 13.2, 17.1, rank 40 25.8, 12.6, 11.8. Rank 40 has
-the best normals and F-score in all three; in seed 0 stray pieces of surface far from the fox spoil two of the five
-frames (2 and 5% of the surface, 38.6 and 52.8; the other three have 10.4, 10.5 and 17.2). The paper's runs see 1,300
-times as many samples. Width 256 has one seed.
+As in the paper residual layers help at width 128, and rank 10 does little at 256. Rank 40 is ahead of rank 10 in two of
+three seeds. Chamfer distances of seeds 0, 1 and 2: plain 19.1, 18.7, 24.3, rank 10 13.9, 13.2, 17.1, rank 40 25.8,
+12.6, 11.8. Rank 40 has the best normals and F-score in all three; in seed 0 stray pieces of surface far from the fox
+spoil two of the five frames (2 and 5% of the surface, 38.6 and 52.8; the other three have 10.4, 10.5 and 17.2). The
+paper's runs see 1,300 times as many samples. Width 256 has one seed.
 Queries take as long with residual layers as without, within what the machine's other runs disturb; so do they disturb
 the seconds a step. Whole training steps in turn, alone on the machine (`python -m benchmarks.step_ratio 2-small ...
 --rounds 25`, medians, two threads): Siren-128 plain 0.0387 s, rank 10 0.0432 s (ratio 1.106; one thread 1.120), rank 40

@@ -23,7 +23,6 @@ LOSSES: dict[str, Any] = {
     "pipeline.model.sparsity_start_step": 500,
     "pipeline.datamanager.dataparser.train_cameras": ("cam_train_1", "cam_train_2", "cam_train_3"),
 }
-
 PICTURES = {"pipeline.model.sampler.num_picture_samples": 8}
 
 
